@@ -23,6 +23,10 @@ Words = NDArray[np.uint64]
 
 # Words of one row of blocks transposed together: 64 rows of this many fit the second-level cache.
 _BLOCKS = 1024
+# Up to so many elements, spreading the bits one to a byte is quicker than the swaps, which take 36 calls for any size.
+_FEW = 512
+# Bits that are spread one to a byte at a time, on the way to and from the wire.
+_SPREAD = 1 << 20
 
 
 def words_for(n: int) -> int:
@@ -37,42 +41,53 @@ def slice_bits(x: NDArray[np.unsignedinteger], width: int = 64) -> Words:
     """
     rows = _rows(width)
     n = x.shape[-1]
-    lead = x.shape[:-1]
-    flat = x.reshape(math.prod(lead), n)
+    if x.size <= _FEW:
+        octets = x.astype(f"u{rows // 8}", order="C")[..., None].view(np.uint8)
+        bits = np.unpackbits(octets, axis=-1, count=width, bitorder="little")
+        return pack_bool(np.ascontiguousarray(bits.swapaxes(-1, -2)))
+    flat = x.reshape(-1, n)
     out = np.empty((flat.shape[0], width, words_for(n)), np.uint64)
-    for k, first, last in _pieces(*out.shape[::2]):
-        part = flat[k, 64 * first : min(64 * last, n)].astype(f"u{rows // 8}")
+    scratch = _Scratch(rows, flat.shape[0] * out.shape[2])
+    for k, first, last in _pieces(flat.shape[0], out.shape[2]):
+        part = flat[k, 64 * first : 64 * last].astype(f"u{rows // 8}", copy=False)
         if part.shape[1] % 64:
             part = np.pad(part, ((0, 0), (0, -part.shape[1] % 64)))
+        block = scratch.block(part.shape[0] * (last - first))
         # Lane l of word w holds element 64 w + rows l + i in row i, where the swaps that are left out would put it.
-        lanes = part.reshape(part.shape[0], last - first, 64 // rows, rows).transpose(3, 0, 1, 2)
-        block = np.ascontiguousarray(lanes).view(np.uint64).reshape(rows, -1)
+        lanes = part.reshape(part.shape[0], last - first, 64 // rows, rows)
+        block.view(part.dtype).reshape(rows, *lanes.shape[:3])[...] = lanes.transpose(3, 0, 1, 2)
         for j in (32, 16, 8, 4, 2, 1):
             if j < rows:
-                _swap(block, j, width)
+                scratch.swap(block, j, width)
         out[k, :, first:last] = block[:width].reshape(width, part.shape[0], -1).transpose(1, 0, 2)
-    return out.reshape(*lead, width, out.shape[2])
+    return out.reshape(*x.shape[:-1], width, out.shape[2])
 
 
 def unslice(words: Words, n: int) -> NDArray[np.uint64]:
     """Return the n elements of bit-sliced words: (..., width, W) -> (..., n) uint64; the inverse of `slice_bits`."""
     width, count = words.shape[-2:]
     rows = _rows(width)
-    _check(count, n)
     lead = words.shape[:-2]
-    flat = words.reshape(math.prod(lead), width, count)
+    if math.prod(lead) * n <= _FEW:
+        bits = np.ascontiguousarray(unpack_bool(words, n).swapaxes(-1, -2))
+        octets = np.zeros((*lead, n, 8), np.uint8)
+        octets[..., : -(-width // 8)] = np.packbits(bits, axis=-1, bitorder="little")
+        return octets.view(np.uint64).reshape(*lead, n)
+    _check(count, n)
+    flat = words.reshape(-1, width, count)
     out = np.empty((flat.shape[0], 64 * count), np.uint64)
+    scratch = _Scratch(rows, flat.shape[0] * count)
     for k, first, last in _pieces(flat.shape[0], count):
         part = flat[k, :, first:last]
-        block = np.zeros((rows, part.shape[0] * (last - first)), np.uint64)
+        block = scratch.block(part.shape[0] * (last - first))
         block[:width].reshape(width, part.shape[0], -1)[...] = part.transpose(1, 0, 2)
+        block[width:] = 0
         for j in (1, 2, 4, 8, 16, 32):
             if j < rows:
-                _swap(block, j, width)
-        lanes = block.reshape(rows, part.shape[0], -1, 1).view(f"u{rows // 8}")
-        out[k, 64 * first : 64 * last].reshape(part.shape[0], last - first, 64 // rows, rows)[...] = lanes.transpose(
-            1, 2, 3, 0
-        )
+                scratch.swap(block, j, width)
+        lanes = block.view(f"u{rows // 8}").reshape(rows, part.shape[0], last - first, 64 // rows)
+        whole = out[k, 64 * first : 64 * last].reshape(part.shape[0], last - first, 64 // rows, rows)
+        whole[...] = lanes.transpose(1, 2, 3, 0)
     return out[:, :n].reshape(*lead, n)
 
 
@@ -100,9 +115,13 @@ def to_wire(words: Words, n: int) -> NDArray[np.uint8]:
     _check(words.shape[-1], n)
     octets = np.ascontiguousarray(words).view(np.uint8)
     if n % 8 == 0:
-        return octets[..., : n // 8].reshape(-1)
-    bits = np.unpackbits(octets, axis=-1, count=n, bitorder="little")
-    return np.packbits(bits.reshape(-1), bitorder="little")
+        return np.ascontiguousarray(octets[..., : n // 8]).reshape(-1)
+    flat = octets.reshape(-1, octets.shape[-1])
+    out = np.empty(-(-flat.shape[0] * n // 8), np.uint8)
+    for first, last in _groups(flat.shape[0], n):
+        bits = np.unpackbits(flat[first:last], axis=-1, count=n, bitorder="little")
+        out[first * n // 8 : -(-last * n // 8)] = np.packbits(bits.reshape(-1), bitorder="little")
+    return out
 
 
 def from_wire(buffer: NDArray[np.uint8], rows: int, n: int) -> Words:
@@ -116,8 +135,12 @@ def from_wire(buffer: NDArray[np.uint8], rows: int, n: int) -> Words:
         out = np.zeros((rows, 8 * words_for(n)), np.uint8)
         out[:, : n // 8] = buffer.reshape(rows, n // 8)
         return out.view(np.uint64)
-    bits = np.unpackbits(buffer, count=rows * n, bitorder="little")
-    return pack_bool(bits.reshape(rows, n))
+    words = np.empty((rows, words_for(n)), np.uint64)
+    for first, last in _groups(rows, n):
+        part = buffer[first * n // 8 : -(-last * n // 8)]
+        bits = np.unpackbits(part, count=(last - first) * n, bitorder="little")
+        words[first:last] = pack_bool(bits.reshape(-1, n))
+    return words
 
 
 def _rows(width: int) -> int:
@@ -132,21 +155,36 @@ def _check(count: int, n: int) -> None:
         raise ValueError(f"{n} bits take {words_for(n)} words, not {count}")
 
 
-def _swap(block: Words, j: int, width: int) -> None:
-    """Exchange, within every 2j rows, the high j bits of each 2j-bit lane above with the low j bits below, in place.
+class _Scratch:
+    """The memory of one change of form: a block of `rows` rows, and half as much for what the swaps move."""
 
-    Rows from `width` on are wanted by nobody (or are zero): whole groups of them are left alone.
-    """
-    group = block[: -(-width // (2 * j)) * 2 * j].reshape(-1, 2, j, block.shape[1])
-    above, below = group[:, 0], group[:, 1]
-    shift = np.uint64(j)
-    mask = np.uint64(((1 << 64) - 1) // ((1 << j) + 1))
-    moved = above >> shift
-    moved ^= below
-    moved &= mask
-    below ^= moved
-    moved <<= shift
-    above ^= moved
+    __slots__ = ("_moved", "_rows", "_words")
+
+    def __init__(self, rows: int, count: int) -> None:
+        most = min(count, 2 * _BLOCKS)
+        self._rows = rows
+        self._words = np.empty(rows * most, np.uint64)
+        self._moved = np.empty(rows // 2 * most, np.uint64)
+
+    def block(self, count: int) -> Words:
+        """The block's memory as (rows, count), contiguous."""
+        return self._words[: self._rows * count].reshape(self._rows, count)
+
+    def swap(self, block: Words, j: int, width: int) -> None:
+        """Exchange, within every 2j rows, the high j bits of each 2j-bit lane above with the low j bits below.
+
+        Rows from `width` on are wanted by nobody (or are zero): whole groups of them are left alone.
+        """
+        group = block[: -(-width // (2 * j)) * 2 * j].reshape(-1, 2, j, block.shape[1])
+        above, below = group[:, 0], group[:, 1]
+        shift = np.uint64(j)
+        moved = self._moved[: above.size].reshape(above.shape)
+        np.right_shift(above, shift, out=moved)
+        moved ^= below
+        moved &= np.uint64(((1 << 64) - 1) // ((1 << j) + 1))
+        below ^= moved
+        moved <<= shift
+        above ^= moved
 
 
 def _pieces(k: int, count: int) -> Iterator[tuple[slice, int, int]]:
@@ -159,3 +197,10 @@ def _pieces(k: int, count: int) -> Iterator[tuple[slice, int, int]]:
         step = max(1, _BLOCKS // count)
         for i in range(0, k, step):
             yield slice(i, i + step), 0, count
+
+
+def _groups(rows: int, n: int) -> Iterator[tuple[int, int]]:
+    """Cut rows of n bits into groups of about `_SPREAD` bits, each of whole bytes since it has a multiple of 8 rows."""
+    step = max(1, _SPREAD // (8 * n)) * 8
+    for first in range(0, rows, step):
+        yield first, min(first + step, rows)

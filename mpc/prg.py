@@ -2,7 +2,7 @@
 
 A stream is AES-128 in counter mode [FIPS 197; SP 800-38A, section 6.5].  Block j of use u is AES(key, u || j), with u
 and j as big-endian 64-bit numbers: a draw names its use (a number that belongs to one step of one program) and its
-offset in 16-byte blocks, and the same address under the same key gives the same bytes at every party that holds the key.
+offset in 16-byte blocks; the same address under the same key gives the same bytes at every party that holds the key.
 Two draws are independent exactly when their ranges of blocks do not meet; `Cursor` walks through one use without
 overlap.  AES is a permutation, so q blocks of one key differ from random ones with advantage q^2 / 2^129: change the
 key (one per pair of parties and session) long before 2^40 blocks.
@@ -146,7 +146,7 @@ class Cursor:
         return self.words(n)
 
     def narrow(self, shape: Shape, bits: int) -> NDArray[np.unsignedinteger]:
-        """Return uniform elements of Z_2^bits, 1 <= bits <= 64, in the narrowest of uint8, 16, 32, 64 that holds them."""
+        """Return uniform elements of Z_2^bits, 1 <= bits <= 64, in the narrowest of uint8, 16, 32, 64."""
         if not 1 <= bits <= 64:
             raise ValueError(f"a ring has 1 to 64 bits, not {bits}")
         width = max(8, 1 << (bits - 1).bit_length())

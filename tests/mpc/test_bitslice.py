@@ -106,8 +106,8 @@ def test_wire_form_holds_the_bits_and_nothing_else(rows: int, n: int, seed: int)
     assert np.array_equal(unpack_bool(from_wire(message, rows, n), n), unpack_bool(words, n))
 
 
-@pytest.mark.parametrize("n", [511, 512, 513, 515, 700, 4093, 4096, 4104, 10_001])
-@pytest.mark.parametrize("rows", [1, 2, 5, 64])
+@pytest.mark.parametrize("n", [511, 512, 700, 4093, 4104, 10_001, 130_001])
+@pytest.mark.parametrize("rows", [1, 2, 9, 64])
 def test_long_wire_forms(rows: int, n: int) -> None:
     words = values(rows, words_for(n))
     message = to_wire(words, n)
