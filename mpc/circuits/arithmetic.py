@@ -169,12 +169,16 @@ def _select_ref(c: Array, x: Array, y: Array) -> Array:
     return np.where(c, x, y)
 
 
+def _to_fixed_ref(x: Array, *, frac: int) -> Array:
+    return np.rint(x.astype(np.float64) * 2.0**frac) / 2.0**frac
+
+
 def _sum_ref(x: Array, *, axis: int | None, keepdims: bool) -> Array:
     return np.sum(x, axis=axis, keepdims=keepdims)
 
 
 def _matmul_ref(x: Array, y: Array) -> Array:
-    return np.matmul(x, y)
+    return np.asarray(np.matmul(x, y))
 
 
 register(Op(name="add", infer=numeric, ref=np.add, bound=add_bound, doc="x + y"))
@@ -213,7 +217,7 @@ register(
     Op(
         name="to_fixed",
         infer=_to_fixed,
-        ref=lambda x, *, frac: x.astype(np.float64),
+        ref=_to_fixed_ref,
         bound=keep_bound,
         doc="a whole number or truth value as fixed point; other fraction bits",
     )

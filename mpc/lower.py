@@ -1,0 +1,119 @@
+"""From numbers to shares: a surface circuit becomes one of protocol primitives, loops and reveals included."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import mpc.rules  # noqa: F401 - fills RULES
+from mpc.circuit import Circuit, Node, Value
+from mpc.lowerer import Assumption, Lowerer, RangeOverflowError
+from mpc.op import Interval
+from mpc.types import BOOL, INT, Type
+
+__all__ = ["Assumption", "Lowered", "RangeOverflowError", "lower"]
+
+
+@dataclass(frozen=True, slots=True)
+class Lowered:
+    """A circuit of primitives, what was assumed, and for each surface node the lowered node that carries it."""
+
+    circuit: Circuit
+    assumptions: tuple[Assumption, ...]
+    where: tuple[int, ...]
+
+
+def lower(circuit: Circuit, nodes: Sequence[str]) -> Lowered:
+    """The circuit on shares for the compute nodes named `nodes`.
+
+    RangeOverflowError at the first value that may not fit.
+    """
+    builder = Lowerer(nodes)
+    where = _walk(builder, circuit, {})
+    results = [Value(builder, where[i]) for i in circuit.results]
+    return Lowered(builder.finish(results), tuple(dict.fromkeys(builder.assumptions)), tuple(where))
+
+
+def _walk(b: Lowerer, circuit: Circuit, params: dict[int, Value]) -> list[int]:
+    """Lower every node of `circuit` into `b`; `params` are a body's parameters by index."""
+    where: list[int] = []
+    for _, node in circuit:
+        src = [Value(b, where[i]) for i in node.src]
+        with b.at(node.origin):
+            where.append(_node(b, node, src, params).index)
+    return where
+
+
+def _node(b: Lowerer, node: Node, src: list[Value], params: dict[int, Value]) -> Value:
+    attrs: dict[str, Any] = dict(node.attrs)
+    match node.op:
+        case "const":
+            return b.append("const", (), attrs, node.type)
+        case "input":
+            out = b.append("input", (), attrs, node.type, pure=False)
+            known = attrs.get("range")
+            if known is None and node.type.dtype.kind == "fixed":
+                return out
+            return b.know(out, Interval(*known) if known else None)
+        case "param":
+            return params[int(attrs["index"])]
+        case "item":
+            return b.items(src[0])[int(attrs["index"])]
+        case "reveal":
+            told = b.deliver(src[0], attrs["to"])
+            return b.append("reveal", (told,), attrs, told.type, pure=False)
+        case "loop":
+            return _loop(b, node, src)
+        case _:
+            return b.emit(node.op, *src, **attrs)
+
+
+def _loop(b: Lowerer, node: Node, src: list[Value]) -> Value:
+    """A loop: secret carried values are shares throughout; what a body shares of the outside is shared once, before."""
+    body: Circuit = node["body"]
+    carried: int = node["carried"]
+    types = node.types
+    start = [b.shared(v) if t.secret else v for v, t in zip(src[:carried], types, strict=True)]
+    start = [
+        b.scaled(v, t.dtype.frac) if t.secret and t.dtype != BOOL else v for v, t in zip(start, types, strict=True)
+    ]
+    inner = Lowerer(b.names, parent=b, carried=carried)
+    first, last = node["start"], node["start"] + node["step"] * (node["count"] - 1)
+    index = inner.append("param", (), {"index": 0}, Type(INT))
+    params = {0: inner.know(index, Interval(min(first, last), max(first, last)))}
+    for i, v in enumerate([*start, *src[carried:]], start=1):
+        t = v.type.seen(types[i - 1].seen_by) if i <= carried else v.type
+        params[i] = inner.append("param", (), {"index": i}, t)
+        if i > carried:
+            inner.know(params[i], b.range(v))
+    where = _walk(inner, body, params)
+    results = []
+    for i, t in zip(body.results, types, strict=True):
+        out = Value(inner, where[i])
+        if t.secret:
+            out = inner.shared(out)
+            out = out if t.dtype == BOOL else inner.scaled(out, t.dtype.frac)
+        results.append(out)
+    invariants = src[carried:]
+    twins = [b.shared(_outer(clear, start, invariants)) for clear, _ in inner.hoisted]
+    circuit = _renumber(inner.finish(results), 1 + len(src))
+    attrs = {**dict(node.attrs), "body": circuit}
+    outs = [r.type for r in results]
+    return b.append("loop", [*start, *invariants, *twins], attrs, outs, pure=False)
+
+
+def _outer(param: Value, start: Sequence[Value], invariants: Sequence[Value]) -> Value:
+    index = int(param.node["index"]) - 1
+    return start[index] if index < len(start) else invariants[index - len(start)]
+
+
+def _renumber(circuit: Circuit, first: int) -> Circuit:
+    """Give the twins' parameters (made as -1, -2, …) the places after the others."""
+    nodes = tuple(
+        Node("param", (), (("index", first - 1 - n["index"]),), n.type, n.origin)
+        if n.op == "param" and n["index"] < 0
+        else n
+        for n in circuit.nodes
+    )
+    return Circuit(nodes, circuit.results)

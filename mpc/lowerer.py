@@ -1,0 +1,334 @@
+"""The builder that lowers: a surface operation comes out as primitives on shares.
+
+`Lowerer` is a `Builder` whose `emit` does not add the surface operation but what computes it: a clear value is
+computed in the clear by whoever sees it; a secret one becomes primitives (`mul_trunc`, `ltz`, `b2a`, …) by the rules
+of `rules.py` or, for a composite operation, by its own `expand`, written over the same `Value`s.  Lowering knows no
+protocol: every protocol does all primitives.  It needs the names of the compute nodes, since what is opened inside an
+algorithm (the shuffled places of a sort) is seen by them alone.
+
+Ranges: each value may have an `Interval` in natural units, which follows from declared ranges.  It narrows
+comparisons; where it exceeds what the ring holds, `RangeOverflowError`; where nothing is known, an `Assumption` is
+listed.
+
+The ring is Z_2^64, two's complement.  `int` fills it; `fixed` stays within +-2^62 units (2^46 at 16 fraction bits), so
+that the difference of any two values has a sign; a product before its truncation stays within +-2^62 too.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple, cast
+
+from mpc.circuit import Builder, Origin, Value
+from mpc.op import Interval, Op, find
+from mpc.types import BOOL, EVERYONE, INT, NOBODY, DType, Fixed, Layout, Shape, Type, broadcast_shapes, meet
+
+__all__ = ["ROOM", "RULES", "STRUCTURAL", "Assumption", "Lowerer", "RangeOverflowError", "Rule", "is_share", "low"]
+
+ROOM = 62
+"""Bits of magnitude that a fixed-point value, or a product before its truncation, may take."""
+
+STRUCTURAL = frozenset(
+    ["reshape", "broadcast_to", "transpose", "slice", "dynamic_slice", "take", "concat", "update", "dynamic_update"]
+)
+
+
+class Assumption(NamedTuple):
+    """Something that the compiler could not prove from declared ranges and takes for granted."""
+
+    origin: Origin | None
+    op: str
+    limit_bits: int
+    """The value's magnitude is taken to stay below 2^limit_bits in natural units."""
+
+
+class RangeOverflowError(ValueError):
+    """A value's declared range exceeds what the ring can hold."""
+
+    def __init__(self, origin: Origin | None, op: str, interval: Interval, limit: float) -> None:
+        self.origin = origin
+        self.op = op
+        self.interval = interval
+        self.limit = limit
+        super().__init__(
+            f"the result of {op} may be anything from {interval.lo:.6g} to {interval.hi:.6g}, "
+            f"and at most {limit:.6g} in magnitude fits"
+        )
+
+
+class Lowerer(Builder):
+    """A builder whose operations come out as primitives on shares."""
+
+    def __init__(self, nodes: Sequence[str], parent: Lowerer | None = None, carried: int = 0) -> None:
+        super().__init__()
+        self.names = tuple(nodes)
+        self.parent = parent
+        self.carried = carried
+        """In a loop's body: how many parameters after the index change from one iteration to the next."""
+        self.ranges: dict[int, Interval] = {}
+        self.assumptions: list[Assumption] = parent.assumptions if parent else []
+        self.hoisted: list[tuple[Value, Value]] = []
+        """In a loop's body: (clear parameter, its shared twin), for values shared once before the loop."""
+
+    # -- ranges --------------------------------------------------------------------------------
+
+    def range(self, x: Value) -> Interval | None:
+        """What is known of x's values, in natural units."""
+        if x.is_const and x.dtype != BOOL:
+            c = x.constant
+            return Interval(float(c.min()), float(c.max())) if c.size else Interval(0, 0)
+        if x.dtype == BOOL:
+            return Interval(0, 1)
+        return self.ranges.get(x.index)
+
+    def know(self, x: Value, interval: Interval | None) -> Value:
+        """Note what is known of x; narrower than before, never wider."""
+        if interval is not None and math.isfinite(interval.lo) and math.isfinite(interval.hi):
+            old = self.ranges.get(x.index)
+            if old is not None:
+                interval = Interval(max(old.lo, interval.lo), min(old.hi, interval.hi))
+            self.ranges[x.index] = interval
+        return x
+
+    def raw_bits(self, x: Value) -> int | None:
+        """Bits of magnitude of x in ring units (|raw| <= 2^bits), when known."""
+        interval = self.range(x)
+        if interval is None:
+            return None
+        units = math.ceil(interval.magnitude * (1 << x.dtype.frac))
+        return max(int(units), 1).bit_length()
+
+    def width(self, x: Value) -> int:
+        """Width in which x is a signed number: 64 when nothing is known."""
+        bits = self.raw_bits(x)
+        return 64 if bits is None else min(bits + 1, 64)
+
+    def fits(self, what: str, interval: Interval | None, frac: int, *, bits: int = ROOM, noted: bool = True) -> None:
+        """Error if `interval` at `frac` fraction bits exceeds +-2^bits units; when unknown, an assumption to note."""
+        limit = 2.0 ** (bits - frac)
+        if interval is None:
+            if noted:
+                self.assumptions.append(Assumption(self.origin, what, bits - frac))
+        elif interval.magnitude > limit:
+            raise RangeOverflowError(self.origin, what, interval, limit)
+
+    # -- emitting ------------------------------------------------------------------------------
+
+    def emit(self, op: str, *src: Value, **attrs: Any) -> Value:
+        """Compute `op`: in the clear where someone sees all operands, by primitives otherwise."""
+        record = find(op)
+        clear = all(v.type.layout is Layout.CLEAR for v in src)
+        viewers = meet(v.type.seen_by for v in src)
+        if clear and (viewers is None or viewers) and op != "open":
+            out = super().emit(op, *src, **attrs)
+        else:
+            out = self._secret(record, src, attrs)
+        if record.bound is not None and not out.is_const:
+            interval = record.bound([self.range(v) for v in src], [v.type for v in src], attrs)
+            self.know(out, interval)
+        return out
+
+    def _secret(self, record: Op, src: Sequence[Value], attrs: dict[str, Any]) -> Value:
+        operands = [v if v.type.public or v.type.layout is not Layout.CLEAR else self.shared(v) for v in src]
+        infer = record.infer([v.type for v in operands], attrs)
+        rule = RULES.get(record.name)
+        if rule is not None:
+            assert isinstance(infer, tuple)
+            done = rule(self, operands, attrs, infer[0], infer[1])
+            if done is not None:
+                return done
+        if record.expand is None:
+            raise AssertionError(f"{record.name} has neither a rule nor an expansion")
+        result = record.expand(*operands, **attrs)
+        if isinstance(result, Value):
+            return result
+        return self.bundle(result)
+
+    def bundle(self, values: Sequence[Value]) -> Value:
+        """Several values as one node, to be read with `items`."""
+        return self.append("bundle", values, {}, [v.type for v in values])
+
+    def items(self, value: Value) -> tuple[Value, ...]:
+        """All results; those of a bundle are the values themselves."""
+        node = self.nodes[value.index]
+        if node.op == "bundle":
+            return tuple(Value(self, i) for i in node.src)
+        return super().items(value)
+
+    def on_shares(self, op: str, src: Sequence[Value], attrs: dict[str, Any], dtype: DType, shape: Shape) -> Value:
+        """Add a primitive or local kernel whose result is a share."""
+        layout = Layout.BITS if dtype == BOOL else Layout.ARITH
+        return self.append(op, src, attrs, Type(dtype, shape, NOBODY, layout))
+
+    # -- between clear and shared --------------------------------------------------------------
+
+    def encode(self, x: Value, frac: int) -> Value:
+        """A clear value as ring elements with `frac` fraction bits (uint8 0/1 for truth values)."""
+        dtype = BOOL if x.dtype == BOOL else (Fixed(frac) if frac or x.dtype.kind == "fixed" else INT)
+        out = Type(dtype, x.shape, x.type.seen_by, Layout.RING)
+        return self.append("encode", (x,), {"frac": frac}, out)
+
+    def shared(self, x: Value) -> Value:
+        """x as a share: a private value is shared by its owner, a public one is a constant share."""
+        t = x.type
+        if t.layout in (Layout.ARITH, Layout.BITS):
+            return x
+        twin = self._twin(x)
+        if twin is not None:
+            return twin
+        ring = self.encode(x, t.dtype.frac)
+        if t.seen_by is None or t.seen_by >= set(self.names):
+            out = self.on_shares("constant", (ring,), {}, t.dtype, t.shape)
+        else:
+            owner = min(t.seen_by)
+            out = self.on_shares("share", (ring,), {"owner": owner}, t.dtype, t.shape)
+        return self.know(out, self.ranges.get(x.index))
+
+    def _twin(self, x: Value) -> Value | None:
+        """Inside a loop: the share of a private value that comes from outside, made once before the loop."""
+        if self.parent is None or x.type.seen_by is None:
+            return None
+        node = x.node
+        if node.op == "param" and node["index"] > self.carried:
+            for clear, twin in self.hoisted:
+                if clear.index == x.index:
+                    return twin
+            layout = Layout.BITS if x.dtype == BOOL else Layout.ARITH
+            attrs = {"index": -1 - len(self.hoisted)}
+            twin = self.append("param", (), attrs, Type(x.dtype, x.shape, NOBODY, layout))
+            self.know(twin, self.ranges.get(x.index))
+            self.hoisted.append((x, twin))
+            return twin
+        if node.op in STRUCTURAL and node.src:
+            first = Value(self, node.src[0])
+            if self._twin(first) is None:
+                return None
+            rest = [Value(self, i) for i in node.src[1:]]
+            return self.emit(node.op, self.shared(first), *rest, **dict(node.attrs))
+        return None
+
+    def decode(self, x: Value) -> Value:
+        """Ring elements back in natural units."""
+        return self.append("decode", (x,), {"frac": x.dtype.frac}, x.type.with_(layout=Layout.CLEAR))
+
+    def deliver(self, x: Value, to: tuple[str, ...] | None) -> Value:
+        """x in the clear at `to` (None: everyone): the only way in which anything is opened by name."""
+        t = x.type
+        viewers = EVERYONE if to is None else frozenset(to)
+        if t.layout is Layout.CLEAR:
+            if t.seen_by is None or (viewers is not None and viewers <= t.seen_by):
+                return x
+            told = {"owner": min(t.seen_by), "to": to}
+            return self.append("tell", (x,), told, t.seen(viewers))
+        ring = self.append("open", (x,), {"to": to}, Type(t.dtype, t.shape, viewers, Layout.RING))
+        return self.know(self.decode(ring), self.range(x))
+
+    def open_to_nodes(self, x: Value) -> Value:
+        """x in the clear at the compute nodes, inside an algorithm whose security argument allows it."""
+        return self.deliver(x, self.names)
+
+    # -- primitives for composite operations ----------------------------------------------------
+
+    def view(self, x: Value, dtype: DType) -> Value:
+        """The same ring elements read as another number type (units of a fixed-point value as whole numbers)."""
+        return x if x.dtype == dtype else self.on_shares("view", (x,), {}, dtype, x.shape)
+
+    def trunc(self, x: Value, m: int, dtype: DType) -> Value:
+        """x / 2^m in ring units, to a neighbour, read as `dtype`."""
+        return x if m == 0 else self.on_shares("trunc", (x,), {"m": m}, dtype, x.shape)
+
+    def shift(self, x: Value, m: int, width: int, dtype: DType) -> Value:
+        """floor(x / 2^m) in ring units, exactly, for a signed number of `width` bits."""
+        return x if m == 0 else self.on_shares("shift", (x,), {"m": m, "width": width}, dtype, x.shape)
+
+    def ltz(self, x: Value, width: int | None = None) -> Value:
+        """[x < 0] for a signed number of `width` ring bits (what is known of x when not given)."""
+        return self.on_shares("ltz", (x,), {"width": width or self.width(x)}, BOOL, x.shape)
+
+    def eqz(self, x: Value, width: int | None = None) -> Value:
+        """[x = 0]."""
+        return self.on_shares("eqz", (x,), {"width": width or self.width(x)}, BOOL, x.shape)
+
+    def bits(self, x: Value, width: int) -> Value:
+        """The low `width` ring bits of x along a new last axis, lowest first."""
+        return self.on_shares("bits", (x,), {"width": width}, BOOL, (*x.shape, width))
+
+    def leading(self, x: Value, width: int) -> Value:
+        """One-hot place of the highest set ring bit of 0 <= x < 2^width, along a new last axis."""
+        return self.on_shares("leading", (x,), {"width": width}, BOOL, (*x.shape, width))
+
+    def product(self, op: str, x: Value, y: Value, m: int, dtype: DType) -> Value:
+        """x `op` y ("mul" or "matmul") on the raw ring, then / 2^m, read as `dtype`: two shares, or one clear.
+
+        The caller answers for the room of the raw product (`fits`).
+        """
+        from mpc.circuits.arithmetic import matmul_shape
+
+        shape = matmul_shape(x.shape, y.shape) if op == "matmul" else broadcast_shapes(x.shape, y.shape)
+        shares = [v for v in (x, y) if v.type.layout is Layout.ARITH]
+        if op == "mul":
+            x, y = self.align(x, y)
+        if len(shares) == 2:
+            if m == 0:
+                return self.on_shares(op, (x, y), {}, dtype, shape)
+            return self.on_shares(f"{op}_trunc", (x, y), {"m": m}, dtype, shape)
+        if op == "mul":
+            share, ring = (x, y) if x.type.layout is Layout.ARITH else (y, x)
+            raw = self.on_shares("mul_clear", (share, ring), {}, dtype, shape)
+        else:
+            raw = self.on_shares("matmul_clear", (x, y), {}, dtype, shape)
+        return self.trunc(raw, m, dtype)
+
+    def permutation(self, n: int) -> Value:
+        """A handle on a fresh secret permutation of n rows."""
+        handle = Type(INT, (n,), NOBODY, Layout.ARITH)
+        return self.append("permutation", (), {"n": n}, handle, pure=False)
+
+    def permute(self, handle: Value, x: Value, *, inverse: bool = False) -> Value:
+        """The rows of x moved by the handle's permutation, or back."""
+        out = self.on_shares("permute", (handle, x), {"inverse": inverse}, x.dtype, x.shape)
+        return self.know(out, self.range(x))
+
+    def align(self, *values: Value) -> tuple[Value, ...]:
+        """The values with leading axes of size 1 added, so that all have the same number."""
+        rank = max(v.ndim for v in values)
+        return tuple(self._padded(v, (*(1,) * (rank - v.ndim), *v.shape)) for v in values)
+
+    def _padded(self, v: Value, shape: Shape) -> Value:
+        if shape == v.shape:
+            return v
+        return self.know(self.append("reshape", (v,), {"shape": shape}, v.type.with_(shape=shape)), self.range(v))
+
+    def scaled(self, x: Value, frac: int) -> Value:
+        """The share of a number at `frac` fraction bits: up without cost, down by a truncation."""
+        step = frac - x.dtype.frac
+        dtype = Fixed(frac) if frac or x.dtype.kind == "fixed" else INT
+        if x.dtype == dtype:
+            return x
+        if step == 0:
+            return self.know(self.view(x, dtype), self.range(x))
+        if step < 0:
+            out = self.trunc(x, -step, dtype)
+        else:
+            self.fits("the conversion to fixed point", self.range(x), frac)
+            factor = self.append("encode", (self.const(1 << step),), {"frac": 0}, Type(INT, (), EVERYONE, Layout.RING))
+            out = self.on_shares("mul_clear", (x, self._padded(factor, (1,) * x.ndim)), {}, dtype, x.shape)
+        return self.know(out, self.range(x))
+
+
+def low(x: Value) -> Lowerer:
+    """The lowering builder behind a value, for composite operations that use primitives."""
+    return cast(Lowerer, x.builder)
+
+
+def is_share(x: Value) -> bool:
+    """True if the value is held as shares."""
+    return x.type.layout in (Layout.ARITH, Layout.BITS)
+
+
+Rule = Callable[[Lowerer, Sequence[Value], dict[str, Any], DType, Shape], "Value | None"]
+"""(builder, operands, attributes, element type, shape) -> the result, or None to fall back on the expansion."""
+
+RULES: dict[str, Rule] = {}
+"""Surface operations that are primitives, or nearly: filled by `rules.py`."""
