@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +12,7 @@ from mpc.lowerer import Assumption, Lowerer, RangeOverflowError
 from mpc.op import Interval
 from mpc.types import BOOL, INT, Type
 
-__all__ = ["Assumption", "Lowered", "RangeOverflowError", "lower"]
+__all__ = ["Assumption", "Lowered", "RangeOverflowError", "lower", "reachable"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,27 +21,59 @@ class Lowered:
 
     circuit: Circuit
     assumptions: tuple[Assumption, ...]
-    where: tuple[int, ...]
+    where: Mapping[int, int]
 
 
-def lower(circuit: Circuit, nodes: Sequence[str]) -> Lowered:
+def lower(
+    circuit: Circuit,
+    nodes: Sequence[str],
+    *,
+    roots: Sequence[int] | None = None,
+    carried: Mapping[int, Type] | None = None,
+) -> Lowered:
     """The circuit on shares for the compute nodes named `nodes`.
 
+    roots: the surface nodes that are wanted (all reveals and the circuit's results when not given); only what they
+    need is lowered.  carried: surface nodes that an earlier stage computed and kept, with the types of what it kept.
     RangeOverflowError at the first value that may not fit.
     """
+    carried = carried or {}
+    wanted = set(circuit.results) if roots is None else set(roots)
+    wanted |= {i for i, node in circuit if node.op == "reveal"} if roots is None else set()
+    needed = reachable(circuit, wanted, stop=carried.keys())
     builder = Lowerer(nodes)
-    where = _walk(builder, circuit, {})
-    results = [Value(builder, where[i]) for i in circuit.results]
-    return Lowered(builder.finish(results), tuple(dict.fromkeys(builder.assumptions)), tuple(where))
+    where = _walk(builder, circuit, {}, needed, carried)
+    results = [Value(builder, where[i]) for i in sorted(wanted) if circuit.nodes[i].op != "reveal"]
+    return Lowered(builder.finish(results), tuple(dict.fromkeys(builder.assumptions)), where)
 
 
-def _walk(b: Lowerer, circuit: Circuit, params: dict[int, Value]) -> list[int]:
-    """Lower every node of `circuit` into `b`; `params` are a body's parameters by index."""
-    where: list[int] = []
-    for _, node in circuit:
-        src = [Value(b, where[i]) for i in node.src]
+def reachable(circuit: Circuit, roots: Iterable[int], stop: Container[int] = ()) -> set[int]:
+    """The nodes that `roots` need, themselves included; not beyond those in `stop`."""
+    seen: set[int] = set()
+    todo = list(roots)
+    while todo:
+        i = todo.pop()
+        if i not in seen:
+            seen.add(i)
+            if i not in stop:
+                todo.extend(circuit.nodes[i].src)
+    return seen
+
+
+def _walk(
+    b: Lowerer, circuit: Circuit, params: dict[int, Value], needed: set[int], carried: Mapping[int, Type]
+) -> dict[int, int]:
+    """Lower the needed nodes of `circuit` into `b`; `params` are a body's parameters by index."""
+    where: dict[int, int] = {}
+    for index, node in circuit:
+        if index not in needed:
+            continue
         with b.at(node.origin):
-            where.append(_node(b, node, src, params).index)
+            if index in carried:
+                done = b.append("carry", (), {"label": index}, carried[index], pure=False)
+            else:
+                done = _node(b, node, [Value(b, where[i]) for i in node.src], params)
+        where[index] = done.index
     return where
 
 
@@ -87,7 +119,7 @@ def _loop(b: Lowerer, node: Node, src: list[Value]) -> Value:
         params[i] = inner.append("param", (), {"index": i}, t)
         if i > carried:
             inner.know(params[i], b.range(v))
-    where = _walk(inner, body, params)
+    where = _walk(inner, body, params, reachable(body, body.results), {})
     results = []
     for i, t in zip(body.results, types, strict=True):
         out = Value(inner, where[i])

@@ -1,0 +1,296 @@
+"""The engine: runs a schedule at one place, without I/O.
+
+It is itself a step: it yields one joint exchange a round and is sent what arrived.  Whoever drives it (an executor over
+sockets, or `lockstep` in one thread) moves the bytes.  Every place runs the same schedule, so all count rounds and
+uses alike: a compute node does everything, a client only what it brings, sees or receives, the dealer only deals.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from mpc.circuit import Array, Const, Node, natural
+from mpc.local import KERNELS, decode, encode
+from mpc.op import find
+from mpc.places import Places
+from mpc.protocol import STEPS, USES, Dealer, Exchange, Player, Scheme, Seat, Step, Template
+from mpc.schedule import Schedule
+from mpc.types import BOOL, Layout, Type
+
+__all__ = ["Engine", "InputKey", "Report"]
+
+InputKey = tuple[str, str]
+"""(name of the input or table, column; empty for an array)."""
+
+Observer = Callable[[int, int], None]
+
+
+@dataclass(slots=True)
+class Report:
+    """What a place learned in a run, by output name (reveal's `name`, `column`), and how far it got."""
+
+    outputs: dict[tuple[str, str], Array] = field(default_factory=dict)
+    kept: dict[int, Any] = field(default_factory=dict)
+    """Values of result nodes of the circuit, by node: shares and clear values that a later stage goes on with."""
+
+
+class Engine:
+    """One place's side of a run.
+
+    inputs: this party's own arrays in natural units, by `InputKey`.
+    carried: for `carry` nodes of a later stage, what an earlier one kept, by its label.
+    observe: called with (round, rounds) after each round, for progress.
+    """
+
+    def __init__(
+        self,
+        schedule: Schedule,
+        seat: Seat,
+        inputs: Mapping[InputKey, Array],
+        *,
+        carried: Mapping[int, Any] | None = None,
+        observe: Observer | None = None,
+        first_use: int = 0,
+    ) -> None:
+        self.schedule = schedule
+        self.places: Places = schedule.places
+        self.seat = seat
+        self.name = schedule.places.names[seat.me]
+        self.inputs = inputs
+        self.carried = carried or {}
+        self.observe = observe
+        self.use = first_use
+        self.round = 0
+        self.report = Report()
+        scheme: Scheme = schedule.scheme
+        self.scheme = scheme
+        self.player: Player | None = scheme.player(seat) if seat.me < seat.nodes else None
+        self.dealer: Dealer | None = scheme.dealer(seat) if seat.me == seat.dealer else None
+
+    def run(self) -> Step[Report]:
+        """The whole schedule; one exchange for each of its rounds."""
+        values = yield from self._circuit(self.schedule, {})
+        for index in self.schedule.circuit.results:
+            self.report.kept[index] = values.get(index)
+        return self.report
+
+    # -- one circuit ---------------------------------------------------------------------------
+
+    def _circuit(self, s: Schedule, params: Mapping[int, Any]) -> Step[dict[int, Any]]:
+        values: dict[int, Any] = {}
+        active: list[tuple[int, Step[Any], Exchange]] = []
+        nodes = s.circuit.nodes
+        for r in range(s.rounds + 1):
+            for index in s.plan[r]:
+                node = nodes[index]
+                step = self._start(s, index, node, [values[i] for i in node.src], params)
+                if step is None:
+                    if s.length[index] == 0:
+                        values[index] = self._local(node, index, s, values, params)
+                        self._release(s, index, values)
+                    else:
+                        active.append((index, self._idle(s.length[index]), Exchange({}, {})))
+                        next(active[-1][1])
+                    continue
+                try:
+                    active.append((index, step, next(step)))
+                except StopIteration as stop:
+                    values[index] = stop.value
+                    self._release(s, index, values)
+            if r == s.rounds:
+                break
+            active = yield from self._round(s, r, active, values)
+        if active:
+            raise AssertionError("a step took more rounds than its protocol declares")
+        return values
+
+    def _round(
+        self, s: Schedule, r: int, active: list[tuple[int, Step[Any], Exchange]], values: dict[int, Any]
+    ) -> Step[list[tuple[int, Step[Any], Exchange]]]:
+        """Join what the active steps send, let it travel, hand out what arrived."""
+        send: dict[int, list[Array]] = {}
+        expect: dict[int, list[Template]] = {}
+        for _, _, ex in active:
+            for p, arrays in ex.send.items():
+                send.setdefault(p, []).extend(arrays)
+            for p, templates in ex.expect.items():
+                expect.setdefault(p, []).extend(templates)
+        got = yield Exchange(send, expect)
+        taken = dict.fromkeys(expect, 0)
+        following = []
+        for index, step, ex in active:
+            mine: dict[int, Sequence[Array]] = {}
+            for p, templates in ex.expect.items():
+                first = taken[p]
+                taken[p] = first + len(templates)
+                mine[p] = got[p][first : taken[p]]
+            try:
+                following.append((index, step, step.send(mine)))
+            except StopIteration as stop:
+                if s.start[index] + s.length[index] != r + 1:
+                    raise AssertionError(f"{s.circuit.nodes[index].op} ended before its declared rounds") from None
+                values[index] = stop.value
+                self._release(s, index, values)
+        return following
+
+    def _release(self, s: Schedule, index: int, values: dict[int, Any]) -> None:
+        for dead in s.release.get(index, ()):
+            values[dead] = None
+
+    def _idle(self, rounds: int) -> Step[None]:
+        for _ in range(rounds):
+            yield Exchange({}, {})
+
+    # -- interactive nodes ---------------------------------------------------------------------
+
+    def _start(
+        self, s: Schedule, index: int, node: Node, src: list[Any], params: Mapping[int, Any]
+    ) -> Step[Any] | None:
+        """The step of an interactive node at this place; None where it is local or none of this place's business."""
+        del params
+        if node.op == "loop":
+            return self._loop(s.bodies[index], node, src)
+        if node.op == "tell":
+            return self._tell(node, src[0])
+        if node.op not in STEPS:
+            return None
+        use = self.use
+        self.use += USES
+        attrs = dict(node.attrs)
+        if "to" in attrs:
+            attrs["to"] = self.places.of(attrs["to"])
+        if "owner" in attrs:
+            attrs["owner"] = self.places.names.index(attrs["owner"])
+        types = [s.circuit.nodes[i].type for i in node.src]
+        if self.dealer is not None:
+            if node.op == "permute":
+                attrs["handle"] = src[0]
+            return self.dealer.deal(node.op, use, types, attrs)
+        if self.player is not None:
+            return self._play(node, use, src, attrs, types)
+        return self._client(node, src, attrs, types)
+
+    def _play(self, node: Node, use: int, src: list[Any], attrs: dict[str, Any], types: Sequence[Type]) -> Step[Any]:
+        bits = types[0].dtype == BOOL if node.op != "permute" else types[1].dtype == BOOL
+        step = getattr(self.player, node.op)
+        if node.op == "share":
+            mine = src[0] if attrs["owner"] == self.seat.me else None
+            return step(use, mine, owner=attrs["owner"], shape=node.type.sizes, bits=bits)  # type: ignore[no-any-return]
+        if node.op in ("open", "permute"):
+            attrs["bits"] = bits
+        return step(use, *src, **attrs)  # type: ignore[no-any-return]
+
+    def _client(self, node: Node, src: list[Any], attrs: dict[str, Any], types: Sequence[Type]) -> Step[Any] | None:
+        bits = types[0].dtype == BOOL
+        shape = types[0].sizes
+        if node.op == "share" and attrs["owner"] == self.seat.me:
+            return self.scheme.client_share(src[0], shape, bits, self.seat)
+        if node.op == "open" and self.seat.me in attrs["to"]:
+            return self.scheme.client_open(shape, bits, self.seat)
+        return None
+
+    def _tell(self, node: Node, value: Any) -> Step[Any]:
+        """The owner of a clear value sends it as it is to those who shall know it."""
+        owner = self.places.names.index(node["owner"])
+        to = [p for p in self.places.of(node.get("to")) if p != owner]
+        dtype = np.dtype(np.uint8) if node.type.dtype == BOOL else natural(node.type.dtype)
+        if self.seat.me == owner:
+            wire = np.ascontiguousarray(value).astype(dtype)
+            yield Exchange({p: [wire] for p in to if wire.nbytes}, {})
+            return value
+        template = Template(node.type.sizes, dtype.str)
+        expected = self.seat.me in to and template.nbytes > 0
+        got = yield Exchange({}, {owner: [template]} if expected else {})
+        if self.seat.me not in to:
+            return None
+        array = got[owner][0] if expected else np.zeros(template.shape, dtype)
+        return array.astype(natural(node.type.dtype))
+
+    def _loop(self, body: Schedule, node: Node, src: list[Any]) -> Step[Any]:
+        carried = int(node["carried"])
+        state, rest = list(src[:carried]), src[carried:]
+        for k in range(int(node["count"])):
+            index = np.asarray(int(node["start"]) + int(node["step"]) * k, np.int64)
+            params = dict(enumerate([index, *state, *rest]))
+            values = yield from self._circuit(body, params)
+            state = [values[i] for i in body.circuit.results]
+        return state
+
+    # -- local nodes ---------------------------------------------------------------------------
+
+    def _local(self, node: Node, index: int, s: Schedule, values: dict[int, Any], params: Mapping[int, Any]) -> Any:
+        del index
+        match node.op:
+            case "const":
+                const = node["value"]
+                assert isinstance(const, Const)
+                return const.array
+            case "param":
+                return params[node["index"]]
+            case "carry":
+                return self.carried.get(node["label"])
+            case "item":
+                whole = values[node.src[0]]
+                return None if whole is None else whole[node["index"]]
+            case "bundle":
+                return [values[i] for i in node.src]
+            case "permutation":
+                return self._permutation(node)
+        if node.type.layout in (Layout.CLEAR, Layout.RING):
+            if not self._sees(node.type):
+                return None
+            return self._clear(node, [values[i] for i in node.src], s)
+        if self.player is None:
+            return None
+        types = [s.circuit.nodes[i].type for i in node.src]
+        return KERNELS[node.op](self.player, [values[i] for i in node.src], node, types)
+
+    def _permutation(self, node: Node) -> Any:
+        use = self.use
+        self.use += USES
+        if self.player is not None:
+            return self.player.permutation(use, n=node["n"])
+        if self.dealer is not None:
+            try:
+                next(self.dealer.deal("permutation", use, [], dict(node.attrs)))
+            except StopIteration as stop:
+                return stop.value
+            raise AssertionError("a permutation is drawn without a message")
+        return None
+
+    def _sees(self, t: Type) -> bool:
+        if self.dealer is not None:
+            return False
+        return t.seen_by is None or self.name in t.seen_by
+
+    def _clear(self, node: Node, src: list[Any], s: Schedule) -> Any:
+        match node.op:
+            case "input":
+                return self._input(node)
+            case "encode":
+                return encode(src[0], s.circuit.nodes[node.src[0]].type, node["frac"])
+            case "decode":
+                return decode(src[0], node.type)
+            case "reshape" if node.type.layout is Layout.RING:
+                return src[0].reshape(node["shape"])
+            case "reveal":
+                self.report.outputs[node["name"], node.get("column", "")] = src[0]
+                return src[0]
+            case _:
+                ref = find(node.op).ref
+                assert ref is not None
+                out = ref(*src, **dict(node.attrs))
+                return tuple(map(np.asarray, out)) if node.outs else np.asarray(out)
+
+    def _input(self, node: Node) -> Array:
+        value = np.asarray(self.inputs[node["name"], node.get("column", "")])
+        want = natural(node.type.dtype)
+        if value.shape != node.type.sizes or value.dtype != want:
+            raise ValueError(
+                f"{node['name']}: {want} of shape {node.type.sizes} is wanted, {value.dtype} {value.shape} given"
+            )
+        return value
