@@ -44,6 +44,10 @@ Element = TypeVar("Element", bound=np.unsignedinteger[Any])
 
 # Elements that are worked on at a time: five operands of so many fit the second-level cache.
 _PIECE: Final = 1 << 15
+# Up to so many elements an expression is quickest: its temporaries still come from memory that is in use.
+_SHORT: Final = 1 << 13
+# Up to so many elements, bits are packed one from a byte: a handful of calls for any width.
+_FEW: Final = 1 << 11
 
 
 class EncodingError(ValueError):
@@ -67,6 +71,9 @@ def mul_cross(
     out: NDArray[Element] | None = None,
 ) -> NDArray[Element]:
     """Return x0 * (y0 + y1) + x1 * y0, rep3's local product; all broadcast."""
+    if out is None and _short(x0, y0):
+        product: NDArray[Element] = np.add(x0 * (y0 + y1), x1 * y0)
+        return product
     return _by_pieces(_cross, (np.multiply, np.add), (x0, x1, y0, y1), out)
 
 
@@ -78,6 +85,9 @@ def and_cross(
     out: NDArray[Element] | None = None,
 ) -> NDArray[Element]:
     """Return x0 & (y0 ^ y1) ^ x1 & y0: `mul_cross` for packed bits."""
+    if out is None and _short(x0, y0):
+        product: NDArray[Element] = np.bitwise_xor(x0 & (y0 ^ y1), x1 & y0)
+        return product
     return _by_pieces(_cross, (np.bitwise_and, np.bitwise_xor), (x0, x1, y0, y1), out)
 
 
@@ -85,6 +95,10 @@ def muladd(
     a: NDArray[Element], b: NDArray[Element], c: NDArray[Element], out: NDArray[Element] | None = None
 ) -> NDArray[Element]:
     """Return a * b + c, broadcast."""
+    if out is None and a.ndim + b.ndim:
+        # NumPy adds in place here: pieces would gain nothing.
+        total: NDArray[Element] = np.multiply(a, b) + c
+        return total
     return _by_pieces(_muladd, (np.multiply, np.add), (a, b, c), out)
 
 
@@ -97,6 +111,9 @@ def beaver(
     out: NDArray[Element] | None = None,
 ) -> NDArray[Element]:
     """Return c + d * b + e * a: how a triple (a, b, c) becomes a share of a product, broadcast."""
+    if out is None and _short(d, a):
+        product: NDArray[Element] = np.add(c + d * b, e * a)
+        return product
     return _by_pieces(_beaver, (np.multiply, np.add), (c, d, b, e, a), out)
 
 
@@ -109,6 +126,9 @@ def and_beaver(
     out: NDArray[Element] | None = None,
 ) -> NDArray[Element]:
     """Return c ^ d & b ^ e & a: `beaver` for packed bits."""
+    if out is None and _short(d, a):
+        product: NDArray[Element] = np.bitwise_xor(c ^ (d & b), e & a)
+        return product
     return _by_pieces(_beaver, (np.bitwise_and, np.bitwise_xor), (c, d, b, e, a), out)
 
 
@@ -140,34 +160,31 @@ def decode(ring: AnyRing, frac: int, *, bits: int | None = None) -> NDArray[np.f
 
     Exact up to 2^53 in magnitude before scaling.  `bits` is the width of the ring, by default that of the type.
     """
-    numbers = to_signed(ring, bits).astype(np.float64)
-    numbers *= 2.0**-frac
-    return numbers
+    return np.asarray(to_signed(ring, bits) * np.float64(2.0**-frac))
 
 
 def to_signed(ring: AnyRing, bits: int | None = None) -> NDArray[np.int64]:
     """Return elements of Z_2^bits as the signed numbers of [-2^(bits-1), 2^(bits-1)): int64; higher bits are ignored.
 
-    `bits` is by default the width of the type.
+    `bits` is by default the width of the type.  The result may share memory with the argument.
     """
-    bits = 8 * ring.itemsize if bits is None else bits
+    width = 8 * ring.itemsize
+    bits = width if bits is None else bits
     _check_bits(bits)
+    if bits == width:
+        return ring.view(f"i{ring.itemsize}").astype(np.int64, copy=False)
     signed = ring.astype(np.uint64)
-    if bits < 64:
-        signed <<= np.uint64(64 - bits)
+    signed <<= np.uint64(64 - bits)
     numbers = signed.view(np.int64)
-    if bits < 64:
-        numbers >>= np.int64(64 - bits)
+    numbers >>= np.int64(64 - bits)
     return numbers
 
 
 def from_signed(numbers: NDArray[np.signedinteger[Any]], bits: int = 64) -> Ring:
-    """Return whole numbers modulo 2^bits: uint64."""
+    """Return whole numbers modulo 2^bits: uint64.  The result may share memory with the argument."""
     _check_bits(bits)
-    ring = numbers.astype(np.int64).view(np.uint64)
-    if bits < 64:
-        ring &= _mask(bits)
-    return ring
+    ring = numbers.astype(np.int64, copy=False).view(np.uint64)
+    return ring if bits == 64 else ring & _mask(bits)
 
 
 def dtype_for(bits: int) -> np.dtype[np.unsignedinteger[Any]]:
@@ -203,6 +220,9 @@ def pack_bits(ring: AnyRing, bits: int) -> NDArray[np.uint8]:
     flat = ring.reshape(-1)
     if bits == 8 * dtype_for(bits).itemsize:
         return pack(flat, bits).view(np.uint8)
+    if flat.size <= _FEW:
+        spread = np.unpackbits(flat.astype(np.uint64).view(np.uint8), bitorder="little").reshape(-1, 64)
+        return np.packbits(spread[:, :bits].reshape(-1), bitorder="little")
     plan = _Gaps(bits)
     octets = -(-flat.size * bits // 8)
     out = np.empty(plan.words(flat.size), np.uint64)
@@ -220,6 +240,10 @@ def unpack_bits(octets: NDArray[np.uint8], bits: int, n: int) -> Ring:
         raise ValueError(f"{n} elements of {bits} bits take {-(-n * bits // 8)} bytes, not {octets.size}")
     if bits == 8 * dtype.itemsize:
         return octets.view(dtype).astype(np.uint64)
+    if n <= _FEW:
+        spread = np.zeros((n, 64), np.uint8)
+        spread[:, :bits] = np.unpackbits(octets, count=n * bits, bitorder="little").reshape(n, bits)
+        return np.packbits(spread.reshape(-1), bitorder="little").view(np.uint64)
     plan = _Gaps(bits)
     out = np.empty(n, np.uint64)
     for first in range(0, n, _PIECE):
@@ -300,16 +324,17 @@ def _check_bits(bits: int) -> None:
 
 
 def _encode_floats(values: NDArray[Any], frac: int, bits: int, out: NDArray[np.int64], first: int) -> None:
-    limit = 2.0 ** (bits - 1)
-    with np.errstate(over="ignore", invalid="ignore"):
-        scaled = values.astype(np.float64)
-        scaled *= 2.0**frac
-        np.rint(scaled, out=scaled)
-        # Not a number fails every comparison, and is handed on by min and max.
-        if not (scaled.min() >= -limit and scaled.max() < limit):
-            bad = int(np.argmin((scaled >= -limit) & (scaled < limit)))
-            _refuse(first + bad, values[bad], bits, frac)
-        out[...] = scaled
+    limit, scale = 2 ** (bits - 1), 2.0**frac
+    # Rounding keeps the order: the ends tell for all.  NaN is handed on by min and max.
+    low, high = float(values.min()) * scale, float(values.max()) * scale
+    if not (math.isfinite(low) and math.isfinite(high) and round(low) >= -limit and round(high) < limit):
+        with np.errstate(over="ignore", invalid="ignore"):
+            rounded = np.rint(values * np.float64(scale))
+            bad = int(np.argmin((rounded >= -float(limit)) & (rounded < float(limit))))
+        _refuse(first + bad, values[bad], bits, frac)
+    scaled = values * np.float64(scale)
+    np.rint(scaled, out=scaled)
+    out[...] = scaled
 
 
 def _encode_whole(values: NDArray[Any], frac: int, bits: int, out: NDArray[np.int64], first: int) -> None:
@@ -326,6 +351,11 @@ def _refuse(index: int, value: Any, bits: int, frac: int) -> NoReturn:
     if np.isinf(value):
         raise EncodingError(index, "is infinite")
     raise EncodingError(index, f"does not fit {bits} bits of which {frac} are fractional")
+
+
+def _short(x: AnyRing, y: AnyRing) -> bool:
+    """Whether the direct way is quickest.  (Not for arrays without axes: as scalars they would warn.)"""
+    return x.ndim > 0 and y.ndim > 0 and x.size <= _SHORT >= y.size
 
 
 Kernel = Callable[..., None]
