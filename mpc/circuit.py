@@ -9,7 +9,7 @@ A circuit at the *surface* speaks of numbers (`mul`, `sigmoid`, `sort`); after `
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Hashable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -20,7 +20,7 @@ import numpy.typing as npt
 
 from mpc.types import BOOL, EVERYONE, INT, DType, Fixed, Shape, Size, Type, TypeRuleError, meet
 
-__all__ = ["Array", "Attrs", "Builder", "Circuit", "Const", "Node", "Origin", "Value", "natural"]
+__all__ = ["Array", "Attrs", "Builder", "Circuit", "Const", "Node", "Origin", "Value", "natural", "reachable"]
 
 Array = npt.NDArray[Any]
 Attrs = Mapping[str, Any]
@@ -154,6 +154,19 @@ class Circuit:
 
     def __hash__(self) -> int:
         return hash(self.digest)
+
+
+def reachable(circuit: Circuit, roots: Iterable[int], stop: Container[int] = ()) -> set[int]:
+    """The nodes that `roots` need, themselves included; not beyond those in `stop`."""
+    seen: set[int] = set()
+    todo = list(roots)
+    while todo:
+        i = todo.pop()
+        if i not in seen:
+            seen.add(i)
+            if i not in stop:
+                todo.extend(circuit.nodes[i].src)
+    return seen
 
 
 class Builder:

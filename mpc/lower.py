@@ -2,26 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import mpc.rules  # noqa: F401 - fills RULES
-from mpc.circuit import Circuit, Node, Value
+from mpc.circuit import Circuit, Node, Value, reachable
 from mpc.lowerer import Assumption, Lowerer, RangeOverflowError
 from mpc.op import Interval
+from mpc.passes import optimise
 from mpc.types import BOOL, INT, Type
 
-__all__ = ["Assumption", "Lowered", "RangeOverflowError", "lower", "reachable"]
+__all__ = ["Assumption", "Lowered", "RangeOverflowError", "lower"]
 
 
 @dataclass(frozen=True, slots=True)
 class Lowered:
-    """A circuit of primitives, what was assumed, and for each surface node the lowered node that carries it."""
+    """A circuit of primitives, what was assumed, and the surface nodes whose values its results are, in their order."""
 
     circuit: Circuit
     assumptions: tuple[Assumption, ...]
-    where: Mapping[int, int]
+    results: tuple[int, ...]
 
 
 def lower(
@@ -31,7 +32,7 @@ def lower(
     roots: Sequence[int] | None = None,
     carried: Mapping[int, Type] | None = None,
 ) -> Lowered:
-    """The circuit on shares for the compute nodes named `nodes`.
+    """The circuit on shares for the compute nodes named `nodes`, after all passes.
 
     roots: the surface nodes that are wanted (all reveals and the circuit's results when not given); only what they
     need is lowered.  carried: surface nodes that an earlier stage computed and kept, with the types of what it kept.
@@ -43,21 +44,9 @@ def lower(
     needed = reachable(circuit, wanted, stop=carried.keys())
     builder = Lowerer(nodes)
     where = _walk(builder, circuit, {}, needed, carried)
-    results = [Value(builder, where[i]) for i in sorted(wanted) if circuit.nodes[i].op != "reveal"]
-    return Lowered(builder.finish(results), tuple(dict.fromkeys(builder.assumptions)), where)
-
-
-def reachable(circuit: Circuit, roots: Iterable[int], stop: Container[int] = ()) -> set[int]:
-    """The nodes that `roots` need, themselves included; not beyond those in `stop`."""
-    seen: set[int] = set()
-    todo = list(roots)
-    while todo:
-        i = todo.pop()
-        if i not in seen:
-            seen.add(i)
-            if i not in stop:
-                todo.extend(circuit.nodes[i].src)
-    return seen
+    kept = tuple(i for i in sorted(wanted) if circuit.nodes[i].op != "reveal")
+    done = optimise(builder.finish(Value(builder, where[i]) for i in kept))
+    return Lowered(done, tuple(dict.fromkeys(builder.assumptions)), kept)
 
 
 def _walk(

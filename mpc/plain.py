@@ -10,8 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from mpc.circuit import Array, Circuit, Node, natural
-from mpc.lower import reachable
+from mpc.circuit import Array, Circuit, Node, natural, reachable
 from mpc.op import find
 
 __all__ = ["evaluate", "outputs"]

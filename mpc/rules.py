@@ -170,17 +170,15 @@ def _to_fixed(b: Lowerer, src: Sequence[Value], attrs: dict[str, Any], dtype: DT
 
 
 def _sum(b: Lowerer, src: Sequence[Value], attrs: dict[str, Any], dtype: DType, shape: Shape) -> Value:
-    """Local.  A sum of truncated products is truncated once, when its range proves that the raw sum has room."""
+    """Local.  Marked `roomy`, for late truncation, where its range proves that the raw sum of products fits."""
     (x,) = src
-    node = x.node
     interval = sum_bound([b.range(x)], [x.type], attrs)
     b.fits("the sum", interval, dtype.frac, bits=63 if dtype == INT else ROOM)
+    node = x.node
     if node.op in ("mul_trunc", "trunc") and interval is not None:
-        m = node["m"]
-        if interval.magnitude * 2.0 ** (dtype.frac + m) <= 2.0**ROOM:
-            ins = [Value(b, i) for i in node.src]
-            raw = b.product("mul", ins[0], ins[1], 0, dtype) if node.op == "mul_trunc" else ins[0]
-            return b.trunc(b.on_shares("sum", (raw,), attrs, dtype, shape), m, dtype)
+        # Only the whole sum must fit at the raw scale: what wraps on the way wraps back.
+        roomy = interval.magnitude * 2.0 ** (dtype.frac + node["m"]) <= 2.0**ROOM
+        attrs = {**attrs, "roomy": True} if roomy else attrs
     return b.on_shares("sum", (x,), attrs, dtype, shape)
 
 

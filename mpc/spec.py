@@ -1,0 +1,82 @@
+"""What is legal in a lowered circuit: checked after lowering and after every pass."""
+
+from __future__ import annotations
+
+from mpc.circuit import Circuit, Node
+from mpc.local import KERNELS
+from mpc.protocol import STEPS
+from mpc.types import BOOL, Layout, Type, size_of
+
+__all__ = ["SpecError", "check"]
+
+ENGINE = frozenset(["const", "input", "param", "carry", "item", "bundle", "loop", "reveal", "tell", "permutation"])
+"""Operations that the engine itself knows."""
+
+OPENED = frozenset(["open", "tell", "reveal", "decode"])
+"""The only operations whose result may be seen by someone who does not see all operands."""
+
+
+class SpecError(AssertionError):
+    """A lowered circuit breaks a rule: a fault of lowering or of a pass, never of a study."""
+
+
+def check(circuit: Circuit, where: str = "") -> None:
+    """SpecError at the first node that breaks a rule."""
+    for index, node in circuit:
+        at = f"{where}%{index} {node.op}"
+        if any(not 0 <= i < index for i in node.src):
+            raise SpecError(f"{at}: operands {node.src} do not all come before it")
+        types = [circuit.nodes[i].type for i in node.src]
+        _layouts(at, node, types)
+        _viewers(at, node, types)
+        _shapes(at, node, types)
+        body = node.get("body")
+        if isinstance(body, Circuit):
+            check(body, f"{at} > ")
+            _loop(at, node, body, types)
+    if any(not 0 <= i < len(circuit) for i in circuit.results):
+        raise SpecError(f"{where}results {circuit.results} are not all nodes")
+
+
+def _share(t: Type) -> bool:
+    return t.layout in (Layout.ARITH, Layout.BITS)
+
+
+def _layouts(at: str, node: Node, types: list[Type]) -> None:
+    for t in node.types:
+        if (t.layout is Layout.BITS and t.dtype != BOOL) or (t.layout is Layout.ARITH and t.dtype == BOOL):
+            raise SpecError(f"{at}: {t.dtype} cannot be held as {t.layout.value}")
+        if t.layout is Layout.CLEAR and t.secret:
+            raise SpecError(f"{at}: a secret value is held in the clear")
+        if _share(t) and not t.secret:
+            raise SpecError(f"{at}: a share is marked as seen by someone")
+    if _share(node.type) and node.op not in STEPS | KERNELS.keys() | ENGINE:
+        raise SpecError(f"{at}: no protocol has this operation on shares")
+    if node.op in ("share", "encode") and any(_share(t) for t in types):
+        raise SpecError(f"{at}: a share is encoded or shared again")
+
+
+def _viewers(at: str, node: Node, types: list[Type]) -> None:
+    """Nobody sees a result who does not see the operands, but by `open` and `tell`."""
+    if node.op in OPENED or node.op in ("item", "loop", "param", "carry"):
+        return
+    for t in types:
+        if t.seen_by is not None and (node.type.seen_by is None or not node.type.seen_by <= t.seen_by):
+            raise SpecError(f"{at}: seen by more parties than one of its operands")
+
+
+def _shapes(at: str, node: Node, types: list[Type]) -> None:
+    if node.op in ("add", "sub", "xor", "and_", "mul", "mul_trunc") and len({t.ndim for t in types}) != 1:
+        raise SpecError(f"{at}: operands with different numbers of axes")
+    if node.op == "reshape" and size_of(node.type.shape) != size_of(types[0].shape):
+        raise SpecError(f"{at}: the number of elements changes")
+
+
+def _loop(at: str, node: Node, body: Circuit, types: list[Type]) -> None:
+    carried: int = node["carried"]
+    if len(body.results) != carried or len(node.types) != carried:
+        raise SpecError(f"{at}: {len(body.results)} results of the body for {carried} carried values")
+    for k, result in enumerate(body.results):
+        inner = body.nodes[result].type
+        if (inner.shape, inner.layout, inner.dtype) != (types[k].shape, types[k].layout, types[k].dtype):
+            raise SpecError(f"{at}: carried value {k} goes in as {types[k]} and comes back as {inner}")
