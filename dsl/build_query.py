@@ -1,0 +1,218 @@
+# ruff: noqa: D102 - the methods are named after the rules of the grammar, which says what each reads
+"""Makes the nodes of queries from what the grammar recognised; see `build`.
+
+For: one method for each rule of selects and of the expressions that only queries have.
+Leaves to others: which tables and columns there are, what is grouped, which join has a unique side.
+"""
+
+import re
+from dataclasses import replace
+from decimal import Decimal
+from typing import Any, Literal, cast
+
+from dsl import syntax as s
+from dsl.build_expression import Children, Part, Refused, covers
+from dsl.tokens import Token
+
+MAX_INTERVAL = 1_000_000
+
+_CLAUSES = ("where", "group by", "having")
+_ENDINGS = ("order by", "limit")
+_COUNT = re.compile(r"-?[0-9]{1,7}")
+_Unit = Literal["day", "month", "year"]
+
+
+class QueryBuilder:
+    """The callbacks of the rules of queries."""
+
+    # ---------------------------------------------------------------------------------------------- selects
+
+    def select_query(self, c: Children) -> s.Query:
+        common = c[0].value if c[0] else ()
+        parts = _in_order(c[2:], _ENDINGS)
+        return s.Query(c[1], common, parts.get("order by", ()), parts.get("limit"), span=covers(c))
+
+    def common_tables(self, c: Children) -> Part:
+        return Part("with", tuple(c[1:]), covers(c))
+
+    def common(self, c: Children) -> s.CommonTable:
+        return s.CommonTable(c[0], c[6], c[2] or (), span=covers(c))
+
+    def order(self, c: Children) -> Part:
+        return Part("order by", tuple(c[1:]), covers(c))
+
+    def order_item(self, c: Children) -> s.OrderItem:
+        return s.OrderItem(c[0], c[1] is not None and c[1].type == "DESC", span=covers(c))
+
+    def limit(self, c: Children) -> Part:
+        return Part("limit", c[1], covers(c))
+
+    def union(self, c: Children) -> s.Union:
+        return s.Union(c[0], c[3], c[2] is not None, span=covers(c))
+
+    def union_of_inner(self, c: Children) -> s.Union:
+        return s.Union(c[1], c[5], c[4] is not None, span=covers(c))
+
+    def inner_query(self, c: Children) -> s.Query:
+        return replace(cast(s.Query, c[1]), span=covers(c))
+
+    def select(self, c: Children) -> s.Select:
+        parts = _in_order(c[5:], _CLAUSES)
+        group = parts.get("group by", ())
+        where, having = parts.get("where"), parts.get("having")
+        return s.Select(c[2], c[4], where, group, having, c[1] is not None, span=covers(c))
+
+    def items(self, c: Children) -> tuple[s.SelectItem, ...]:
+        return tuple(c)
+
+    def item(self, c: Children) -> s.SelectItem:
+        span = covers(c)
+        if isinstance(c[0], Token):
+            table = None if len(c) == 1 else s.Identifier(str(c[0].value), span=covers(c[:1]))
+            return s.SelectItem(s.Star(table, span=span), span=span)
+        return s.SelectItem(c[0], _alias(c[1]), span=span)
+
+    def sources(self, c: Children) -> tuple[s.TableExpression, ...]:
+        return tuple(c)
+
+    def where(self, c: Children) -> Part:
+        return Part("where", c[1], covers(c))
+
+    def group(self, c: Children) -> Part:
+        return Part("group by", tuple(c[1:]), covers(c))
+
+    def having(self, c: Children) -> Part:
+        return Part("having", c[1], covers(c))
+
+    def alias(self, c: Children) -> Part:
+        names = [x for x in c if isinstance(x, s.Identifier)]
+        return Part("alias", (names[0], c[-2] or ()), covers(c))
+
+    def table_name(self, c: Children) -> s.TableName:
+        return s.TableName(c[0], _alias(c[1]), span=covers(c))
+
+    def derived_table(self, c: Children) -> s.DerivedTable:
+        alias, columns = c[3].value if c[3] else (None, ())
+        return s.DerivedTable(c[1], alias, columns, span=covers(c))
+
+    def join_kind(self, c: Children) -> Part:
+        return Part("join", "left" if c[0].type == "LEFT" else "inner", covers(c))
+
+    def bounded(self, c: Children) -> Part:
+        return Part("bounded", c[1], covers(c))
+
+    def join(self, c: Children) -> s.Join:
+        kind: Literal["inner", "left"] = "left" if c[1] and c[1].value == "left" else "inner"
+        bound = c[6].value if c[6] else None
+        return s.Join(kind, c[0], c[3], c[5], bound, span=covers(c))
+
+    # ------------------------------------------------------------------------------------------- predicates
+
+    def between(self, c: Children) -> Part:
+        return Part("between", (c[1], c[3]), covers(c))
+
+    def in_list(self, c: Children) -> Part:
+        return Part("in list", c[2], covers(c))
+
+    def in_query(self, c: Children) -> Part:
+        return Part("in query", c[2], covers(c))
+
+    def like(self, c: Children) -> Part:
+        return Part("like", c[1], covers(c))
+
+    def predicated(self, c: Children) -> s.Expression:
+        value, part, negated, span = c[0], c[-1], len(c) == 3, covers(c)
+        match part.kind:
+            case "between":
+                low, high = part.value
+                return s.Between(value, low, high, negated, span=span)
+            case "in list":
+                return s.InList(value, part.value, negated, span=span)
+            case "in query":
+                return s.InQuery(value, part.value, negated, span=span)
+        return s.Like(value, part.value, negated, span=span)
+
+    def is_null(self, c: Children) -> s.IsNull:
+        return s.IsNull(c[0], len(c) == 4, span=covers(c))
+
+    # ------------------------------------------------------------------------------------------------ calls
+
+    def call_distinct(self, c: Children) -> s.Call:
+        return s.Call(c[0], (c[3],), (), True, span=covers(c))
+
+    def call_star(self, c: Children) -> s.Call:
+        if not (isinstance(c[0], s.Name) and c[0].id == "count"):
+            raise Refused("E0604", "only `count` takes `*`", covers(c), "", ["`count(*)` is the number of rows"])
+        return s.Call(c[0], (s.Star(span=covers([c[2]])),), span=covers(c))
+
+    def call_from(self, c: Children) -> s.Extract | s.Call:
+        function, first, value, length, span = c[0], c[2], c[4], c[6], covers(c)
+        called = function.id if isinstance(function, s.Name) else ""
+        if called == "extract" and length is None:
+            part = first.id.lower() if isinstance(first, s.Name) else ""
+            if part not in {"year", "month", "day"}:
+                helps = ["`extract(year from d)`, or `month`, or `day`"]
+                raise Refused("E0601", "`extract` takes a part of a date", first.span, "", helps)
+            return s.Extract(cast(_Unit, part), value, span=span)
+        if called == "substring":
+            return s.Call(function, (first, value) if length is None else (first, value, length), span=span)
+        helps = ["`extract(year from d)`, `substring(x from 1 for 2)`"]
+        raise Refused("E0601", "`from` has no place in this call", covers([c[3]]), "", helps)
+
+    # ------------------------------------------------------------------------------------------------ atoms
+
+    def null(self, c: Children) -> s.Null:
+        return s.Null(span=covers(c))
+
+    def interval(self, c: Children) -> s.Interval:
+        unit = str(c[2].value).lower().removesuffix("s")
+        if unit not in {"day", "month", "year"}:
+            helps = ["`interval '3' month`, or `day`, or `year`"]
+            raise Refused("E0601", f"an interval has no unit `{c[2].value}`", covers([c[2]]), "", helps)
+        written = c[1].value
+        if isinstance(written, Decimal) or not _COUNT.fullmatch(str(written)) or abs(int(written)) > MAX_INTERVAL:
+            raise Refused("E0601", "an interval is a whole number", covers([c[1]]), "", ["`interval '3' month`"])
+        return s.Interval(int(written), cast(_Unit, unit), span=covers(c))
+
+    def scalar_query(self, c: Children) -> s.ScalarQuery:
+        return s.ScalarQuery(c[1], span=covers(c))
+
+    def exists(self, c: Children) -> s.Exists:
+        return s.Exists(c[2], span=covers(c))
+
+    def case(self, c: Children) -> s.Case:
+        operand, otherwise = c[1], c[-2]
+        whens = [x for x in c if isinstance(x, s.When)]
+        if operand is not None:
+            whens = [replace(w, condition=s.Compare("==", operand, w.condition, span=w.span)) for w in whens]
+        return s.Case(tuple(whens), otherwise, span=covers(c))
+
+    def when(self, c: Children) -> s.When:
+        return s.When(c[1], c[3], span=covers(c))
+
+
+def _in_order(parts: Children, order: tuple[str, ...]) -> dict[str, Any]:
+    """The clauses by name; each at most once and in the order of SQL."""
+    found: dict[str, Any] = {}
+    last = -1
+    for part in parts:
+        at = order.index(part.kind)
+        if at == last:
+            raise Refused("E0601", f"`{part.kind}` is written twice", part.span)
+        if at < last:
+            raise Refused("E0601", f"`{part.kind}` comes before `{order[last]}`", part.span, "too late here")
+        last = at
+        found[part.kind] = part.value
+    return found
+
+
+def _alias(part: Part | None) -> s.Identifier | None:
+    """The name of an alias that has no column names."""
+    if part is None:
+        return None
+    name, columns = part.value
+    if columns and name.text.lower() == "using":
+        raise Refused("E0601", "`using` is not in the language of queries", name.span, "", ["write `on a.x = b.x`"])
+    if columns:
+        raise Refused("E0601", "only a sub-query names its columns", part.span)
+    return cast(s.Identifier, name)
