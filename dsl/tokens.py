@@ -26,9 +26,7 @@ class Token(NamedTuple):
 
 NAME = re.compile(r"[^\W\d]\w*")
 
-KEY_ALL_KEYWORDS = KEYWORDS | OPENING_KEYWORDS | AFTER_OPERAND | QUERY_KEYWORDS
-
-WORDS = {
+KEYWORDS = {
     "def": "DEF",
     "for": "FOR",
     "if": "IF",
@@ -139,6 +137,8 @@ OPERAND_ENDS = frozenset({"NAME", "NUMBER", "STRING", "BOOL", "NULL", "RPAR", "R
 AGGREGATES = frozenset({"count", "sum", "avg", "min", "max", "stddev", "variance", "median", "percentile"})
 QUERY_FUNCTIONS = AGGREGATES | {"coalesce", "extract", "substring", "year", "month", "day", "abs", "round", "floor"}
 """Functions whose names are key words of queries, hence in either case."""
+
+_ALL_KEYWORDS = KEYWORDS | OPENING_KEYWORDS | AFTER_OPERAND | QUERY_KEYWORDS
 
 WORDS = {
     "NAME": "a name",
