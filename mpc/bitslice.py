@@ -23,8 +23,10 @@ Words = NDArray[np.uint64]
 
 # Words of one row of blocks transposed together: 64 rows of this many fit the second-level cache.
 _BLOCKS = 1024
-# Up to so many elements, spreading the bits one to a byte is quicker than the swaps, which take 36 calls for any size.
-_FEW = 512
+# Up to so many elements and bits, spreading the bits one to a byte is quicker than the swaps, which take 36 calls for
+# any size.
+_FEW = 1 << 10
+_FEW_BITS = 1 << 15
 # Bits that are spread one to a byte at a time, on the way to and from the wire.
 _SPREAD = 1 << 20
 
@@ -41,7 +43,7 @@ def slice_bits(x: NDArray[np.unsignedinteger], width: int = 64) -> Words:
     """
     rows = _rows(width)
     n = x.shape[-1]
-    if x.size <= _FEW:
+    if _few(x.size, width):
         octets = x.astype(f"u{rows // 8}", order="C")[..., None].view(np.uint8)
         bits = np.unpackbits(octets, axis=-1, count=width, bitorder="little")
         return pack_bool(np.ascontiguousarray(bits.swapaxes(-1, -2)))
@@ -68,7 +70,7 @@ def unslice(words: Words, n: int) -> NDArray[np.uint64]:
     width, count = words.shape[-2:]
     rows = _rows(width)
     lead = words.shape[:-2]
-    if math.prod(lead) * n <= _FEW:
+    if _few(math.prod(lead) * n, width):
         bits = np.ascontiguousarray(unpack_bool(words, n).swapaxes(-1, -2))
         octets = np.zeros((*lead, n, 8), np.uint8)
         octets[..., : -(-width // 8)] = np.packbits(bits, axis=-1, bitorder="little")
@@ -148,6 +150,10 @@ def _rows(width: int) -> int:
     if not 1 <= width <= 64:
         raise ValueError(f"a width has 1 to 64 bits, not {width}")
     return max(8, 1 << (width - 1).bit_length())
+
+
+def _few(n: int, width: int) -> bool:
+    return n <= _FEW and n * width <= _FEW_BITS
 
 
 def _check(count: int, n: int) -> None:

@@ -70,6 +70,8 @@ def matmul(a: Ring | Limbs, b: Ring | Limbs, *, a_bits: int = 64, b_bits: int = 
     Either side may come as `Limbs`; for one that does not, `a_bits` and `b_bits` are promises as in `split`.
     The product of two vectors has no axes.  Shapes that do not match are a ValueError.
     """
+    if not isinstance(a, Limbs) and not isinstance(b, Limbs) and a.ndim == b.ndim == 2 and a.size * b.size <= _TINY:
+        return a @ b  # a product so small waits for nothing but these lines
     x = a.array if isinstance(a, Limbs) else a
     y = b.array if isinstance(b, Limbs) else b
     if x.ndim == 0 or y.ndim == 0:

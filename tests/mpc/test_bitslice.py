@@ -30,12 +30,12 @@ def test_row_j_holds_bit_j_of_every_element(width: int) -> None:
 
 @pytest.mark.parametrize("n", range(201))
 def test_unslice_undoes_slice(n: int) -> None:
-    x = values(2, n)
-    for width in (64, 37, 16, 5):
+    for stack, width in ((2, 64), (2, 37), (2, 5), (50, 64), (50, 37), (50, 16), (50, 5)):
+        x = values(stack, n)
         words = slice_bits(x, width)
         words.setflags(write=False)
 
-        assert words.shape == (2, width, words_for(n))
+        assert words.shape == (stack, width, words_for(n))
         assert np.array_equal(unslice(words, n), x & np.uint64((1 << width) - 1))
 
 
