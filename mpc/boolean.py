@@ -1,0 +1,226 @@
+"""Boolean circuits over bit-sliced words that every scheme shares: AND trees, carries, prefixes.
+
+They are written over two gates, `Gates`: a vector of ANDs in one step (one message of a scheme), and NOT.  XOR is local
+in every scheme and is written as `^`.  A value is an array of words (k, rows, W), k components, one row a bit position,
+as `bitslice` lays them out; `n` is the number of elements, so that no padding travels.  The functions tell which ANDs
+depend on which; how an AND is made, and what it costs in bytes, is the scheme's.
+
+Carries follow [Brent, Kung 1982, section 2]: position j generates (g) or passes on (p) a carry, and
+(G, P) = (g_h ^ p_h g_l, p_h p_l) joins neighbours.  One carry out takes a tree with fewest gates, since a group that
+holds the lowest position needs no P; all carries take Sklansky's form [Sklansky 1960], whose depth is the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from mpc.bitslice import unslice
+from mpc.protocol import Step
+
+__all__ = [
+    "Gates",
+    "Term",
+    "Words",
+    "all_of",
+    "carries",
+    "carry",
+    "depth",
+    "leading_one",
+    "one_in_a_byte",
+    "prefix_all",
+    "prefix_rows",
+    "tree_rows",
+]
+
+Words = npt.NDArray[np.uint64]
+"""(k, rows, W): bit-sliced shares over Z_2."""
+
+
+class Term(NamedTuple):
+    """x & y ^ plus, rows of one vector of gates: (k, *rows, W); `x` and `y` broadcast, `plus` is like x & y."""
+
+    x: Words
+    y: Words
+    plus: Words | None = None
+
+    @property
+    def lead(self) -> tuple[int, ...]:
+        """The axes of the result between the components and the words."""
+        return np.broadcast_shapes(self.x.shape[1:-1], self.y.shape[1:-1])
+
+
+class Gates(Protocol):
+    """What a scheme offers to Boolean circuits."""
+
+    def and_words(self, use: int, terms: Sequence[Term], n: int) -> Step[Words]:
+        """All terms at once, one below the other: (k, total rows, W).  The result must not be written to."""
+        ...
+
+    def not_words(self, x: Words) -> Words:
+        """Every bit turned, in a new array."""
+        ...
+
+
+def depth(rows: int) -> int:
+    """Number of levels of a binary tree over so many rows, each one a step and a use number."""
+    return max(0, rows - 1).bit_length()
+
+
+def tree_rows(rows: int) -> list[int]:
+    """For each level of `carry`, the number of rows of ANDs."""
+    out = []
+    while rows > 1:
+        out.append(2 * (rows // 2) - 1)
+        rows -= rows // 2
+    return out
+
+
+def prefix_rows(rows: int) -> list[tuple[int, int]]:
+    """For each level of a Sklansky prefix over `rows`: rows whose result changes, and those above the lowest group."""
+    out = []
+    for level in range(depth(rows)):
+        high = [j for j in range(rows) if j >> level & 1]
+        out.append((len(high), sum(1 for j in high if j >> (level + 1))))
+    return out
+
+
+def all_of(gates: Gates, use: int, x: Words, n: int) -> Step[Words]:
+    """The AND of all rows: (k, rows, W) -> (k, 1, W), rows >= 1, in `depth(rows)` steps of `rows - 1` ANDs in all."""
+    rest: list[Words] = []
+    while x.shape[1] + len(rest) > 1:
+        half = x.shape[1] // 2
+        terms = [Term(x[:, :half], x[:, half : 2 * half])] if half else []
+        odd = x[:, 2 * half :]
+        if odd.shape[1] and rest:
+            terms.append(Term(odd, rest.pop()))
+        elif odd.shape[1]:
+            rest.append(odd)
+        x = yield from gates.and_words(use, terms, n)
+        use += 1
+    return x
+
+
+def carry(gates: Gates, use: int, g: Words, p: Words, n: int) -> Step[Words]:
+    """The carry out of positions 0..R-1: g (k, R, W), p (k, R-1, W) of positions 1.. -> (k, 1, W), R >= 1.
+
+    `depth(R)` steps, rows as `tree_rows(R)` says: 2(R - 1) - depth ANDs in all where R is a power of two.
+    A position that finds no neighbour waits at the top, where it costs least.
+    """
+    rest: tuple[Words, Words] | None = None
+    while g.shape[1] > 1 or rest is not None:
+        rows = g.shape[1]
+        pairs = rows // 2
+        end = 2 * pairs
+        sums = [Term(p[:, 0 : end - 1 : 2], g[:, 0:end:2], g[:, 1:end:2])] if pairs else []
+        products = [Term(p[:, 2 : end - 1 : 2], p[:, 1 : end - 2 : 2])] if pairs > 1 else []
+        joined = pairs
+        if rows % 2 and rest is not None:
+            top, passes = rest
+            sums.append(Term(passes, g[:, rows - 1 :], top))
+            if rows > 1:
+                products.append(Term(passes, p[:, rows - 2 :]))
+            rest = None
+            joined += 1
+        elif rows % 2:
+            rest = g[:, rows - 1 :], p[:, rows - 2 :]
+        out = yield from gates.and_words(use, [*sums, *products], n)
+        use += 1
+        g, p = out[:, :joined], out[:, joined:]
+    return g
+
+
+def carries(gates: Gates, use: int, g: Words, p: Words, n: int) -> Step[Words]:
+    """The carry out of each prefix of positions: g, p (k, R, W) -> (k, R, W), R >= 1; p of position 0 is not read.
+
+    `depth(R)` steps [Sklansky 1960]: at level l the upper half of each block of 2^(l+1) joins the lower half's last.
+    """
+    g, p = g.copy(), p.copy()
+    for level in range(depth(g.shape[1])):
+        blocks = _blocks(g.shape[1], level)
+        # Nothing comes in below the lowest block, so nobody will ask what it passes on.
+        upper = _without_lowest(blocks)
+        terms = [Term(_high(p, level, b), _last_low(g, level, b), _high(g, level, b)) for b in blocks]
+        terms += [Term(_high(p, level, b), _last_low(p, level, b)) for b in upper]
+        out = yield from gates.and_words(use + level, terms, n)
+        at = _put(out, 0, [_high(g, level, b) for b in blocks])
+        _put(out, at, [_high(p, level, b) for b in upper])
+    return g
+
+
+def prefix_all(gates: Gates, use: int, x: Words, n: int) -> Step[Words]:
+    """The AND of each prefix of rows: (k, R, W) -> (k, R, W), `depth(R)` steps."""
+    x = x.copy()
+    for level in range(depth(x.shape[1])):
+        blocks = _blocks(x.shape[1], level)
+        terms = [Term(_high(x, level, b), _last_low(x, level, b)) for b in blocks]
+        out = yield from gates.and_words(use + level, terms, n)
+        _put(out, 0, [_high(x, level, b) for b in blocks])
+    return x
+
+
+def leading_one(gates: Gates, use: int, x: Words, n: int) -> Step[Words]:
+    """One-hot place of the highest set row: (k, R, W) -> (k, R, W), all 0 where no row is set; `depth(R)` steps."""
+    clear = yield from prefix_all(gates, use, gates.not_words(x)[:, ::-1], n)
+    clear = clear[:, ::-1]
+    out = gates.not_words(clear)
+    # Row j leads where all above it are clear and it is not: the top row has none above.
+    out[:, :-1] = clear[:, 1:] ^ clear[:, :-1]
+    return out
+
+
+def one_in_a_byte(words: Words, n: int) -> npt.NDArray[np.uint8]:
+    """Rows along a last axis, each bit in a byte: (k, rows, W) -> (k, n, rows) uint8 of 0 and 1."""
+    rows = words.shape[1]
+    octets = unslice(words, n).astype("<u8", copy=False).view(np.uint8).reshape(len(words), n, 8)
+    return np.unpackbits(octets[..., : -(-rows // 8)], axis=-1, count=rows, bitorder="little")
+
+
+class _Blocks(NamedTuple):
+    """Blocks of rows, one after another, of one length; each has a lower half of 2^level rows."""
+
+    first: int
+    number: int
+    length: int
+
+
+def _blocks(rows: int, level: int) -> list[_Blocks]:
+    """The blocks of a level that have an upper half: whole ones, and perhaps a shorter one at the top."""
+    half = 1 << level
+    whole = rows // (2 * half)
+    out = [_Blocks(0, whole, 2 * half)] if whole else []
+    left = rows - 2 * half * whole
+    if left > half:
+        out.append(_Blocks(2 * half * whole, 1, left))
+    return out
+
+
+def _without_lowest(blocks: list[_Blocks]) -> list[_Blocks]:
+    first = blocks[0]
+    fewer = [_Blocks(first.length, first.number - 1, first.length)] if first.number > 1 else []
+    return fewer + blocks[1:]
+
+
+def _view(x: Words, blocks: _Blocks) -> Words:
+    part = x[:, blocks.first : blocks.first + blocks.number * blocks.length]
+    return part.reshape(len(x), blocks.number, blocks.length, x.shape[-1])
+
+
+def _high(x: Words, level: int, blocks: _Blocks) -> Words:
+    return _view(x, blocks)[:, :, 1 << level :]
+
+
+def _last_low(x: Words, level: int, blocks: _Blocks) -> Words:
+    return _view(x, blocks)[:, :, (1 << level) - 1 : 1 << level]
+
+
+def _put(out: Words, at: int, targets: list[Words]) -> int:
+    """Write rows of `out` from `at` on into the targets, in order; returns the first row not taken."""
+    for target in targets:
+        rows = target.shape[1] * target.shape[2]
+        target[...] = out[:, at : at + rows].reshape(target.shape)
+        at += rows
+    return at

@@ -1,0 +1,158 @@
+"""rep3: exact traffic of each primitive, from types alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from mpc.boolean import depth, prefix_rows, tree_rows
+from mpc.circuit import Attrs
+from mpc.protocol import Cost
+from mpc.protocols.rep3_place import PARTIES, thirds
+from mpc.ring import dtype_for
+from mpc.types import BOOL, Type, count
+
+__all__ = ["cost"]
+
+_SEED = 16
+_DIGEST = 32
+
+_Links = dict[tuple[int, int], int]
+
+
+def cost(op: str, types: Sequence[Type], out: Type, attrs: Attrs) -> Cost:
+    """Cost of one execution; attributes as the player's methods take them, parties as places."""
+    match op:
+        case "share":
+            return _share(_size(out), attrs["owner"])
+        case "open":
+            return _open(_size(types[0]), attrs["to"])
+        case "mul" | "matmul" | "and_":
+            return _ring_around(_size(out))
+        case "trunc":
+            return _divide(thirds(count(out.sizes)), attrs["m"])
+        case "mul_trunc" | "matmul_trunc":
+            parts = thirds(count(out.sizes))
+            return _regroup(parts).then(_divide(parts, attrs["m"]))
+        case "shift":
+            return _shift(count(out.sizes), attrs["m"], attrs["width"])
+        case "ltz":
+            return _ltz(count(types[0].sizes), attrs["width"])
+        case "eqz":
+            return _eqz(count(types[0].sizes), attrs["width"])
+        case "bits":
+            return _bits(count(types[0].sizes), attrs["width"])
+        case "leading":
+            n, width = count(types[0].sizes), attrs["width"]
+            return _bits(n, width).then(_gates(n, [high for high, _ in prefix_rows(width)]))
+        case "b2a":
+            return _to_ring(8 * count(out.sizes))
+        case "permute":
+            return _permute(_size(out), attrs["inverse"])
+    raise AssertionError(f"rep3 has no primitive {op}")
+
+
+def _size(t: Type) -> int:
+    """Bytes of one component on the wire."""
+    n = count(t.sizes)
+    return _packed(n) if t.dtype == BOOL else 8 * n
+
+
+def _packed(bits: int) -> int:
+    return -(-bits // 8)
+
+
+def _rounds(*rounds: _Links) -> Cost:
+    return Cost(tuple({link: n for link, n in links.items() if n} for links in rounds))
+
+
+def _ring_around(size: int) -> Cost:
+    return _rounds({(p, (p + 2) % 3): size for p in range(PARTIES)})
+
+
+def _gates(n: int, rows: Sequence[int]) -> Cost:
+    total = Cost()
+    for r in rows:
+        total = total.then(_ring_around(_packed(r * n)))
+    return total
+
+
+def _share(size: int, owner: int) -> Cost:
+    if owner < PARTIES:
+        return _rounds({(owner, (owner + 1) % 3): size})
+    return _rounds({(owner, 0): 2 * _SEED, (owner, 1): _SEED + size, (owner, 2): _SEED + size})
+
+
+def _open(size: int, to: Sequence[int]) -> Cost:
+    links: _Links = {}
+    for p in to:
+        if p < PARTIES:
+            links[(p + 2) % 3, p] = size
+        else:
+            links.update({(j, p): size + min(size, _DIGEST) for j in range(PARTIES)})
+    return _rounds(links)
+
+
+def _regroup(parts: Sequence[tuple[int, slice]]) -> Cost:
+    total = Cost()
+    for turn, at in parts:
+        size = 8 * (at.stop - at.start)
+        total = total.beside(_rounds({((turn + 1) % 3, turn): size, ((turn + 2) % 3, turn): size}))
+    return total
+
+
+def _divide(parts: Sequence[tuple[int, slice]], m: int) -> Cost:
+    total = Cost()
+    for turn, at in parts:
+        part = at.stop - at.start
+        small = dtype_for(m).itemsize * part
+        second, third = (turn + 1) % 3, (turn + 2) % 3
+        total = total.beside(
+            _rounds({(turn, second): 8 * part + small, (third, turn): small}, {(second, turn): small}),
+        )
+    return total
+
+
+def _sum_bits(n: int, width: int, carries: int) -> Cost:
+    """The bits of two summands, and the products of the low `carries` of them."""
+    if not carries:
+        return _rounds({(0, 1): _packed(width * n)})
+    each = _packed(carries * n)
+    return _rounds({(0, 1): _packed(width * n), (2, 0): each}, {(1, 0): each})
+
+
+def _carry(n: int, positions: int) -> Cost:
+    return _gates(n, tree_rows(positions))
+
+
+def _ltz(n: int, width: int) -> Cost:
+    return _sum_bits(n, width, width - 1).then(_carry(n, width - 1))
+
+
+def _eqz(n: int, width: int) -> Cost:
+    rows, left = [], width
+    for _ in range(depth(width)):
+        rows.append(left // 2)
+        left -= left // 2
+    return _sum_bits(n, width, 0).then(_gates(n, rows))
+
+
+def _bits(n: int, width: int) -> Cost:
+    return _sum_bits(n, width, width - 1).then(_gates(n, [g + p for g, p in prefix_rows(width - 1)]))
+
+
+def _to_ring(size: int) -> Cost:
+    return _rounds({(0, 1): size, (2, 0): size}, {(1, 0): size})
+
+
+def _shift(n: int, m: int, width: int) -> Cost:
+    if width < 64:
+        carry = _sum_bits(n, m, m).then(_carry(n, m)).then(_to_ring(8 * n))
+        return _divide([(0, slice(0, n))], m).beside(carry)
+    low = _carry(n, m).then(_to_ring(8 * n))
+    whole = _carry(n, 64).then(_to_ring(dtype_for(m).itemsize * n))
+    return _sum_bits(n, 64, 64).then(_rounds({(0, 1): 8 * n}).beside(low).beside(whole))
+
+
+def _permute(size: int, inverse: bool) -> Cost:
+    one, two, three = (2, 1, 0) if inverse else (0, 1, 2)
+    return _rounds({(one, two): size, (two, three): size}, {(two, three): size, (three, two): size})

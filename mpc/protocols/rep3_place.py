@@ -1,0 +1,78 @@
+"""rep3: where a party stands in the ring of three, and what every primitive needs there.
+
+Component x_j of a share, and the key k_j, are known to P_j and to P_(j-1): party i holds x_i, x_(i+1) as rows 0 and 1
+of a share, and k_i, k_(i+1) as `near` and `far`.  Some primitives give one party a part of its own; they are written
+for parties 0, 1, 2 and may be played turned: with `turn` r, place p has part (p - r) mod 3.  Everything above is then
+the same in terms of parts.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from mpc.prg import Prg, derive
+from mpc.protocol import ProtocolError, Seat
+
+__all__ = ["PARTIES", "Bits", "Place", "Ring", "thirds"]
+
+Ring = npt.NDArray[np.uint64]
+Bits = npt.NDArray[np.uint8]
+
+PARTIES: Final = 3
+
+_UNTURNED = 128
+"""Below so many elements an even load is worth less than the calls that it takes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A party's number and the keys that it shares with the one before and the one after."""
+
+    me: int
+    near: Prg
+    far: Prg
+
+    @classmethod
+    def of(cls, seat: Seat) -> Place:
+        """The place of a seat; its pair keys are derived anew, so that no other use of the seat's keys meets them."""
+        me = seat.me
+        if seat.nodes != PARTIES or not 0 <= me < PARTIES:
+            raise ProtocolError(f"rep3 runs on three nodes; place {me} of {seat.nodes} has no part in it")
+        keys = {j: seat.keys.get(other) for j, other in ((me, (me + 2) % 3), ((me + 1) % 3, (me + 1) % 3))}
+        near, far = keys[me], keys[(me + 1) % 3]
+        if near is None or far is None:
+            raise ProtocolError(f"rep3: node {me} lacks a key that it should share with another node")
+        return cls(me, Prg(derive(near, "rep3", me)), Prg(derive(far, "rep3", (me + 1) % 3)))
+
+    @property
+    def before(self) -> int:
+        """The place before this one."""
+        return (self.me + 2) % 3
+
+    @property
+    def after(self) -> int:
+        """The place after this one."""
+        return (self.me + 1) % 3
+
+    def part(self, turn: int) -> int:
+        """The part that this place plays."""
+        return (self.me - turn) % 3
+
+    def key(self, j: int) -> Prg:
+        """Key k_j, one of the two that are known here."""
+        if j == self.me:
+            return self.near
+        if j == self.after:
+            return self.far
+        raise AssertionError(f"place {self.me} does not know key {j}")
+
+
+def thirds(n: int) -> list[tuple[int, slice]]:
+    """Cut range(n) in three, each with its turn, so that all carry an equal load; not worth it for few."""
+    if n < _UNTURNED:
+        return [(0, slice(0, n))]
+    return [(turn, slice(n * turn // 3, n * (turn + 1) // 3)) for turn in range(3)]
