@@ -1,0 +1,270 @@
+"""Comparisons and bits in the additive protocol: steps on flat arrays of n elements, truth values in bit-sliced rows.
+
+All open c = x + r mod 2^width for a dealt random r whose bits are shared, and read the rest off a tree of borrows
+(`additive_trees.py`).  c is uniform, whatever x is.  Rounds for `width` bits: one for c, and one for each level.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from mpc.bitslice import slice_bits, unpack_bool
+from mpc.circuit import Array
+from mpc.protocol import Step
+from mpc.protocols.additive_correlations import compared, dabit, truncated, truncation
+from mpc.protocols.additive_gates import ONES, Leaves, Pairs
+from mpc.protocols.additive_node import Node
+from mpc.protocols.additive_supply import Correlation, Draw, Stream, ring, rows
+from mpc.protocols.additive_trees import Level, Prefix, and_tree, bit_tree, carry_tree, leading_tree
+
+__all__ = ["bit_rows", "eqz", "leading_rows", "ltz", "shift", "to_ring"]
+
+
+def _mask(node: Node, stream: Stream, x: Array, width: int, correlation: Correlation) -> Step[tuple[Array, Draw]]:
+    """Open c = x + r mod 2^width: (n,) and the settled draw."""
+    draw = stream.draw(correlation)
+    part = ring(x.shape, width)
+    masked = draw.masks[0]
+    masked += x.astype(part.dtype, copy=False)
+    (c,) = yield from node.reveal([(part, masked)], [draw])
+    return c, draw
+
+
+def _stack(node: Node, leaves: Leaves, table: Array) -> Array:
+    return leaves.stack(table[: leaves.inputs], table[leaves.inputs :], node.first)
+
+
+def _level(
+    node: Node, stream: Stream, level: Level, kind: str, n: int, g: Array, p: Array
+) -> Step[tuple[Array, Array]]:
+    """One round of a tree: rows of generate and propagate bits of the level's results."""
+    layer = level.layer
+    draw = stream.draw(layer.correlation(kind, n))
+    hidden = level.inputs(g, p)
+    hidden ^= draw.masks[0]
+    (opened,) = yield from node.reveal([(rows(layer.inputs, n), hidden)], [draw])
+    assert draw.dependent is not None
+    above, over = layer.evaluate(draw.masks[0], draw.dependent[0], opened, node.first)
+    if layer.with_g:
+        above ^= g[level.top]
+    return above, over
+
+
+def _reduce(
+    node: Node, stream: Stream, levels: Sequence[Level], kind: str, n: int, g: Array, p: Array
+) -> Step[tuple[Array, Array]]:
+    for level in levels:
+        g, p = yield from _level(node, stream, level, kind, n, g, p)
+    return g, p
+
+
+def _pairs(node: Node, stream: Stream, pairs: Pairs, kind: str, n: int, left: Array, right: Array) -> Step[Array]:
+    draw = stream.draw(pairs.correlation(kind, n))
+    hidden = np.concatenate([left, right[: pairs.inputs - pairs.left]])
+    hidden ^= draw.masks[0]
+    (opened,) = yield from node.reveal([(rows(pairs.inputs, n), hidden)], [draw])
+    assert draw.dependent is not None
+    return pairs.evaluate(draw.masks[0], draw.dependent[0], opened, node.first)
+
+
+def ltz(node: Node, use: int, x: Array, *, width: int) -> Step[Array]:
+    """[x < 0] for x of `width` signed bits: (n,) -> (1, W)."""
+    n, stream = x.size, node.stream(use)
+    leaves, levels = carry_tree(width, width - 1)
+    c, draw = yield from _mask(node, stream, x, width, compared("comparison", n, width, [leaves]))
+    assert draw.dependent is not None
+    table = draw.dependent[0]
+    public = slice_bits(c, width)
+    sign = table[width - 1 : width] ^ (public[width - 1 :] if node.first else np.uint64(0))
+    if leaves.groups:
+        g, p = leaves.steps(_stack(node, leaves, table), public)
+        g, _ = yield from _reduce(node, stream, levels, "comparison step", n, g, p)
+        sign ^= g
+    return sign
+
+
+def eqz(node: Node, use: int, x: Array, *, width: int) -> Step[Array]:
+    """[x = 0 mod 2^width]: (n,) -> (1, W)."""
+    n, stream = x.size, node.stream(use)
+    leaves, levels = and_tree(width)
+    c, draw = yield from _mask(node, stream, x, width, compared("equality", n, width, [leaves]))
+    assert draw.dependent is not None
+    g, p = leaves.steps(_stack(node, leaves, draw.dependent[0]), slice_bits(c, width), lt=False)
+    _, p = yield from _reduce(node, stream, levels, "equality step", n, g, p)
+    return p
+
+
+def _prefix(
+    node: Node, stream: Stream, prefix: Prefix, kind: str, n: int, g: Array, p: Array
+) -> Step[tuple[Array, Array]]:
+    """Rows (g, p) of the joins of each node with all below."""
+    for level in prefix.levels:
+        above, over = yield from _level(node, stream, level, kind, n, g, p)
+        g, p = np.concatenate([g, above]), np.concatenate([p, over])
+    return g[prefix.carry], p[prefix.carry]
+
+
+def bit_rows(node: Node, stream: Stream, x: Array, *, width: int) -> Step[Array]:
+    """The low `width` bits of x: (n,) -> (width, W)."""
+    n = x.size
+    tree = bit_tree(width)
+    c, draw = yield from _mask(node, stream, x, width, compared("bits", n, width, [tree.leaves]))
+    assert draw.dependent is not None
+    table, public = draw.dependent[0], slice_bits(c, width)
+    out = table[:width] ^ (public if node.first else np.uint64(0))
+    stack = _stack(node, tree.leaves, table)
+    below = np.empty((4, tree.leaves.groups, out.shape[1]), np.uint64)
+    for depth in (1, 2, 3):
+        g, below[depth] = tree.leaves.steps(stack, public, depth=depth)
+        here = out[depth::4]
+        here ^= g[: len(here)]
+    if tree.prefix is None:
+        return out
+    g, p = tree.leaves.steps(stack, public)
+    carry, _ = yield from _prefix(node, stream, tree.prefix, "bits step", n, g[:-1], p[:-1])
+    out[4::4] ^= carry
+    if tree.pairs is not None:
+        left = below[tree.bits % 4, tree.bits // 4]
+        out[tree.bits] ^= yield from _pairs(node, stream, tree.pairs, "bits step", n, left, carry)
+    return out
+
+
+def leading_rows(node: Node, stream: Stream, x: Array, *, width: int) -> Step[Array]:
+    """One-hot place of the highest of `width` bits: (n,) -> (width, W).
+
+    With s_j the conjunction of all complemented bits from j up, place j is s_(j+1) ^ s_j: no further product.
+    """
+    n = x.size
+    clear = yield from bit_rows(node, stream, x, width=width)
+    if node.first:
+        clear ^= ONES
+    tree = leading_tree(width)
+    nothing = np.empty_like(clear)
+    if tree.within is not None:
+        _, joined = yield from _level(node, stream, tree.within, "leading step", n, nothing, clear)
+        clear = np.concatenate([clear, joined])
+    suffix = clear[tree.rows]
+    if tree.above is not None and tree.pairs is not None:
+        fours = suffix[::4][:0:-1]
+        _, above = yield from _prefix(node, stream, tree.above, "leading step", n, fours, fours)
+        low = suffix[: tree.pairs.left]
+        low[...] = yield from _pairs(node, stream, tree.pairs, "leading step", n, low, above)
+    out = suffix.copy()
+    out[:-1] ^= suffix[1:]
+    if node.first:
+        out[-1] ^= ONES
+    return out
+
+
+def to_ring(node: Node, stream: Stream, bits: Array, n: int) -> Step[Array]:
+    """Ring elements 0 or 1 from rows of bits: (count, W) -> (count, n).  One bit is opened for each."""
+    count = len(bits)
+    draw = stream.draw(dabit(count, n))
+    (opened,) = yield from node.reveal([(rows(count, n), bits ^ draw.masks[0])], [draw])
+    assert draw.dependent is not None
+    # t = b ^ v is public, so b = v + t - 2 t v.
+    t = unpack_bool(opened, n).astype(np.uint64)
+    out: Array = draw.dependent[0] * (np.uint64(1) - (t << np.uint64(1)))
+    if node.first:
+        out += t
+    return out
+
+
+def shift(node: Node, use: int, x: Array, *, m: int, width: int) -> Step[Array]:
+    """floor(x / 2^m) for x of `width` signed bits: (n,) -> (n,)."""
+    stream = node.stream(use)
+    x = x + np.uint64(1 << (width - 1)) if node.first else x
+    if width < 64:
+        out = yield from _shift_narrow(node, stream, x, m, width + 1)
+    else:
+        out = yield from _shift_full(node, stream, x, m)
+    if node.first:
+        out -= np.uint64(1 << (width - 1 - m))
+    return out
+
+
+def _shift_narrow(node: Node, stream: Stream, x: Array, m: int, width: int) -> Step[Array]:
+    """0 <= x < 2^(width-1).  As in truncation the wrap of c = x + r follows from its highest bit alone; exactness takes
+
+    the borrow out of the low m bits.
+    """
+    n = x.size
+    leaves, levels = carry_tree(m, m)
+    c, draw = yield from _mask(node, stream, x, width, narrow_shift(n, m, width))
+    assert draw.dependent is not None
+    table, u, top = draw.dependent
+    out = untruncate(node, c, u, top, m, width)
+    g, p = leaves.steps(_stack(node, leaves, table), slice_bits(c, m))
+    g, _ = yield from _reduce(node, stream, levels, "comparison step", n, g, p)
+    borrow = yield from to_ring(node, stream, g, n)
+    out -= borrow[0]
+    return out
+
+
+def untruncate(node: Node, c: Array, u: Array, top: Array, m: int, width: int) -> Array:
+    """(c >> m) + u - 2^(width-m) c_top r_top: shares of a truncation, `additive_correlations.truncation`."""
+    wide = c.astype(np.uint64, copy=False)
+    out = (wide >> np.uint64(width - 1)) * top
+    out <<= np.uint64(width - m)
+    np.subtract(u, out, out=out)
+    if node.first:
+        out += wide >> np.uint64(m)
+    return out
+
+
+def narrow_shift(n: int, m: int, width: int) -> Correlation:
+    """What `_shift_narrow` takes: r mod 2^width, its low m bits for a borrow, its truncation."""
+    leaves = carry_tree(m, m).leaves
+    parts = truncated((n,), width, m)
+    return compared("shift", n, width, [leaves], lambda r: truncation(r, width, m), parts)
+
+
+def _shift_full(node: Node, stream: Stream, x: Array, m: int) -> Step[Array]:
+    """0 <= x < 2^64, where the wrap of c takes a tree of its own, beside that of the low bits."""
+    n = x.size
+    low, full = carry_tree(m, m), carry_tree(64, 64)
+    c, draw = yield from _mask(node, stream, x, 64, full_shift(n, m))
+    assert draw.dependent is not None
+    public = slice_bits(c)
+    g, p = full.leaves.steps(_stack(node, full.leaves, draw.dependent[1]), public)
+    h, q = low.leaves.steps(_stack(node, low.leaves, draw.dependent[0]), public[:m])
+    for k, level in enumerate(full.levels):
+        if k < len(low.levels):
+            (g, p), (h, q) = yield from _two(node, stream, n, (level, g, p), (low.levels[k], h, q))
+        else:
+            g, p = yield from _level(node, stream, level, "comparison step", n, g, p)
+    borrow = yield from to_ring(node, stream, np.concatenate([h, g]), n)
+    out: Array = (borrow[1] << np.uint64(64 - m)) - borrow[0]
+    out -= draw.dependent[2]
+    if node.first:
+        out += c >> np.uint64(m)
+    return out
+
+
+def full_shift(n: int, m: int) -> Correlation:
+    """What `_shift_full` takes: r, its bits for two borrows, and r >> m."""
+    trees = [carry_tree(m, m).leaves, carry_tree(64, 64).leaves]
+    return compared("shift", n, 64, trees, lambda r: [r >> np.uint64(m)], (ring((n,)),))
+
+
+_Side = tuple[Level, Array, Array]
+
+
+def _two(
+    node: Node, stream: Stream, n: int, one: _Side, other: _Side
+) -> Step[tuple[tuple[Array, Array], tuple[Array, Array]]]:
+    """`_level` of two trees in one round."""
+    sides = (one, other)
+    draws = [stream.draw(level.layer.correlation("comparison step", n)) for level, _, _ in sides]
+    hidden = [level.inputs(g, p) ^ d.masks[0] for (level, g, p), d in zip(sides, draws, strict=True)]
+    parts = [rows(level.layer.inputs, n) for level, _, _ in sides]
+    opened = yield from node.reveal(list(zip(parts, hidden, strict=True)), draws)
+    out = []
+    for (level, g, _), d, e in zip(sides, draws, opened, strict=True):
+        assert d.dependent is not None
+        above, over = level.layer.evaluate(d.masks[0], d.dependent[0], e, node.first)
+        above ^= g[level.top]
+        out.append((above, over))
+    return out[0], out[1]

@@ -1,0 +1,167 @@
+"""What each primitive of the additive protocol takes from the dealer: masks, and what follows from them.
+
+Each function describes one correlation for given shapes; player, dealer and cost all read the same description.
+Shapes are those of shares, with the component axis in front; comparisons and permutations have flat ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mpc import ring as kernels
+from mpc.bitslice import pack_bool, slice_bits, unpack_bool
+from mpc.circuit import Array
+from mpc.protocols.additive_gates import Leaves
+from mpc.protocols.additive_supply import Correlation, Part, flags, ring, rows
+
+__all__ = [
+    "Shape",
+    "and_shape",
+    "bit_triple",
+    "compared",
+    "dabit",
+    "fused",
+    "matmul_shape",
+    "permuted",
+    "shifted",
+    "triple",
+    "truncated",
+    "truncation",
+]
+
+Shape: TypeAlias = "tuple[int, ...]"
+Bilinear: TypeAlias = Callable[[Array, Array], Array]
+
+
+def and_shape(x: Shape, y: Shape) -> Shape:
+    """Shape of an element-wise product."""
+    return np.broadcast_shapes(x, y)
+
+
+def matmul_shape(x: Shape, y: Shape) -> Shape:
+    """Shape of a matrix product of operands with two axes or more."""
+    return (*np.broadcast_shapes(x[:-2], y[:-2]), x[-2], y[-1])
+
+
+def product(matrix: bool) -> Bilinear:
+    """The element-wise or the matrix product mod 2^64."""
+    return kernels.matmul if matrix else np.multiply
+
+
+def product_shape(x: Shape, y: Shape, matrix: bool) -> Shape:
+    """Shape of the product."""
+    return matmul_shape(x, y) if matrix else and_shape(x, y)
+
+
+def triple(x: Shape, y: Shape, *, matrix: bool) -> Correlation:
+    """(a, b; a b) [Beaver, CRYPTO 1991], a product element-wise or of matrices."""
+    out = ring(product_shape(x, y, matrix))
+
+    def define(plain: Sequence[Array]) -> Sequence[Array]:
+        return [product(matrix)(plain[0], plain[1])]
+
+    return Correlation("matrix triple" if matrix else "triple", (ring(x), ring(y)), (out,), define, out.size)
+
+
+def truncated(shape: Shape, width: int, m: int) -> tuple[Part, Part]:
+    """What `truncation` gives of r mod 2^width: u = 2^(width-m) r_top - (r >> m), and r_top mod 2^(64-width+m)."""
+    return ring(shape), ring(shape, 64 - width + m)
+
+
+def truncation(r: Array, width: int, m: int) -> list[Array]:
+    """The plain arrays of `truncated`: with y = c - r mod 2^width below 2^(width-1) and c_top the highest bit of c,
+
+    (c >> m) + u - 2^(width-m) c_top r_top is y / 2^m, rounded down, or one more when r's low bits exceed c's.
+    """
+    wide = r.astype(np.uint64)
+    top = wide >> np.uint64(width - 1)
+    u = (top << np.uint64(width - m)) - (wide >> np.uint64(m))
+    return [u, top.astype(ring((), 64 - width + m).dtype)]
+
+
+def fused(x: Shape, y: Shape, m: int, *, matrix: bool) -> Correlation:
+    """(a, b, w; truncation of r = w - a b): the product comes out masked by r, which nobody need share for itself."""
+    out = product_shape(x, y, matrix)
+
+    def define(plain: Sequence[Array]) -> Sequence[Array]:
+        a, b, w = plain
+        return truncation(w - product(matrix)(a, b), 64, m)
+
+    kind = "matrix triple with truncation" if matrix else "triple with truncation"
+    masks = (ring(x), ring(y), ring(out))
+    return Correlation(kind, masks, truncated(out, 64, m), define, masks[2].size)
+
+
+def shifted(shape: Shape, m: int) -> Correlation:
+    """(r; truncation of r) for a truncation by m."""
+    return Correlation(
+        "truncation",
+        (ring(shape),),
+        truncated(shape, 64, m),
+        lambda plain: truncation(plain[0], 64, m),
+        ring(shape).size,
+    )
+
+
+def bit_triple(x: Shape, y: Shape) -> Correlation:
+    """(a, b; a & b), in words of 64 bits."""
+    out = rows(1, ring(and_shape(x, y)).size)
+    nx, ny = ring(x).size, ring(y).size
+
+    def define(plain: Sequence[Array]) -> Sequence[Array]:
+        return [both(plain[0], x, plain[1], y)]
+
+    return Correlation("bit triple", (rows(1, nx), rows(1, ny)), (out,), define, out.size)
+
+
+def both(a: Array, x: Shape, b: Array, y: Shape) -> NDArray[np.uint64]:
+    """Packed rows (1, W) of shapes x and y, broadcast and joined by and."""
+    if x == y:
+        return np.bitwise_and(a, b).astype(np.uint64, copy=False)
+    left = unpack_bool(a[0], ring(x).size).reshape(x)
+    right = unpack_bool(b[0], ring(y).size).reshape(y)
+    return pack_bool((left & right).reshape(-1))[None]
+
+
+def dabit(count: int, n: int) -> Correlation:
+    """(v; v in Z_2^64) for `count` rows of n bits [Rotaru and Wood, eprint 2019/207]."""
+
+    def define(plain: Sequence[Array]) -> Sequence[Array]:
+        return [unpack_bool(plain[0], n).astype(np.uint64)]
+
+    return Correlation("dabit", (rows(count, n),), (ring((count, n)),), define, count * n)
+
+
+def compared(
+    kind: str,
+    n: int,
+    width: int,
+    leaves: Sequence[Leaves],
+    extra: Callable[[Array], list[Array]] | None = None,
+    parts: tuple[Part, ...] = (),
+) -> Correlation:
+    """(r mod 2^width; its bits and their products for some leaves, and what `extra` gives of r as `parts`)."""
+    dependent = (*(rows(x.inputs + len(x.products), n) for x in leaves), *parts)
+
+    def define(plain: Sequence[Array]) -> Sequence[Array]:
+        (r,) = plain
+        bits = slice_bits(r, max((x.inputs for x in leaves), default=1))
+        tables = [np.concatenate([bits[: x.inputs], x.expand(bits[: x.inputs])]) for x in leaves]
+        return [*tables, *(extra(r) if extra else [])]
+
+    return Correlation(kind, (ring((n,), width),), dependent, define, n)
+
+
+def permuted(shape: Shape, bits: bool, order: Array | None) -> Correlation:
+    """(A; A[order]) with rows along axis 0; the dealer alone gives an order."""
+    part = flags(shape) if bits else ring(shape)
+
+    def define(plain: Sequence[Array]) -> Sequence[Array]:
+        assert order is not None
+        return [plain[0][order]]
+
+    return Correlation("permutation", (part,), (part,), define, part.size)

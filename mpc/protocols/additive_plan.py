@@ -1,0 +1,180 @@
+"""What every step of the additive protocol sends, round by round: the dealer's schedule and the exact cost.
+
+A plan is computed from types and attributes alone.  Nodes follow it by construction of their steps, which a test holds
+against the declared cost; the dealer runs it as it stands.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from mpc.circuit import Attrs
+from mpc.protocol import Cost, ProtocolError, Seat
+from mpc.protocols import additive_correlations as deal
+from mpc.protocols.additive_boolean import full_shift, narrow_shift
+from mpc.protocols.additive_gates import Pairs
+from mpc.protocols.additive_supply import Correlation, Part, flags, ring, rows
+from mpc.protocols.additive_trees import Level, Prefix, and_tree, bit_tree, carry_tree, leading_tree
+from mpc.types import Layout, Type
+
+__all__ = ["Round", "cost", "data_part", "plan"]
+
+SEED_BYTES = 16
+"""What a client sends to each node but the first, in place of a share."""
+
+
+class Round(NamedTuple):
+    """What every node opens to all others, and the correlations whose corrections the dealer sends to the last."""
+
+    opened: tuple[Part, ...] = ()
+    dealt: tuple[Correlation, ...] = ()
+
+
+def data_part(shape: tuple[int, ...], bits: bool) -> Part:
+    """A share of `open`, `share` or `permute` as it travels."""
+    return flags(shape) if bits else ring(shape)
+
+
+def _size(t: Type) -> int:
+    return ring(t.sizes).size
+
+
+def _shape(t: Type) -> tuple[int, ...]:
+    return (1, *t.sizes)
+
+
+def _layers(levels: Sequence[Level], kind: str, n: int) -> list[Round]:
+    return [Round((rows(x.layer.inputs, n),), (x.layer.correlation(kind, n),)) for x in levels]
+
+
+def _pairs(pairs: Pairs | None, kind: str, n: int) -> list[Round]:
+    return [Round((rows(pairs.inputs, n),), (pairs.correlation(kind, n),))] if pairs else []
+
+
+def _levels(prefix: Prefix | None) -> Sequence[Level]:
+    return prefix.levels if prefix else ()
+
+
+def _dabits(count: int, n: int) -> Round:
+    return Round((rows(count, n),), (deal.dabit(count, n),))
+
+
+def _products(op: str, types: Sequence[Type], attrs: Attrs) -> list[Round]:
+    x, y = _shape(types[0]), _shape(types[1])
+    matrix = op.startswith("matmul")
+    if not op.endswith("_trunc"):
+        return [Round((ring(x), ring(y)), (deal.triple(x, y, matrix=matrix),))]
+    fused = deal.fused(x, y, attrs["m"], matrix=matrix)
+    return [Round((ring(x), ring(y))), Round((fused.masks[2],), (fused,))]
+
+
+def _bits(n: int, width: int) -> list[Round]:
+    tree = bit_tree(width)
+    first = Round((ring((n,), width),), (deal.compared("bits", n, width, [tree.leaves]),))
+    return [first, *_layers(_levels(tree.prefix), "bits step", n), *_pairs(tree.pairs, "bits step", n)]
+
+
+def _leading(n: int, width: int) -> list[Round]:
+    tree = leading_tree(width)
+    within = [tree.within] if tree.within else []
+    levels = _layers([*within, *_levels(tree.above)], "leading step", n)
+    return [*_bits(n, width), *levels, *_pairs(tree.pairs, "leading step", n)]
+
+
+def _shift(n: int, m: int, width: int) -> list[Round]:
+    low = carry_tree(m, m)
+    steps = _layers(low.levels, "comparison step", n)
+    if width < 64:
+        return [Round((ring((n,), width + 1),), (narrow_shift(n, m, width + 1),)), *steps, _dabits(1, n)]
+    full = _layers(carry_tree(64, 64).levels, "comparison step", n)
+    for k, step in enumerate(steps):
+        full[k] = Round(full[k].opened + step.opened, full[k].dealt + step.dealt)
+    return [Round((ring((n,)),), (full_shift(n, m),)), *full, _dabits(2, n)]
+
+
+def plan(op: str, types: Sequence[Type], attrs: Attrs) -> list[Round]:
+    """The rounds of a step between nodes and dealer; all but `share`, `open` and `permute`, which have their own."""
+    if op in ("mul", "matmul", "mul_trunc", "matmul_trunc"):
+        return _products(op, types, attrs)
+    if op == "and_":
+        x, y = _shape(types[0]), _shape(types[1])
+        triple = deal.bit_triple(x, y)
+        return [Round(triple.masks, (triple,))]
+    n = _size(types[0])
+    if op == "trunc":
+        shape = _shape(types[0])
+        return [Round((ring(shape),), (deal.shifted(shape, attrs["m"]),))]
+    if op == "b2a":
+        return [_dabits(1, n)]
+    width = attrs["width"]
+    if op == "ltz":
+        leaves, levels = carry_tree(width, width - 1)
+        first = Round((ring((n,), width),), (deal.compared("comparison", n, width, [leaves]),))
+        return [first, *_layers(levels, "comparison step", n)]
+    if op == "eqz":
+        leaves, levels = and_tree(width)
+        first = Round((ring((n,), width),), (deal.compared("equality", n, width, [leaves]),))
+        return [first, *_layers(levels, "equality step", n)]
+    if op == "shift":
+        return _shift(n, attrs["m"], width)
+    if op == "bits":
+        return _bits(n, width)
+    if op == "leading":
+        return _leading(n, width)
+    raise ProtocolError(f"additive has no step {op}")
+
+
+def _links(opened: int, dealt: int, seat: Seat) -> dict[tuple[int, int], int]:
+    out = {(i, j): opened for i in range(seat.nodes) for j in range(seat.nodes) if i != j and opened}
+    if dealt and seat.dealer is not None:
+        out[seat.dealer, seat.nodes - 1] = dealt
+    return out
+
+
+def _bytes(parts: Sequence[Part]) -> int:
+    return sum(p.template.nbytes for p in parts)
+
+
+def _permute_cost(x: Type, seat: Seat, inverse: bool) -> Cost:
+    bits = x.layout is Layout.BITS
+    correlation = deal.permuted(x.sizes, bits, None)
+    moved, order = _bytes([data_part(x.sizes, bits)]), 4 * x.sizes[0]
+    total = Cost()
+    for owner in owners(seat.nodes, inverse):
+        links = _links(0, _bytes(correlation.dependent), seat)
+        for p in range(seat.nodes):
+            if p != owner:
+                links[p, owner], links[owner, p] = moved, order
+        demand = {correlation.kind: correlation.demand}
+        total = total.then(Cost(({k: v for k, v in links.items() if v},), {k: v for k, v in demand.items() if v}))
+    return total
+
+
+def owners(nodes: int, inverse: bool) -> list[int]:
+    """In which order the nodes' permutations are applied."""
+    return list(range(nodes))[:: -1 if inverse else 1]
+
+
+def cost(op: str, types: Sequence[Type], out: Type, attrs: Attrs, seat: Seat) -> Cost:
+    """Exact traffic of one step."""
+    if op == "share":
+        owner = attrs["owner"]
+        if owner < seat.nodes:
+            return Cost()
+        size = _bytes([data_part(out.sizes, out.layout is Layout.BITS)])
+        seeds = {(owner, p): SEED_BYTES for p in range(1, seat.nodes)}
+        return Cost(({**seeds, **({(owner, 0): size} if size else {})},))
+    if op == "open":
+        size = _bytes([data_part(types[0].sizes, types[0].layout is Layout.BITS)])
+        return Cost(({(p, q): size for q in attrs["to"] for p in range(seat.nodes) if p != q and size},))
+    if op == "permute":
+        return _permute_cost(types[-1], seat, bool(attrs.get("inverse", False)))
+    rounds = plan(op, types, attrs)
+    demand: dict[str, int] = {}
+    for r in rounds:
+        for c in r.dealt:
+            if c.demand:
+                demand[c.kind] = demand.get(c.kind, 0) + c.demand
+    links = (_links(_bytes(r.opened), sum(_bytes(c.dependent) for c in r.dealt), seat) for r in rounds)
+    return Cost(tuple(links), demand)
