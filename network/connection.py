@@ -132,6 +132,8 @@ class MeshChannel(InboxChannel):
         while not self.peer_tag:
             self._raise_failure()
             await self._arrival(None)
+        if not self._frames:
+            self._raise_failure()
 
     def _take(self) -> memoryview:
         frame = self._frames.popleft()

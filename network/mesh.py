@@ -100,6 +100,7 @@ class Mesh(Transport):
         self._tasks: set[asyncio.Task[None]] = set()
         self._closings: set[asyncio.Task[None]] = set()
         self._greeting = 0
+        self._resting: asyncio.TimerHandle | None = None
         self._control: Callable[[str, dict[str, Any]], None] | None = None
         self._control_waiting: deque[tuple[str, dict[str, Any]]] = deque()
         self._closed = False
@@ -114,7 +115,7 @@ class Mesh(Transport):
         self._listener.setblocking(False)
         if self._link is not None:
             self._uplink = Uplink(self._link)
-        self._spawn(self._answer(self._listener, server))
+        self._listen_on(self._listener, server)
         for name in self._peers:
             if self.name < name:
                 self._spawn(self._keep(name))
@@ -142,7 +143,10 @@ class Mesh(Transport):
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._resting is not None:
+            self._resting.cancel()
         if self._listener is not None:
+            asyncio.get_running_loop().remove_reader(self._listener.fileno())
             self._listener.close()
         if self._uplink is not None:
             await self._uplink.idle()
@@ -157,10 +161,11 @@ class Mesh(Transport):
                 if not waiter.done():
                     waiter.set_exception(PeerLost(name, "this party closed its connections"))
 
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task
 
     # Connections
 
@@ -237,23 +242,33 @@ class Mesh(Transport):
             except TimeoutError:
                 pause = min(2 * pause, _LONGEST_PAUSE)
 
-    async def _answer(self, listener: socket.socket, server: ssl.SSLContext) -> None:
-        """Take callers; each is greeted by a task of its own, so that a slow one holds up nobody."""
-        loop = asyncio.get_running_loop()
-        while True:
-            try:
-                plain, where = await loop.sock_accept(listener)
-            except OSError as error:  # out of descriptors, or the caller is gone already
-                _log.warning("%s could not take a call: %s", self.name, error)
-                await asyncio.sleep(_FIRST_PAUSE)
-                continue
-            if self._greeting >= _MAX_GREETING:
-                plain.close()
-                continue
-            self._spawn(self._greet(server, plain, str(Address(*where[:2]))))
+    def _answer(self, listener: socket.socket, server: ssl.SSLContext) -> None:
+        """Take a call, and greet it in a task of its own, so that a slow caller holds up nobody."""
+        try:
+            plain, where = listener.accept()
+        except BlockingIOError:
+            return
+        except OSError as error:  # out of descriptors, or the caller is gone already
+            _log.warning("%s could not take a call: %s", self.name, error)
+            loop = asyncio.get_running_loop()
+            loop.remove_reader(listener.fileno())
+            self._resting = loop.call_later(_FIRST_PAUSE, self._listen_on, listener, server)
+            return
+        if self._greeting >= _MAX_GREETING:
+            plain.close()
+            return
+        self._greeting += 1
+        task = self._spawn(self._greet(server, plain, str(Address(*where[:2]))))
+        task.add_done_callback(lambda _: self._greeted(plain))
+
+    def _listen_on(self, listener: socket.socket, server: ssl.SSLContext) -> None:
+        asyncio.get_running_loop().add_reader(listener.fileno(), self._answer, listener, server)
+
+    def _greeted(self, plain: socket.socket) -> None:
+        self._greeting -= 1
+        plain.close()  # nothing, once TLS has taken the socket over; a task cancelled before it began has not
 
     async def _greet(self, server: ssl.SSLContext, plain: socket.socket, caller: str) -> None:
-        self._greeting += 1
         name = f"the caller at {caller}"
         try:
             async with asyncio.timeout(_GREETING_SECONDS):
@@ -269,8 +284,6 @@ class Mesh(Transport):
                 self._note(name, error)
         else:
             self._adopt(connection)
-        finally:
-            self._greeting -= 1
 
     def _connection(self, name: str, secure: ssl.SSLSocket) -> Connection:
         connection = Connection(
@@ -300,7 +313,7 @@ class Mesh(Transport):
     def _note(self, name: str, error: Exception) -> None:
         """Why there is no connection: those who wait learn at once what will not change by itself."""
         peer = self._peers[name]
-        if isinstance(error, OSError) and (error.errno or 0) > 0:
+        if isinstance(error, OSError) and error.errno is not None and error.errno > 0:
             peer.trouble = os.strerror(error.errno)
         else:
             peer.trouble = str(error) or "it did not answer in time"
@@ -333,7 +346,7 @@ class Mesh(Transport):
             async with asyncio.timeout(self._connect_timeout):
                 await asyncio.gather(*[channel.joined() for channel in channels.values()])
         except TimeoutError:
-            absent = next((name for name, channel in channels.items() if not channel.peer_tag), "")
+            absent = next((name for name, channel in channels.items() if not channel.peer_tag), "a peer")
             _close_all(channels, f"{absent} did not join")
             raise NotJoined(absent, self._connect_timeout) from None
         except NetworkError as error:
