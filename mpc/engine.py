@@ -17,7 +17,7 @@ from mpc.circuit import Array, Const, Node, natural
 from mpc.local import KERNELS, decode, encode
 from mpc.op import find
 from mpc.places import Places
-from mpc.protocol import STEPS, USES, Dealer, Exchange, Player, Scheme, Seat, Step, Template
+from mpc.protocol import USES, Dealer, Exchange, Player, Scheme, Seat, Step, Template, interactive
 from mpc.schedule import Schedule
 from mpc.types import BOOL, Layout, Type
 
@@ -156,11 +156,11 @@ class Engine:
             return self._loop(s.bodies[index], node, src)
         if node.op == "tell":
             return self._tell(node, src[0])
-        if node.op not in STEPS:
+        if not interactive(node):
             return None
         use = self.use
         self.use += USES
-        attrs = dict(node.attrs)
+        attrs: dict[str, Any] = dict(node.attrs)
         if "to" in attrs:
             attrs["to"] = self.places.of(attrs["to"])
         if "owner" in attrs:

@@ -265,20 +265,23 @@ class Lowerer(Builder):
         """
         from mpc.circuits.arithmetic import matmul_shape
 
-        shape = matmul_shape(x.shape, y.shape) if op == "matmul" else broadcast_shapes(x.shape, y.shape)
-        shares = [v for v in (x, y) if v.type.layout is Layout.ARITH]
-        if op == "mul":
-            x, y = self.align(x, y)
-        if len(shares) == 2:
-            if m == 0:
-                return self.on_shares(op, (x, y), {}, dtype, shape)
-            return self.on_shares(f"{op}_trunc", (x, y), {"m": m}, dtype, shape)
-        if op == "mul":
-            share, ring = (x, y) if x.type.layout is Layout.ARITH else (y, x)
-            raw = self.on_shares("mul_clear", (share, ring), {}, dtype, shape)
+        if op == "matmul":
+            shape = matmul_shape(x.shape, y.shape)
+            # Protocols see matrices and equal numbers of axes only.
+            x = self._padded(x, (1, *x.shape)) if x.ndim == 1 else x
+            y = self._padded(y, (*y.shape, 1)) if y.ndim == 1 else y
         else:
-            raw = self.on_shares("matmul_clear", (x, y), {}, dtype, shape)
-        return self.trunc(raw, m, dtype)
+            shape = broadcast_shapes(x.shape, y.shape)
+        x, y = self.align(x, y)
+        made = matmul_shape(x.shape, y.shape) if op == "matmul" else broadcast_shapes(x.shape, y.shape)
+        shares = [v.type.layout is Layout.ARITH for v in (x, y)]
+        if all(shares):
+            fused = f"{op}_trunc" if m else op
+            out = self.on_shares(fused, (x, y), {"m": m} if m else {}, dtype, made)
+        else:
+            pair = (y, x) if op == "mul" and shares[1] else (x, y)
+            out = self.trunc(self.on_shares(f"{op}_clear", pair, {}, dtype, made), m, dtype)
+        return self._padded(out, shape)
 
     def permutation(self, n: int) -> Value:
         """A handle on a fresh secret permutation of n rows."""

@@ -27,8 +27,8 @@ from typing import Any, NamedTuple, TypeAlias, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from mpc.circuit import Array, Attrs
-from mpc.types import Type
+from mpc.circuit import Array, Attrs, Node
+from mpc.types import Layout, Type
 
 __all__ = [
     "LOCAL",
@@ -44,6 +44,7 @@ __all__ = [
     "Step",
     "Template",
     "exchange",
+    "interactive",
     "parallel",
 ]
 
@@ -323,6 +324,12 @@ STEPS = frozenset(
     ]
 )
 """Interactive primitives: names of Player's step methods and of nodes in a lowered circuit."""
+
+
+def interactive(node: Node) -> bool:
+    """True if the node of a lowered circuit is a step: `open`, or on shares (a private value's `mul` is none)."""
+    return node.op in STEPS and (node.op == "open" or node.type.layout in (Layout.ARITH, Layout.BITS))
+
 
 LOCAL = frozenset(["constant", "add_clear", "xor_clear", "permutation"])
 """Primitives without a message that depend on the scheme; all other local kernels are in `local.py`."""

@@ -12,12 +12,13 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
 from mpc.circuit import Circuit, Node, Origin
 from mpc.places import Places
-from mpc.protocol import STEPS, Cost, Scheme
+from mpc.protocol import Cost, Scheme, interactive
 from mpc.types import BOOL, Layout, Type
 
 __all__ = ["Schedule", "schedule"]
@@ -156,8 +157,8 @@ def schedule(circuit: Circuit, places: Places, scheme: Scheme) -> Schedule:
         elif node.op == "tell":
             cost = _tell(node, places)
             length.append(1)
-        elif node.op in STEPS:
-            attrs = dict(node.attrs)
+        elif interactive(node):
+            attrs: dict[str, Any] = dict(node.attrs)
             if "to" in attrs:
                 attrs["to"] = places.of(attrs["to"])
             if "owner" in attrs:

@@ -66,7 +66,8 @@ def _viewers(at: str, node: Node, types: list[Type]) -> None:
 
 
 def _shapes(at: str, node: Node, types: list[Type]) -> None:
-    if node.op in ("add", "sub", "xor", "and_", "mul", "mul_trunc") and len({t.ndim for t in types}) != 1:
+    binary = node.op in ("add", "sub", "xor", "and_", "mul", "mul_trunc")
+    if _share(node.type) and binary and len({t.ndim for t in types}) != 1:
         raise SpecError(f"{at}: operands with different numbers of axes")
     if node.op == "reshape" and size_of(node.type.shape) != size_of(types[0].shape):
         raise SpecError(f"{at}: the number of elements changes")

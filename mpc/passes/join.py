@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from mpc.circuit import Circuit, Node
 from mpc.passes.rewrite import Rebuild, in_bodies
-from mpc.protocol import STEPS
+from mpc.protocol import interactive
 from mpc.types import Type, count
 
 __all__ = ["join"]
@@ -44,17 +44,23 @@ def _groups(circuit: Circuit) -> list[tuple[int, ...]]:
     depth: list[int] = []
     found: dict[Hashable, list[int]] = {}
     for index, node in circuit:
-        here = max(
-            (depth[i] + (circuit.nodes[i].op in STEPS or circuit.nodes[i].op in ("loop", "tell")) for i in node.src),
-            default=0,
-        )
+        here = max((depth[i] + _waits(circuit.nodes[i]) for i in node.src), default=0)
         depth.append(here)
         shapes = [circuit.nodes[i].type.shape for i in node.src]
-        if node.op in ELEMENTWISE and all(s == shapes[0] for s in shapes) and 0 < count(shapes[0]) <= SMALL:
+        if (
+            node.op in ELEMENTWISE
+            and interactive(node)
+            and all(s == shapes[0] for s in shapes)
+            and 0 < count(shapes[0]) <= SMALL
+        ):
             dtypes = tuple(circuit.nodes[i].type.dtype for i in node.src)
             square = len(node.src) == 2 and node.src[0] == node.src[1]
             found.setdefault((here, node.op, node.attrs, dtypes, node.type.dtype, square), []).append(index)
     return [tuple(g) for g in found.values() if len(g) > 1]
+
+
+def _waits(node: Node) -> bool:
+    return interactive(node) or node.op in ("loop", "tell")
 
 
 def _order(circuit: Circuit, groups: list[tuple[int, ...]]) -> list[int]:
