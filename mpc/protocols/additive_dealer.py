@@ -15,7 +15,7 @@ from mpc.protocol import Dealer, Exchange, Seat, Step
 from mpc.protocols import additive_correlations as deal
 from mpc.protocols.additive_plan import owners, plan
 from mpc.protocols.additive_supply import Source, correct
-from mpc.types import Layout, Type
+from mpc.types import BOOL, Type
 
 __all__ = ["AdditiveDealer"]
 
@@ -47,5 +47,5 @@ class AdditiveDealer(Dealer):
         streams = self._source.streams(use)
         for owner in owners(self.seat.nodes, inverse):
             order = self._source.prgs[owner].permutation(use + 1, x.sizes[0])
-            sent = correct(streams, deal.permuted(x.sizes, x.layout is Layout.BITS, order))
+            sent = correct(streams, deal.permuted(x.sizes, x.dtype == BOOL, order))
             yield Exchange({self.seat.nodes - 1: sent}, {})

@@ -16,7 +16,7 @@ from mpc.protocols.additive_boolean import full_shift, narrow_shift
 from mpc.protocols.additive_gates import Pairs
 from mpc.protocols.additive_supply import Correlation, Part, flags, ring, rows
 from mpc.protocols.additive_trees import Level, Prefix, and_tree, bit_tree, carry_tree, leading_tree
-from mpc.types import Layout, Type
+from mpc.types import BOOL, Type
 
 __all__ = ["Round", "cost", "data_part", "plan"]
 
@@ -137,7 +137,7 @@ def _bytes(parts: Sequence[Part]) -> int:
 
 
 def _permute_cost(x: Type, seat: Seat, inverse: bool) -> Cost:
-    bits = x.layout is Layout.BITS
+    bits = x.dtype == BOOL
     correlation = deal.permuted(x.sizes, bits, None)
     moved, order = _bytes([data_part(x.sizes, bits)]), 4 * x.sizes[0]
     total = Cost()
@@ -162,11 +162,11 @@ def cost(op: str, types: Sequence[Type], out: Type, attrs: Attrs, seat: Seat) ->
         owner = attrs["owner"]
         if owner < seat.nodes:
             return Cost()
-        size = _bytes([data_part(out.sizes, out.layout is Layout.BITS)])
+        size = _bytes([data_part(out.sizes, out.dtype == BOOL)])
         seeds = {(owner, p): SEED_BYTES for p in range(1, seat.nodes)}
         return Cost(({**seeds, **({(owner, 0): size} if size else {})},))
     if op == "open":
-        size = _bytes([data_part(types[0].sizes, types[0].layout is Layout.BITS)])
+        size = _bytes([data_part(types[0].sizes, types[0].dtype == BOOL)])
         return Cost(({(p, q): size for q in attrs["to"] for p in range(seat.nodes) if p != q and size},))
     if op == "permute":
         return _permute_cost(types[-1], seat, bool(attrs.get("inverse", False)))
