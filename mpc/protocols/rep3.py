@@ -69,7 +69,7 @@ class Rep3Player(Player):
         mine = None if self.place.me == 1 else self.place.me // 2
         for i in range(2):
             if i == mine:
-                add(x[i], value, out=out[i], casting="same_kind")
+                add(x[i, ...], value, out=out[i, ...], casting="same_kind")
             else:
                 out[i] = x[i]
         return out
@@ -278,9 +278,7 @@ REP3 = Rep3()
 
 
 def _cross(x: Share, y: Share) -> Ring:
-    if x.ndim == 1:
-        return _cross(x[:, None], y[:, None]).reshape(())
-    return ring.mul_cross(x[0], x[1], y[0], y[1])
+    return np.asarray(ring.mul_cross(x[0, ...], x[1, ...], y[0, ...], y[1, ...]))
 
 
 def _cross_matmul(x: Share, y: Share) -> Ring:

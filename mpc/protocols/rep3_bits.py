@@ -31,6 +31,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from mpc import ring
 from mpc.bitslice import from_wire, slice_bits, to_wire, unpack_bool, words_for
 from mpc.boolean import Term, Words, all_of, carries, carry, leading_one, one_in_a_byte
 from mpc.protocol import Step, Template, exchange, parallel
@@ -86,8 +87,7 @@ class WordGates:
 
 def and_bits(place: Place, use: int, x: Bits, y: Bits) -> Step[Bits]:
     """x & y for truth values, one in a byte: (2, *shape), broadcasting."""
-    z = x[0] & (y[0] ^ y[1])
-    z ^= x[1] & y[0]
+    z = np.asarray(ring.and_cross(x[0, ...], x[1, ...], y[0, ...], y[1, ...]))
     n = z.size
     message = np.packbits(z.reshape(-1), bitorder="little")
     words = words_for(n)
@@ -95,10 +95,10 @@ def and_bits(place: Place, use: int, x: Bits, y: Bits) -> Step[Bits]:
     mask ^= place.far.words(use, 0, words)
     message ^= mask.view(np.uint8)[: message.size]
     got = yield from exchange({place.before: message}, {place.after: message})
-    out = np.empty((2, *z.shape), np.uint8)
+    out = np.empty((2, n), np.uint8)
     for row, octets in zip(out, (message, got[place.after]), strict=True):
-        row[...] = np.unpackbits(octets, count=n, bitorder="little").reshape(z.shape)
-    return out
+        row[...] = np.unpackbits(octets, count=n, bitorder="little")
+    return out.reshape(2, *z.shape)
 
 
 # -- the two summands --------------------------------------------------------------------------
