@@ -1,0 +1,352 @@
+"""The settings of one party's node: `node.toml`.
+
+For: `load_config` and the frozen `NodeConfig` that it gives.
+Leaves to others: reading keys and cards (`network.identity`), judging a study by the policy (`policy`).
+
+    name   = "north_bank"                   # as in the studies
+    key    = "keys/north_bank.key"          # made by `parley keygen`; must be readable by its owner alone
+    card   = "keys/north_bank.card.toml"    # this party's own card, with its certificate and address
+    listen = "0.0.0.0:7001"                 # when it is not the card's address
+    cards  = ["partners", "extra/regulator.card.toml"]   # the other parties: files, or directories of *.card.toml
+
+    [data]
+    directory = "data"                      # PARTY/NAME.csv, .parquet or .npy in it
+    files     = { accounts = "/srv/export/accounts.parquet" }
+
+    [limits]
+    connect_seconds = 60                    # to reach the other parties
+    round_seconds   = 600                   # of silence of a peer
+    job_seconds     = 86400                 # of a whole job
+    memory_bytes    = 8_000_000_000         # a job that needs more is refused
+    jobs            = 4                     # at once
+
+    [policy]
+    studies         = "any"                 # or a list of the digests that may run, as `parley check` prints them
+    allow_reveal_to = ["regulator"]         # who may learn what derives from this party's data; left out: anyone named
+    min_rows        = 1                     # of a table that this party brings
+    epsilon         = 1.0                   # the privacy budget of each table
+
+Paths are relative to the file. Every key that is not known is an error, with the line where it stands.
+"""
+
+from __future__ import annotations
+
+import difflib
+import math
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Final, NoReturn
+
+from network.errors import IdentityError
+from network.identity import Address, check_name, parse_address
+from runtime.errors import ConfigError
+
+__all__ = ["Data", "Limits", "NodeConfig", "Policy", "load_config"]
+
+_DIGEST: Final = re.compile(r"(?:sha256:)?[0-9a-f]{64}")
+_CARD: Final = "*.card.toml"
+
+
+@dataclass(frozen=True, slots=True)
+class Data:
+    """Where this party's inputs are: a directory, and single files by the input's name, which come first."""
+
+    directory: Path | None = None
+    files: Mapping[str, Path] = field(default_factory=lambda: MappingProxyType({}))
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Time-outs in seconds, memory in bytes (None: as much as there is), jobs at once."""
+
+    connect_seconds: float = 60.0
+    round_seconds: float = 600.0
+    job_seconds: float = 86_400.0
+    memory_bytes: int | None = None
+    jobs: int = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What may be computed with this party's data.
+
+    studies: digests in hexadecimal, or None for any. allow_reveal_to: who may learn what derives from this party's
+    data, or None for every party that the study names. min_rows: smallest table of this party that may take part.
+    epsilon: privacy budget of each table, or None for no limit.
+    """
+
+    studies: frozenset[str] | None = frozenset()
+    allow_reveal_to: frozenset[str] | None = None
+    min_rows: int = 1
+    epsilon: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NodeConfig:
+    """All settings of a node. cards: the files of the other parties' cards, directories already read."""
+
+    file: Path
+    name: str
+    key: Path
+    card: Path
+    listen: Address | None
+    cards: tuple[Path, ...]
+    data: Data = field(default_factory=Data)
+    limits: Limits = field(default_factory=Limits)
+    policy: Policy = field(default_factory=Policy)
+
+    @property
+    def bindings(self) -> dict[tuple[str, str], Path]:
+        """The single files as `runtime.sources.find` takes them."""
+        return {(self.name, name): path for name, path in self.data.files.items()}
+
+
+def load_config(path: Path) -> NodeConfig:
+    """Reads `node.toml`. Raises ConfigError that names the file, the key and, where it can, the line."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(path, f"cannot read it: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise ConfigError(path, "it is not in UTF-8") from None
+    try:
+        content = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise _syntax(path, str(error)) from None
+    top = _Section(path, text, "", content)
+    config = NodeConfig(
+        file=path,
+        name=top.name("name"),
+        key=top.path("key"),
+        card=top.path("card"),
+        listen=top.address("listen"),
+        cards=_cards(top),
+        data=_data(top.section("data")),
+        limits=_limits(top.section("limits")),
+        policy=_policy(top.section("policy")),
+    )
+    top.finish()
+    return config
+
+
+def _syntax(path: Path, message: str) -> ConfigError:
+    place = re.search(r" \(at line (\d+), column \d+\)$", message)
+    line = int(place[1]) if place else None
+    return ConfigError(path, f"no TOML: {message[: place.start()] if place else message}", line=line)
+
+
+def _cards(top: _Section) -> tuple[Path, ...]:
+    found: list[Path] = []
+    for path in top.paths("cards"):
+        if path.is_dir():
+            inside = sorted(path.glob(_CARD))
+            if not inside:
+                top.fail("cards", f"there is no {_CARD} in the directory {path}")
+            found += inside
+        elif path.is_file():
+            found.append(path)
+        else:
+            top.fail("cards", f"there is no file or directory {path}")
+    own = top.path("card").resolve()
+    return tuple(path for path in dict.fromkeys(found) if path.resolve() != own)
+
+
+def _data(section: _Section) -> Data:
+    directory = section.optional_path("directory")
+    if directory is not None and not directory.is_dir():
+        section.fail("directory", f"there is no directory {directory}")
+    files = {name: section.located(text, f"files.{name}") for name, text in section.mapping("files").items()}
+    section.finish()
+    return Data(directory, MappingProxyType(files))
+
+
+def _limits(section: _Section) -> Limits:
+    usual = Limits()
+    limits = Limits(
+        connect_seconds=section.positive("connect_seconds", usual.connect_seconds),
+        round_seconds=section.positive("round_seconds", usual.round_seconds),
+        job_seconds=section.positive("job_seconds", usual.job_seconds),
+        memory_bytes=section.count("memory_bytes", None),
+        jobs=section.count("jobs", usual.jobs) or usual.jobs,
+    )
+    section.finish()
+    return limits
+
+
+def _policy(section: _Section) -> Policy:
+    epsilon = section.positive("epsilon", math.inf)
+    policy = Policy(
+        studies=_studies(section),
+        allow_reveal_to=section.names("allow_reveal_to"),
+        min_rows=section.count("min_rows", 1) or 1,
+        epsilon=None if math.isinf(epsilon) else epsilon,
+    )
+    section.finish()
+    return policy
+
+
+def _studies(section: _Section) -> frozenset[str] | None:
+    value = section.take("studies")
+    if value is None:
+        return frozenset()
+    if value == "any":
+        return None
+    digests = section.texts("studies", value, 'is "any" or a list of digests')
+    for digest in digests:
+        if not _DIGEST.fullmatch(digest):
+            section.fail("studies", "a digest is 64 hexadecimal digits, as `parley check` prints it")
+    return frozenset(digest.removeprefix("sha256:") for digest in digests)
+
+
+class _Section:
+    """One table of the file. Every key that is taken is known; `finish` refuses the others."""
+
+    def __init__(self, file: Path, text: str, title: str, content: Mapping[str, Any]) -> None:
+        self.file = file
+        self.text = text
+        self.title = title
+        self.content = content
+        self.known: list[str] = []
+
+    def fail(self, key: str, message: str) -> NoReturn:
+        """Ends the reading; the message follows the key's full name."""
+        full = f"{self.title}.{key}" if self.title else key
+        raise ConfigError(self.file, f"`{full}`: {message}", key=full, line=_line_of(self.text, self.title, key))
+
+    def finish(self) -> None:
+        """Refuses keys that nobody took."""
+        for key in self.content:
+            if key not in self.known:
+                close = difflib.get_close_matches(key, self.known, n=1)
+                hint = f"; did you mean `{close[0]}`?" if close else f"; known are {', '.join(sorted(self.known))}"
+                self.fail(key, f"no such setting{hint}")
+
+    def take(self, key: str) -> Any:
+        """The value as TOML has it, or None."""
+        self.known.append(key)
+        return self.content.get(key)
+
+    def section(self, key: str) -> _Section:
+        """The table `[key]`, empty when it is not there."""
+        value = self.take(key)
+        if value is None:
+            value = {}
+        if not isinstance(value, dict):
+            self.fail(key, f"is a section: write [{key}] on a line of its own")
+        return _Section(self.file, self.text, f"{self.title}.{key}" if self.title else key, value)
+
+    def string(self, key: str) -> str | None:
+        """A text that is not empty, or None."""
+        value = self.take(key)
+        if value is not None and (not isinstance(value, str) or not value):
+            self.fail(key, "is a text in quotation marks")
+        return value
+
+    def needed(self, key: str) -> str:
+        """A text that must be there."""
+        value = self.string(key)
+        if value is None:
+            raise ConfigError(self.file, f"`{key}` is missing", key=key)
+        return value
+
+    def name(self, key: str) -> str:
+        """A party's name."""
+        try:
+            return check_name(self.needed(key))
+        except IdentityError as error:
+            self.fail(key, str(error))
+
+    def address(self, key: str) -> Address | None:
+        """HOST:PORT, or None."""
+        value = self.string(key)
+        try:
+            return None if value is None else parse_address(value)
+        except IdentityError as error:
+            self.fail(key, str(error))
+
+    def located(self, value: Any, key: str) -> Path:
+        """A path, relative to the file."""
+        if not isinstance(value, str) or not value:
+            self.fail(key, "is a path in quotation marks")
+        return self.file.parent / Path(value).expanduser()
+
+    def path(self, key: str) -> Path:
+        """A path that must be there."""
+        return self.located(self.needed(key), key)
+
+    def optional_path(self, key: str) -> Path | None:
+        """A path, or None."""
+        value = self.string(key)
+        return None if value is None else self.located(value, key)
+
+    def texts(self, key: str, value: Any, what: str) -> list[str]:
+        """A list of texts."""
+        if not isinstance(value, list) or not all(isinstance(item, str) and item for item in value):
+            self.fail(key, what)
+        return list(value)
+
+    def paths(self, key: str) -> list[Path]:
+        """A path or a list of paths, relative to the file; empty when it is not there."""
+        value = self.take(key)
+        if value is None:
+            return []
+        listed = [value] if isinstance(value, str) else value
+        return [self.located(item, key) for item in self.texts(key, listed, "is a path or a list of paths")]
+
+    def names(self, key: str) -> frozenset[str] | None:
+        """Names of parties, or None."""
+        value = self.take(key)
+        if value is None:
+            return None
+        names = self.texts(key, value, "is a list of parties' names")
+        try:
+            return frozenset(check_name(name) for name in names)
+        except IdentityError as error:
+            self.fail(key, str(error))
+
+    def mapping(self, key: str) -> Mapping[str, Any]:
+        """A table of any names."""
+        value = self.take(key)
+        if value is None:
+            return {}
+        if not isinstance(value, dict):
+            self.fail(key, "is a table of names and paths")
+        return value
+
+    def positive(self, key: str, usual: float) -> float:
+        """A number greater than 0."""
+        value = self.take(key)
+        if value is None:
+            return usual
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < math.inf:
+            self.fail(key, "is a number greater than 0")
+        return float(value)
+
+    def count(self, key: str, usual: int | None) -> int | None:
+        """A whole number greater than 0."""
+        value = self.take(key)
+        if value is None:
+            return usual
+        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+            self.fail(key, "is a whole number greater than 0")
+        return value
+
+
+def _line_of(text: str, title: str, key: str) -> int | None:
+    """The line of a key; a key written in another way (inside braces, say) is not found, and has none."""
+    here = ""
+    parts = re.escape(key).replace(r"\.", r"\s*\.\s*")
+    wanted = re.compile(rf"""\s*["']?{parts}["']?\s*[.=]""")
+    dotted = re.compile(rf"""\s*{re.escape(f"{title}.{key}")}\s*[.=]""")
+    opened = re.compile(rf"\s*\[\s*{re.escape(f'{title}.{key}' if title else key)}\s*\]")
+    for number, line in enumerate(text.split("\n"), start=1):
+        header = re.match(r"\s*\[\s*([^\[\]]+?)\s*\]", line)
+        if opened.match(line) or (here == title and wanted.match(line)) or (not here and title and dotted.match(line)):
+            return number
+        if header:
+            here = header[1]
+    return None

@@ -1,0 +1,284 @@
+"""What ends a command, and how it is told: text, JSON, exit code.
+
+For: `DataError` (a party's data cannot be used), `UsageError` and `ConfigError` (the command or a node's settings are
+wrong), `PartyFailed` (another process of the job ended), and the three forms of any error: `report`, `as_json`,
+`exit_code`.
+Leaves to others: finding errors, colours, the errors of a study's text (`dsl.diagnostics`), those of the wire
+(`network.errors`).
+
+    1  the study or its data are wrong      StudyError, DataError, TypeRuleError
+    2  the command or the settings are      UsageError, ConfigError, IdentityError, a file that cannot be written
+    3  a party or the network failed        PartyFailed, NetworkError, time-outs, and faults of this program
+  130  stopped at the keyboard
+
+A text never holds a data value: of an error that is not ours only the kind and the place in the program are told.
+"""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from dsl.diagnostics import Diagnostic, StudyError
+from mpc.types import TypeRuleError
+from network.errors import (
+    CannotListen,
+    FrameError,
+    HandshakeFailed,
+    IdentityError,
+    NetworkError,
+    NotJoined,
+    PeerLost,
+    PeerStalled,
+    Unreachable,
+)
+
+__all__ = [
+    "ConfigError",
+    "DataError",
+    "Disagreement",
+    "Fault",
+    "PartyFailed",
+    "PolicyRefused",
+    "UsageError",
+    "as_json",
+    "exit_code",
+    "report",
+]
+
+STUDY: Final = 1
+USAGE: Final = 2
+FAILED: Final = 3
+STOPPED: Final = 130
+
+
+class Fault(NamedTuple):
+    """One thing wrong with a data file.
+
+    row counts data rows from 1, line counts lines of the file from 1 (None where the format has none).
+    column is the column's name, or `[2, 5]` for an element of an array.
+    """
+
+    code: str
+    message: str
+    file: str
+    row: int | None = None
+    line: int | None = None
+    column: str | None = None
+    help: str = ""
+
+    @property
+    def where(self) -> str:
+        """`bank/loans.csv, row 12 (line 13), column income`."""
+        parts = [self.file]
+        if self.row is not None:
+            parts.append(f"row {self.row}" + (f" (line {self.line})" if self.line is not None else ""))
+        elif self.line is not None:
+            parts.append(f"line {self.line}")
+        if self.column is not None:
+            parts.append(f"element {self.column}" if self.column.startswith("[") else f"column {self.column}")
+        return ", ".join(part for part in parts if part)
+
+
+class DataError(StudyError):
+    """A party's data cannot be used; raised at that party alone, before anything is sent.
+
+    faults: what was found, at most ten, in the order of the file. more: how many further ones there are.
+    `file`, `row` and `column` are those of the first.
+    """
+
+    def __init__(self, party: str, name: str, faults: Sequence[Fault], more: int = 0) -> None:
+        self.party = party
+        self.name = name
+        self.faults = tuple(faults)
+        self.more = more
+        subject = f"`{name}` of {party}" if name else f"the data of {party}"
+        told: set[str] = set()
+        diagnostics = []
+        for fault in self.faults:
+            helps = (fault.help,) if fault.help and fault.help not in told else ()
+            told.add(fault.help)
+            diagnostics.append(
+                Diagnostic(fault.code, f"{subject}: {fault.message}", helps=helps, where=fault.where),
+            )
+        super().__init__(diagnostics)
+
+    @property
+    def file(self) -> str:
+        """The file of the first fault, as it was named to us."""
+        return self.faults[0].file
+
+    @property
+    def row(self) -> int | None:
+        """The data row of the first fault, from 1."""
+        return self.faults[0].row
+
+    @property
+    def column(self) -> str | None:
+        """The column of the first fault."""
+        return self.faults[0].column
+
+    def __str__(self) -> str:
+        text = super().__str__()
+        return f"{text}\n\n{self.more} more in this file are not shown" if self.more else text
+
+
+class UsageError(Exception):
+    """The command line asks for something that cannot be; the text says what to write instead."""
+
+    code = "E0901"
+
+
+class ConfigError(UsageError):
+    """A settings file cannot be used. where: `node.toml:12`, or the file alone."""
+
+    code = "E0902"
+
+    def __init__(self, file: Path, message: str, *, key: str = "", line: int | None = None) -> None:
+        self.file = file
+        self.key = key
+        self.line = line
+        self.where = str(file) + (f":{line}" if line is not None else "")
+        super().__init__(f"{self.where}: {message}")
+
+
+class PartyFailed(Exception):  # noqa: N818 - says what happened, as PeerLost does
+    """The process or session of `party` ended; `why` is what it said of it."""
+
+    code = "E0801"
+
+    def __init__(self, party: str, why: str) -> None:
+        self.party = party
+        self.why = why
+        super().__init__(f"{party} failed: {why}")
+
+
+class Disagreement(Exception):  # noqa: N818
+    """`peer` holds another job than this party: `part` says in what they differ."""
+
+    code = "E0803"
+
+    def __init__(self, peer: str, part: str) -> None:
+        self.peer = peer
+        self.part = part
+        super().__init__(
+            f"{peer} holds another {part} of this job than this party: both must run the same release, "
+            f"with the same study and settings"
+        )
+
+
+class PolicyRefused(Exception):  # noqa: N818
+    """This party's own policy does not allow the job."""
+
+    code = "E0804"
+
+    def __init__(self, party: str, why: str) -> None:
+        self.party = party
+        super().__init__(f"the policy of {party} refuses this job: {why}")
+
+
+_NETWORK_CODES: Final[tuple[tuple[type[NetworkError], str], ...]] = (
+    (CannotListen, "E0702"),
+    (Unreachable, "E0703"),
+    (HandshakeFailed, "E0704"),
+    (NotJoined, "E0705"),
+    (PeerLost, "E0706"),
+    (PeerStalled, "E0707"),
+    (FrameError, "E0708"),
+)
+"""First match wins; any other NetworkError is E0700."""
+
+
+class _Account(NamedTuple):
+    exit: int
+    code: str
+    message: str
+    where: str
+    text: str
+
+
+def report(error: BaseException) -> tuple[str, int]:
+    """What to print for `error`, without a traceback, and the exit code."""
+    account = _account(_telling(error))
+    return account.text, account.exit
+
+
+def as_json(error: BaseException) -> dict[str, str]:
+    """`{"code", "message", "where"}` of the error; `where` is empty when it has no place."""
+    account = _account(_telling(error))
+    return {"code": account.code, "message": account.message, "where": account.where}
+
+
+def exit_code(error: BaseException) -> int:
+    """The exit code of a command that ended with `error`."""
+    return _account(_telling(error)).exit
+
+
+def _leaves(error: BaseException) -> Iterator[BaseException]:
+    if isinstance(error, BaseExceptionGroup):
+        for inner in error.exceptions:
+            yield from _leaves(inner)
+    else:
+        yield error
+
+
+def _telling(error: BaseException) -> BaseException:
+    """Of the errors of a task group the one that says most: what one task did wrong makes the others fail after it."""
+
+    def rank(leaf: BaseException) -> int:
+        account = _account(leaf)
+        return account.exit if account.code != "E0999" else 9
+
+    return min(_leaves(error), key=rank)
+
+
+def _account(error: BaseException) -> _Account:
+    match error:
+        case StudyError():
+            first = next((d for d in error.diagnostics if d.severity == "error"), error.diagnostics[0])
+            return _Account(STUDY, error.code, first.message, first.place, str(error))
+        case TypeRuleError():
+            return _plain(STUDY, "E0399", str(error))
+        case UsageError():
+            return _plain(USAGE, error.code, str(error), getattr(error, "where", ""))
+        case IdentityError():
+            return _plain(USAGE, "E0701", str(error))
+        case NetworkError():
+            code = next((code for kind, code in _NETWORK_CODES if isinstance(error, kind)), "E0700")
+            return _plain(FAILED, code, str(error), str(getattr(error, "peer", "")))
+        case PartyFailed():
+            return _plain(FAILED, error.code, str(error), error.party)
+        case Disagreement():
+            return _plain(FAILED, error.code, str(error), error.peer)
+        case PolicyRefused():
+            return _plain(FAILED, error.code, str(error), error.party)
+        case TimeoutError():
+            return _plain(FAILED, "E0709", "a time limit was reached")
+        case MemoryError():
+            return _plain(FAILED, "E0802", "this machine has not enough memory for the job")
+        case ConnectionError():
+            return _plain(FAILED, "E0700", "a connection failed")
+        case KeyboardInterrupt():
+            return _plain(STOPPED, "E0904", "stopped")
+        case OSError(filename=str() | bytes() | Path(), strerror=str(reason)):
+            place = str(error.filename)
+            return _plain(USAGE, "E0903", f"{place}: {reason}", place)
+        case OSError(strerror=str(reason)):
+            return _plain(FAILED, "E0803", reason)
+        case _:
+            return _internal(error)
+
+
+def _plain(exit_: int, code: str, message: str, where: str = "") -> _Account:
+    return _Account(exit_, code, message, where, f"error[{code}]: {message}")
+
+
+def _internal(error: BaseException) -> _Account:
+    """A fault of this program. The text of a foreign error may quote data, so only kind and place are told."""
+    frames = traceback.extract_tb(error.__traceback__)
+    where = f"{Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
+    place = f" in {where}" if where else ""
+    message = f"a fault of this program ({type(error).__name__}{place})"
+    return _plain(FAILED, "E0999", message, where)

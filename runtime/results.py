@@ -1,0 +1,368 @@
+"""What a party has learned, as JSON data, as tables for a terminal, and as files.
+
+For: `ArrayOutput` and `TableOutput` (a revealed value with its surface type), `collect`, which makes them of opened
+arrays, and their three forms: `to_json`, `show`, `write`.
+Leaves to others: opening values (`executor`), the object around the outputs (`cli`).
+
+Numbers in JSON. An int, a decimal without places and a date are exact. A `fixed` is rounded to 6 places: its grid is
+2^-16 = 0.0000153 unless the job says otherwise, so that nothing is lost that the computation knew, and 0.1 is not shown
+as 0.0999908447265625. A decimal is the float64 nearest to it, whose shortest form is the decimal up to 15 digits.
+Files made by `write` have all digits of a decimal.
+"""
+
+from __future__ import annotations
+
+import datetime
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dsl import outputs as plan
+from dsl.stypes import SType
+from mpc.types import Size
+from runtime.sources.packing import unpack_text
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+__all__ = [
+    "FIXED_PLACES",
+    "ArrayOutput",
+    "Json",
+    "Output",
+    "TableOutput",
+    "collect",
+    "show",
+    "to_json",
+    "write",
+]
+
+Json = Any
+"""None, bool, int, float, str, or lists and dicts of them."""
+
+FIXED_PLACES: Final = 6
+
+SHOWN_ROWS: Final = 20
+SHOWN_ITEMS: Final = 8
+
+_FIRST_DAY: Final = datetime.date(1970, 1, 1).toordinal()
+_LAST_DAY: Final = datetime.date.max.toordinal()
+
+
+@dataclass(frozen=True, slots=True)
+class ArrayOutput:
+    """A revealed number or array.
+
+    values: int64 (int, date, enum, decimal times 10**places), float64 (fixed), bool, uint8 with one axis more (text).
+    valid: where a value is present; None when all are.
+    """
+
+    name: str
+    type: SType
+    values: NDArray[Any]
+    valid: NDArray[np.bool_] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TableOutput:
+    """A revealed table: its visible rows in order. values: by column, as in `ArrayOutput`, `(rows,)` each."""
+
+    name: str
+    columns: Mapping[str, SType]
+    values: Mapping[str, NDArray[Any]]
+    valid: Mapping[str, NDArray[np.bool_] | None]
+
+    @property
+    def rows(self) -> int:
+        """The number of rows."""
+        return len(next(iter(self.values.values()), ()))
+
+
+Output = ArrayOutput | TableOutput
+
+
+# ---------------------------------------------------------------------------------------------- from the circuit
+
+
+def collect(outputs: Sequence[plan.Output], opened: Mapping[int, NDArray[Any]]) -> list[Output]:
+    """The outputs of a study that this party learned: those whose `reveal` nodes are all in `opened`.
+
+    opened: by node, the opened arrays in natural units (int64, float64, bool), texts as words of 7 bytes.
+    """
+    return [_collect(output, opened) for output in outputs if all(c.node in opened for c in output.columns)]
+
+
+def _collect(output: plan.Output, opened: Mapping[int, NDArray[Any]]) -> Output:
+    if output.table:
+        visible = None if output.visible is None else opened[output.visible].reshape(-1).astype(np.bool_)
+        values, valid = {}, {}
+        for column in output.columns:
+            whole = _natural(column.stype, opened[column.node])
+            mask = None if column.valid is None else opened[column.valid].astype(np.bool_)
+            values[column.name] = whole if visible is None else whole[visible]
+            valid[column.name] = mask if visible is None or mask is None else mask[visible]
+        return TableOutput(output.name, {c.name: c.stype for c in output.columns}, values, valid)
+    (column,) = output.columns
+    shape = tuple(size for size in output.shape if not isinstance(size, Size))
+    array = _natural(column.stype, opened[column.node])
+    array = array.reshape(shape + array.shape[-1:] if column.stype.kind == "text" else shape)
+    mask = None if column.valid is None else opened[column.valid].astype(np.bool_).reshape(shape)
+    return ArrayOutput(output.name, column.stype, array, mask)
+
+
+def _natural(type_: SType, values: NDArray[Any]) -> NDArray[Any]:
+    return unpack_text(values, type_.length) if type_.kind == "text" else values
+
+
+# --------------------------------------------------------------------------------------------------------- JSON
+
+
+def to_json(outputs: Sequence[Output]) -> dict[str, Json]:
+    """`{name: value}` of what one party learned: a table is a list of objects, an array nested lists."""
+    return {output.name: _json(output) for output in outputs}
+
+
+def _json(output: Output) -> Json:
+    if isinstance(output, ArrayOutput):
+        flat = _elements(output.type, output.values, output.valid)
+        return _nest(flat, _shape(output))
+    names = list(output.columns)
+    columns = [_elements(output.columns[n], output.values[n], output.valid.get(n)) for n in names]
+    return [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
+
+
+def _shape(output: ArrayOutput) -> tuple[int, ...]:
+    shape = output.values.shape
+    return shape[:-1] if output.type.kind == "text" else shape
+
+
+def _nest(flat: list[Json], shape: tuple[int, ...]) -> Json:
+    if not shape:
+        return flat[0]
+    for size in shape[:0:-1]:
+        flat = [flat[i : i + size] for i in range(0, len(flat), size)] if size else [[] for _ in range(shape[0])]
+    return flat
+
+
+def _elements(type_: SType, values: NDArray[Any], valid: NDArray[np.bool_] | None) -> list[Json]:
+    """The values in C order as JSON data."""
+    flat = _PLAIN[type_.kind](type_, values)
+    if valid is None:
+        return flat
+    return [value if there else None for value, there in zip(flat, valid.reshape(-1).tolist(), strict=True)]
+
+
+def _int(_: SType, values: NDArray[Any]) -> list[Json]:
+    return [int(v) for v in values.reshape(-1).tolist()]
+
+
+def _fixed(_: SType, values: NDArray[Any]) -> list[Json]:
+    if not np.isfinite(values).all():
+        raise ValueError("a result is not finite")
+    # `+ 0.0` makes minus zero zero.
+    return [round(v, FIXED_PLACES) + 0.0 for v in values.astype(np.float64).reshape(-1).tolist()]
+
+
+def _bool(_: SType, values: NDArray[Any]) -> list[Json]:
+    return [bool(v) for v in values.reshape(-1).tolist()]
+
+
+def _date(_: SType, values: NDArray[Any]) -> list[Json]:
+    return [_iso(v) for v in values.reshape(-1).tolist()]
+
+
+def _iso(day: int) -> str:
+    ordinal = _FIRST_DAY + day
+    if 1 <= ordinal <= _LAST_DAY:
+        return datetime.date.fromordinal(ordinal).isoformat()
+    return str(np.datetime64(day, "D"))  # a year before 1 or after 9999, which arithmetic can reach
+
+
+def _enum(type_: SType, values: NDArray[Any]) -> list[Json]:
+    words = type_.words
+    indices = values.reshape(-1).tolist()
+    if any(not 0 <= i < len(words) for i in indices):
+        raise ValueError(f"a result is none of the {len(words)} words of its enum")
+    return [words[i] for i in indices]
+
+
+def _decimals(type_: SType, values: NDArray[Any]) -> list[Decimal]:
+    return [Decimal(v).scaleb(-type_.places) for v in values.reshape(-1).tolist()]
+
+
+def _decimal(type_: SType, values: NDArray[Any]) -> list[Json]:
+    if not type_.places:
+        return _int(type_, values)
+    return [float(v) for v in _decimals(type_, values)]
+
+
+def _text(_: SType, values: NDArray[Any]) -> list[Json]:
+    rows = np.ascontiguousarray(values).reshape(-1, values.shape[-1])
+    # A text that was chosen or cut inside the computation may end in the middle of a character.
+    return [bytes(row).rstrip(b"\0").decode("utf-8", "replace") for row in rows.astype(np.uint8)]
+
+
+def _no_key(_: SType, values: NDArray[Any]) -> list[Json]:
+    raise ValueError(f"a key is never revealed, here are {values.size}")
+
+
+_PLAIN: Final[dict[str, Callable[[SType, NDArray[Any]], list[Json]]]] = {
+    "int": _int,
+    "fixed": _fixed,
+    "bool": _bool,
+    "date": _date,
+    "enum": _enum,
+    "decimal": _decimal,
+    "text": _text,
+    "key": _no_key,
+}
+
+
+# ----------------------------------------------------------------------------------------------------- terminal
+
+
+def show(outputs: Sequence[Output]) -> list[RenderableType]:
+    """One table for each revealed table, one line or matrix for each array; long ones are cut, with their size."""
+    return [_show_table(o) if isinstance(o, TableOutput) else _show_array(o) for o in outputs]
+
+
+def _show_table(output: TableOutput) -> RenderableType:
+    from rich.console import Group
+    from rich.table import Table
+    from rich.text import Text
+
+    rows = output.rows
+    more = f", the first {SHOWN_ROWS} shown" if rows > SHOWN_ROWS else ""
+    title = Text(f"{output.name}: {rows} {'row' if rows == 1 else 'rows'}{more}")
+    table = Table()
+    cells = []
+    for name, type_ in output.columns.items():
+        table.add_column(Text(name), justify="right" if type_.kind in {"int", "fixed", "decimal"} else "left")
+        valid = output.valid.get(name)
+        cut = output.values[name][:SHOWN_ROWS]
+        cells.append(_words(type_, cut, None if valid is None else valid[:SHOWN_ROWS]))
+    for row in zip(*cells, strict=True):
+        table.add_row(*(Text(cell) for cell in row))
+    return Group(title, table)
+
+
+def _show_array(output: ArrayOutput) -> RenderableType:
+    from rich.text import Text
+
+    shape = _shape(output)
+    title = output.name + (f" [{', '.join(map(str, shape))}]" if shape else "")
+    body = _show_axes(output.type, output.values, output.valid, len(shape))
+    return Text(f"{title} = {body}" if len(shape) < 2 else f"{title} =\n{body}")
+
+
+def _show_axes(type_: SType, values: NDArray[Any], valid: NDArray[np.bool_] | None, axes: int) -> str:
+    """The value in brackets, of each axis the first and last few."""
+    if axes == 0:
+        return _words(type_, values, valid)[0]
+    size = len(values)
+    keep = list(range(size))
+    if size > SHOWN_ITEMS:
+        keep = [*range(SHOWN_ITEMS // 2), *range(size - SHOWN_ITEMS // 2, size)]
+    parts = [_show_axes(type_, values[i], None if valid is None else valid[i], axes - 1) for i in keep]
+    if size > SHOWN_ITEMS:
+        parts.insert(SHOWN_ITEMS // 2, "…")
+    joined = (
+        ", ".join(parts) if axes == 1 else ("," + "\n" * (axes - 1) + " ").join(p.replace("\n", "\n ") for p in parts)
+    )
+    return f"[{joined}]"
+
+
+def _words(type_: SType, values: NDArray[Any], valid: NDArray[np.bool_] | None) -> list[str]:
+    """Each value in C order as a person reads it: `-` for a missing one."""
+    if type_.kind == "decimal":
+        texts = [f"{v:f}" for v in _decimals(type_, values)]
+    else:
+        texts = [_word(v) for v in _elements(type_, values, None)]
+    if valid is None:
+        return texts
+    return [text if there else "-" for text, there in zip(texts, valid.reshape(-1).tolist(), strict=True)]
+
+
+def _word(value: Json) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str):
+        return "".join(c if c.isprintable() else "·" for c in value)  # no control characters on a terminal
+    return str(value)
+
+
+# -------------------------------------------------------------------------------------------------------- files
+
+
+def write(outputs: Sequence[Output], directory: Path) -> list[Path]:
+    """Writes each table as NAME.csv, in the form that `--data` reads, and each array as NAME.npy; the paths written.
+
+    An array of dates is written as NumPy's days, one of enum words or texts as strings, a decimal as its float64.
+    Raises OSError.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    return [_write(output, directory) for output in outputs]
+
+
+def _write(output: Output, directory: Path) -> Path:
+    if isinstance(output, TableOutput):
+        path = directory / f"{_file_name(output.name)}.csv"
+        _write_table(output, path)
+        return path
+    path = directory / f"{_file_name(output.name)}.npy"
+    values = _native(output.type, output.values).reshape(_shape(output))
+    if output.valid is not None and not output.valid.all():
+        if values.dtype.kind not in "fM":
+            raise ValueError(f"{output.name} has missing values, which an array of its type cannot hold in a file")
+        values = np.where(output.valid, values, np.array("NaT", "M8[D]") if values.dtype.kind == "M" else np.nan)
+    np.save(path, values, allow_pickle=False)
+    return path
+
+
+def _file_name(name: str) -> str:
+    """The study may come from others: its names must not lead out of the directory."""
+    return re.sub(r"\W", "_", name) or "_"
+
+
+def _native(type_: SType, values: NDArray[Any]) -> NDArray[Any]:
+    match type_.kind:
+        case "date":
+            return values.astype(np.int64).astype("M8[D]")
+        case "int" | "fixed" | "bool":
+            return values
+    return np.array(_PLAIN[type_.kind](type_, values), np.float64 if type_.kind == "decimal" else np.str_)
+
+
+def _write_table(output: TableOutput, path: Path) -> None:
+    columns = []
+    for name, type_ in output.columns.items():
+        values, valid = output.values[name], output.valid.get(name)
+        texts: list[str | None] = [*_cells(type_, values)]
+        if valid is not None:
+            texts = [text if there else None for text, there in zip(texts, valid.tolist(), strict=True)]
+        columns.append(texts)
+    with path.open("w", encoding="utf-8", newline="") as file:
+        for row in (output.columns, *zip(*columns, strict=True)):
+            file.write(",".join(_quoted(cell) for cell in row) + "\n")
+
+
+def _cells(type_: SType, values: NDArray[Any]) -> list[str]:
+    if type_.kind == "decimal":
+        return [f"{v:f}" for v in _decimals(type_, values)]
+    plain = _elements(type_, values, None)
+    return [str(v).lower() if isinstance(v, bool) else str(v) for v in plain]
+
+
+def _quoted(cell: str | None) -> str:
+    """A cell of a CSV file: nothing for a missing value, `""` for the empty text, which csv.writer cannot tell."""
+    if cell is None:
+        return ""
+    if cell and not any(c in cell for c in ',"\r\n'):
+        return cell
+    return '"' + cell.replace('"', '""') + '"'

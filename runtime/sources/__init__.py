@@ -1,0 +1,28 @@
+"""A party's own data: found, read, checked against what the study declares, in natural units.
+
+`find` names the file, `load` reads it, `measure` gives its shape alone, `load_all` does both for all inputs of a party;
+`hash_keys` turns identifiers into what is computed with. Formats are the entries of `READERS`. Everything that cannot
+be used is a `runtime.errors.DataError` that names file, row and column and never a value.
+"""
+
+from runtime.sources.find import Bindings, find, parse_binding
+from runtime.sources.keys import hash_keys
+from runtime.sources.load import READERS, Loaded, Reader, bound_sizes, load, load_all, measure, suffixes
+from runtime.sources.packing import pack_text, unpack_text
+
+__all__ = [
+    "READERS",
+    "Bindings",
+    "Loaded",
+    "Reader",
+    "bound_sizes",
+    "find",
+    "hash_keys",
+    "load",
+    "load_all",
+    "measure",
+    "pack_text",
+    "parse_binding",
+    "suffixes",
+    "unpack_text",
+]

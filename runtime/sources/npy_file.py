@@ -1,0 +1,91 @@
+"""NumPy's `.npy` files, without pickle.
+
+For: `read`, `shape`.
+Leaves to others: what a value means (`typed`).
+
+The header is held against the size of the file before anything is allocated: a damaged or forged header fails at once.
+"""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any, BinaryIO, Final
+
+import numpy as np
+from numpy.lib import format as npy
+from numpy.typing import NDArray
+
+from dsl.inputs import InputSpec
+from runtime.sources.cells import PADDING, Cells, Content, Typed
+from runtime.sources.faults import Faults, Place
+
+_DAMAGED: Final = "the file is damaged or no .npy file"
+
+
+def read(path: Path, spec: InputSpec, faults: Faults) -> Content:
+    """The array's elements in C order."""
+    with path.open("rb") as file:
+        shape, fortran, dtype = _header(file, path.stat().st_size, faults)
+        flat = np.fromfile(file, dtype, math.prod(shape))
+    if fortran:
+        flat = np.ascontiguousarray(flat.reshape(shape[::-1]).T).reshape(-1)
+    if not flat.size:
+        faults.fail("E0411", f"the array has the shape {list(shape)}: it holds nothing")
+    faults.locate = lambda index: _place(index, shape)
+    return Content(shape, {spec.columns[0].name: _column(flat, faults)})
+
+
+def shape(path: Path, spec: InputSpec, faults: Faults) -> tuple[int, ...]:  # noqa: ARG001 - all readers are called alike
+    """The shape, from the header."""
+    with path.open("rb") as file:
+        return _header(file, path.stat().st_size, faults)[0]
+
+
+def _header(file: BinaryIO, size: int, faults: Faults) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    try:
+        version = npy.read_magic(file)
+        header = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}.get(version)
+        shape, fortran, dtype = (None, False, np.dtype(np.uint8)) if header is None else header(file)
+    except Exception:  # a damaged header makes Python's own parser fail, in any of its ways
+        faults.fail("E0414", _DAMAGED, help="write it again with numpy.save")
+    if shape is None:
+        faults.fail("E0414", f"version {version[0]} of the .npy format is for records", help="save an array of numbers")
+    if dtype.hasobject or dtype.names is not None:
+        faults.fail("E0414", "the file holds Python objects or records", help="save a plain array of numbers")
+    if any(d < 0 for d in shape) or file.tell() + math.prod(shape) * dtype.itemsize != size:
+        faults.fail("E0414", f"{_DAMAGED}: its header and its size disagree", help="write it again with numpy.save")
+    return shape, fortran, dtype
+
+
+def _place(index: int, shape: tuple[int, ...]) -> Place:
+    at = [int(i) for i in np.unravel_index(index, shape)]
+    return Place(at[0] + 1 if at else None, None, str([i + 1 for i in at]) if len(at) > 1 else None)
+
+
+def _column(flat: NDArray[Any], faults: Faults) -> Cells | Typed:
+    missing = np.zeros(len(flat), np.bool_)
+    match flat.dtype.kind:
+        case "b":
+            return Typed("bool", flat, missing)
+        case "i":
+            return Typed("int", flat.astype(np.int64), missing)
+        case "u":
+            return Typed("int", flat.astype(np.uint64), missing)
+        case "f" if flat.dtype.itemsize <= 8:
+            return Typed("float", flat.astype(np.float64), missing)
+        case "M" if np.datetime_data(flat.dtype)[0] == "D":
+            days = flat.astype("M8[D]")
+            return Typed("date", days.astype(np.int64), np.isnat(days))
+        case "U" | "S":
+            return _texts(flat)
+    return faults.fail("E0403", f"an array of NumPy's type `{flat.dtype}` cannot be used")
+
+
+def _texts(flat: NDArray[Any]) -> Cells:
+    """Texts as UTF-8; an empty one is a text, not a missing value."""
+    encoded = np.strings.encode(flat, "utf-8") if flat.dtype.kind == "U" else flat
+    wide = max(encoded.dtype.itemsize, 1)
+    data = np.concatenate([np.frombuffer(encoded.tobytes(), np.uint8), np.zeros(PADDING, np.uint8)])
+    length = np.strings.str_len(encoded).astype(np.int64)
+    return Cells(data, np.arange(len(flat), dtype=np.int64) * wide, length, np.zeros(len(flat), np.bool_))
