@@ -20,6 +20,7 @@ way to it.  A use is spent once: a second draw is refused.
 
 from __future__ import annotations
 
+import math
 import secrets
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -28,6 +29,7 @@ import numpy as np
 
 from mpc import ring as kernels
 from mpc.bitslice import pack_bool, unpack_bool
+from mpc.boolean import one_in_a_byte
 from mpc.circuit import Array, Attrs
 from mpc.prg import Prg
 from mpc.protocol import Cost, Dealer, Exchange, Player, ProtocolError, Scheme, Seat, Share, Step, Template, exchange
@@ -228,12 +230,12 @@ class AdditivePlayer(Player):
         return unpack_bool(out, x.size).reshape(x.shape)
 
     def bits(self, use: int, x: Share, *, width: int) -> Step[Share]:
-        """`additive_boolean.bit_rows`: 4 rounds for more than 20 bits, 3 for more than 5, 1 up to 4."""
+        """`additive_boolean.bit_rows`: 4 rounds, 3 up to 20 bits, 2 up to 8, 1 up to 4."""
         out = yield from boolean.bit_rows(self._node, self._node.stream(use), x.reshape(-1), width=width)
         return _last_axis(out, x.shape)
 
     def leading(self, use: int, x: Share, *, width: int) -> Step[Share]:
-        """`additive_boolean.leading_rows`: up to 4 rounds more than `bits`."""
+        """`additive_boolean.leading_rows`: 6 rounds, 5 up to 20 bits, 4 up to 16, 3 up to 8, 1 up to 4."""
         out = yield from boolean.leading_rows(self._node, self._node.stream(use), x.reshape(-1), width=width)
         return _last_axis(out, x.shape)
 
@@ -290,10 +292,9 @@ def _order(received: Array, n: int) -> Array:
     return received
 
 
-def _last_axis(rows_: Array, shape: tuple[int, ...]) -> Share:
+def _last_axis(words: Array, shape: tuple[int, ...]) -> Share:
     """BITS (1, *shape, width) from rows (width, W)."""
-    n = int(np.prod(shape))
-    return np.ascontiguousarray(unpack_bool(rows_, n).T).reshape(*shape, len(rows_))
+    return one_in_a_byte(words[None], math.prod(shape)).reshape(*shape, len(words))
 
 
 class Additive(Scheme):

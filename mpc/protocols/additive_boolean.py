@@ -99,7 +99,7 @@ def eqz(node: Node, use: int, x: Array, *, width: int) -> Step[Array]:
 def _prefix(
     node: Node, stream: Stream, prefix: Prefix, kind: str, n: int, g: Array, p: Array
 ) -> Step[tuple[Array, Array]]:
-    """Rows (g, p) of the joins of each node with all below."""
+    """Rows of generate and propagate bits of the joins of each node with all below."""
     for level in prefix.levels:
         above, over = yield from _level(node, stream, level, kind, n, g, p)
         g, p = np.concatenate([g, above]), np.concatenate([p, over])
@@ -136,26 +136,39 @@ def leading_rows(node: Node, stream: Stream, x: Array, *, width: int) -> Step[Ar
 
     With s_j the conjunction of all complemented bits from j up, place j is s_(j+1) ^ s_j: no further product.
     """
-    n = x.size
-    clear = yield from bit_rows(node, stream, x, width=width)
-    if node.first:
-        clear ^= ONES
+    n, kind = x.size, "leading step"
     tree = leading_tree(width)
-    nothing = np.empty_like(clear)
-    if tree.within is not None:
-        _, joined = yield from _level(node, stream, tree.within, "leading step", n, nothing, clear)
-        clear = np.concatenate([clear, joined])
-    suffix = clear[tree.rows]
-    if tree.above is not None and tree.pairs is not None:
-        fours = suffix[::4][:0:-1]
-        _, above = yield from _prefix(node, stream, tree.above, "leading step", n, fours, fours)
-        low = suffix[: tree.pairs.left]
-        low[...] = yield from _pairs(node, stream, tree.pairs, "leading step", n, low, above)
+    c, draw = yield from _mask(node, stream, x, width, compared("leading", n, width, [tree.leaves]))
+    assert draw.dependent is not None
+    public, stack = slice_bits(c, width), _stack(node, tree.leaves, draw.dependent[0])
+    suffix, change = _within_groups(tree.leaves, stack, public, width)
+    if tree.prefix is not None and tree.select is not None and tree.final is not None:
+        g, p = tree.leaves.steps(stack, public)
+        carry, _ = yield from _prefix(node, stream, tree.prefix, kind, n, g[:-1], p[:-1])
+        suffix[4:] ^= yield from _pairs(node, stream, tree.select, kind, n, change[4:], carry)
+        joined = suffix
+        if tree.within is not None:
+            _, more = yield from _level(node, stream, tree.within, kind, n, suffix[:0], suffix)
+            joined = np.concatenate([suffix, more])
+        _, low = yield from _level(node, stream, tree.final, kind, n, joined[:0], joined)
+        suffix = np.concatenate([low, suffix[len(low) :]])
     out = suffix.copy()
     out[:-1] ^= suffix[1:]
     if node.first:
         out[-1] ^= ONES
     return out
+
+
+def _within_groups(leaves: Leaves, stack: Array, public: Array, width: int) -> tuple[Array, Array]:
+    """`Leaves.zeros` by bits: (width, W) each; the top group may be short."""
+    low = 4 * (leaves.groups - 1)
+    words = public.shape[1]
+    suffix, change = np.empty((width, words), np.uint64), np.empty((width, words), np.uint64)
+    for at, bits, groups in ((slice(0, low), 4, slice(-1)), (slice(low, width), width - low, slice(-1, None))):
+        if at.stop > at.start:
+            for out, found in zip((suffix, change), leaves.zeros(stack, public, bits, groups), strict=True):
+                out[at].reshape(found.shape[1], bits, words)[...] = found.swapaxes(0, 1)
+    return suffix, change
 
 
 def to_ring(node: Node, stream: Stream, bits: Array, n: int) -> Step[Array]:

@@ -43,9 +43,12 @@ _G_ROWS = (16, 24, 28, 30)
 
 
 class Gate(NamedTuple):
-    """Inputs of one radix-4 step, as numbers of opened bits; None where there is no neighbour or nobody asks."""
+    """Inputs of one radix-4 step, as numbers of opened bits; None where there is no neighbour or nobody asks.
 
-    p: tuple[int | None, int | None, int | None, int | None]
+    Without generate bits it is a conjunction, of any number of inputs.
+    """
+
+    p: tuple[int | None, ...]
     g: tuple[int | None, int | None, int | None] = (None, None, None)
 
 
@@ -137,6 +140,36 @@ class Leaves(Products):
                 g[:, at] = self._below(table, e)
         return g, p
 
+    def zeros(self, stack: Array, c: Array, bits: int, groups: slice) -> tuple[Array, Array]:
+        """Shares of (z, d) (bits, groups, W): bits k and up of a group's c - r are 0; whether one less changes that.
+
+        So z ^ d b is right for c - r - b.  `bits` is the number of bits of each of `groups`, all there.
+        """
+        shape = (bits, len(self._public[0, groups]), c.shape[1])
+        z, d = np.empty(shape, np.uint64), np.empty(shape, np.uint64)
+        for at in _blocks(c.shape[1]):
+            public = c[self._public[:bits, groups], at]
+            here = self._differences(stack[self._table[: 1 << bits, groups], at], public)
+            total = here[0].copy()
+            for k in range(bits):
+                z[k, :, at] = total
+                total ^= np.bitwise_xor.reduce(here[1 << k : 2 << k], axis=0)
+                d[k, :, at] = here[0] ^ here[1 << k]
+        return z, d
+
+    @staticmethod
+    def _differences(table: Array, c: Array) -> Array:
+        """One-hot rows of (c - r) mod 2^bits from the products of r's bits: (2^bits, ...), overwriting them."""
+        size = len(table)
+        for k in range(len(c)):
+            pairs = table.reshape(size >> (k + 1), 2, 1 << k, *table.shape[1:])
+            pairs[:, 0] ^= pairs[:, 1]
+        # Row v says r = v; so row -v says -r = v, and c's bits turn it on, one by one.
+        out = table[-np.arange(size) % size]
+        for k, bit in enumerate(c):
+            out ^= bit & (out ^ np.roll(out, 1 << k, axis=0))
+        return out
+
     @staticmethod
     def _below(table: Array, e: Array) -> Array:
         # generate_k = e_k r_k and propagate_k = e_k ^ r_k; `low` is the carry so far times each product of later r's.
@@ -156,13 +189,15 @@ class Layer(Products):
         self.gates = len(gates)
         self.with_p = p
         self.with_g = any(i is not None for gate in gates for i in gate.g)
-        self._table = _index([[self._find(gate, r) for gate in gates] for r in range(_G_ROWS[3])])
-        self._p = _index([[1 if g.p[k] is None else 2 + (g.p[k] or 0) for g in gates] for k in range(4)])
+        self._fan = len(gates[0].p)
+        size = _G_ROWS[3] if self.with_g else 1 << self._fan
+        self._table = _index([[self._find(gate, r) for gate in gates] for r in range(size)])
+        self._p = _index([[1 if g.p[k] is None else 2 + (g.p[k] or 0) for g in gates] for k in range(self._fan)])
         self._g = _index([[0 if g.g[k] is None else 2 + (g.g[k] or 0) for g in gates] for k in range(3)])
 
     def _find(self, gate: Gate, r: int) -> int:
-        if r < 16:
-            return self.row.get(_key(gate.p[k] for k in range(4) if r >> k & 1), 0)
+        if r < 1 << self._fan:
+            return self.row.get(_key(gate.p[k] for k in range(self._fan) if r >> k & 1), 0)
         k = next(k for k in range(3) if r < _G_ROWS[k + 1])
         later = (gate.p[k + 1 + j] for j in range(3 - k) if (r - _G_ROWS[k]) >> j & 1)
         return self.row.get(_key([gate.g[k], *later]), 0)
@@ -182,9 +217,9 @@ class Layer(Products):
         p = np.zeros((self.gates, words), np.uint64)
         for at in _blocks(words):
             e = public[self._p, at]
-            table = stack[self._table[: _G_ROWS[3] if self.with_g else 16], at]
+            table = stack[self._table, at]
             if self.with_p:
-                p[:, at] = fold_p(table[:16], e)
+                p[:, at] = fold_p(table[: 1 << self._fan], e)
             if self.with_g:
                 g[:, at] = self._generate(table, e, public[self._g, at])
         return g, p
@@ -209,10 +244,9 @@ def _key(inputs: Iterable[int | None]) -> tuple[int, ...]:
 
 def _monomials(gate: Gate, p: bool) -> Iterator[frozenset[int]]:
     """The products of inputs that the gate's results are made of, as far as their inputs are there."""
-    found = [gate.p[k:] for k in range(1, 4)]
-    for g, later in zip(gate.g, found, strict=True):
+    for k, g in enumerate(gate.g):
         if g is not None:
-            yield frozenset([g, *(i for i in later if i is not None)])
+            yield frozenset([g, *(i for i in gate.p[k + 1 :] if i is not None)])
     if p:
         yield frozenset(i for i in gate.p if i is not None)
 

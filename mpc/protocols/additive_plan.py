@@ -76,10 +76,10 @@ def _bits(n: int, width: int) -> list[Round]:
 
 
 def _leading(n: int, width: int) -> list[Round]:
-    tree = leading_tree(width)
-    within = [tree.within] if tree.within else []
-    levels = _layers([*within, *_levels(tree.above)], "leading step", n)
-    return [*_bits(n, width), *levels, *_pairs(tree.pairs, "leading step", n)]
+    tree, kind = leading_tree(width), "leading step"
+    first = Round((ring((n,), width),), (deal.compared("leading", n, width, [tree.leaves]),))
+    joins = _layers([x for x in (tree.within, tree.final) if x], kind, n)
+    return [first, *_layers(_levels(tree.prefix), kind, n), *_pairs(tree.select, kind, n), *joins]
 
 
 def _shift(n: int, m: int, width: int) -> list[Round]:

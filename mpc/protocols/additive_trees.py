@@ -4,7 +4,8 @@ c = x + r is open and r's bits are shared, so x = c - r, and bit j of x is c_j ^
 that c mod 2^j < r mod 2^j.  Borrows are the carries of a tree over (generate, propagate) bits; `additive_gates.py`
 computes the steps.  The lowest layer, over four bits each, takes no round; every layer above joins four neighbours in
 one.
-Three shapes are built here: one carry (`carry_tree`), all of them (`BitTree`), and one conjunction (`and_tree`).
+Four shapes are built here: one carry (`carry_tree`), all of them (`bit_tree`), one conjunction (`and_tree`), and the
+conjunctions of all bits from each one up (`leading_tree`).
 
 A carry out of 63 bits: 16 leaves, then 4 steps, then 1: two rounds after the opening of c, in which 27 + 6 bits are
 opened for each element, where a binary tree needs six rounds and 236 bits.
@@ -21,7 +22,7 @@ import numpy as np
 from mpc.circuit import Array
 from mpc.protocols.additive_gates import Gate, Index, Layer, Leaves, Pairs
 
-__all__ = ["BitTree", "Level", "Tree", "and_tree", "bit_tree", "carry_tree", "leading_tree"]
+__all__ = ["BitTree", "LeadingTree", "Level", "Prefix", "Tree", "and_tree", "bit_tree", "carry_tree", "leading_tree"]
 
 
 class Level(NamedTuple):
@@ -45,18 +46,22 @@ class Tree(NamedTuple):
 
 
 def _level(gates: Sequence[tuple[int, ...]], with_p: Sequence[bool], *, lt: bool) -> Level:
-    """A round of steps over up to four children each, lowest first; `with_p`: who needs its propagate bit."""
+    """A round of steps over up to four children each, lowest first; `with_p`: who needs its propagate bit.
+
+    Without `lt` they are conjunctions, of any number of children.
+    """
     g_rows = sorted({c for gate in gates for c in gate[:-1]}) if lt else []
     skip = [0 if p or not lt else 1 for p in with_p]
     p_rows = sorted({c for gate, s in zip(gates, skip, strict=True) for c in gate[s:]})
     g_input = {c: k for k, c in enumerate(g_rows)}
     p_input = {c: k + len(g_rows) for k, c in enumerate(p_rows)}
+    fan = 4 if lt else max(map(len, gates))
     made = []
     for gate, s in zip(gates, skip, strict=True):
-        gap = 4 - len(gate)
+        gap = fan - len(gate)
         p = [None] * (gap + s) + [p_input[c] for c in gate[s:]]
         g = [None] * gap + [g_input[c] for c in gate[:-1]] if lt else [None] * 3
-        made.append(Gate((p[0], p[1], p[2], p[3]), (g[0], g[1], g[2])))
+        made.append(Gate(tuple(p), (g[0], g[1], g[2])))
     layer = Layer(len(g_rows) + len(p_rows), made, p=any(with_p))
     top = [gate[-1] for gate in gates]
     return Level(layer, _index(g_rows), _index(p_rows), _index(top))
@@ -107,7 +112,7 @@ class Prefix(NamedTuple):
     carry: Index
 
 
-def _prefix(nodes: int, *, lt: bool) -> Prefix:
+def _prefix(nodes: int) -> Prefix:
     """Joins of nodes 0..k for all k < nodes <= 16: first within fours, then of the fours before and the own prefix."""
     gates: list[tuple[int, ...]] = []
     with_p: list[bool] = []
@@ -118,14 +123,14 @@ def _prefix(nodes: int, *, lt: bool) -> Prefix:
         if k > first:
             within[k] = nodes + len(gates)
             gates.append(tuple(range(first, k + 1)))
-            with_p.append(not lt or first > 0)
-    levels = [_level(gates, with_p, lt=lt)] if gates else []
+            with_p.append(first > 0)
+    levels = [_level(gates, with_p, lt=True)] if gates else []
     carry = {k: within[k] for k in range(min(4, nodes))}
     later = list(range(4, nodes))
     start = nodes + len(gates)
     if later:
         joins = [(*(within[t] for t in range(3, k - k % 4, 4)), within[k]) for k in later]
-        levels.append(_level(joins, [not lt] * len(joins), lt=lt))
+        levels.append(_level(joins, [False] * len(joins), lt=True))
         carry |= {k: start + at for at, k in enumerate(later)}
     return Prefix(tuple(levels), _index([carry[k] for k in range(nodes)]))
 
@@ -151,31 +156,43 @@ def bit_tree(width: int) -> BitTree:
     count = len(groups)
     bits = [b for b in range(4, width) if b % 4]
     pairs = Pairs([b // 4 - 1 for b in bits]) if bits else None
-    return BitTree(Leaves(width, groups), _prefix(count - 1, lt=True) if count > 1 else None, pairs, _index(bits))
+    return BitTree(Leaves(width, groups), _prefix(count - 1) if count > 1 else None, pairs, _index(bits))
 
 
-class SuffixTree(NamedTuple):
-    """Conjunctions of all bits from each bit up: within fours, of the fours above, and of both."""
+class LeadingTree(NamedTuple):
+    """The place of the highest set bit, by s_j: all bits from j up are 0.
 
+    Group k holds bits 4k..4k+3 and stands for itself with the borrow into it open in both ways; `prefix` gives the
+    borrows and `select` chooses (left input i is about bit i + 4).  Rows are then the s_j within groups, and after them
+    the results of `within`, conjunctions of a few groups; `final` joins each bit with all groups above it.
+    """
+
+    leaves: Leaves
+    prefix: Prefix | None
+    select: Pairs | None
     within: Level | None
-    rows: Index
-    """For each bit, the row (bits, then results of `within`) of the conjunction from it to its four's end."""
-    above: Prefix | None
-    pairs: Pairs | None
+    final: Level | None
 
 
 @cache
-def leading_tree(width: int) -> SuffixTree:
-    """Suffix conjunctions of `width` bits.  Four k holds bits 4k..4k+3; `above` counts fours from the top."""
+def leading_tree(width: int) -> LeadingTree:
+    """The tree for the highest of the low `width` bits of c - r."""
+    groups = [tuple(b if b < width else None for b in range(at, at + 4)) for at in range(0, width, 4)]
+    leaves, above = Leaves(width, groups), len(groups) - 1
+    if not above:
+        return LeadingTree(leaves, None, None, None, None)
+    select = Pairs([b // 4 - 1 for b in range(4, width)])
+    # Groups counted from the top, in three runs, so that a bit meets the rest of its run and at most two whole ones.
+    run = -(-above // 3)
+    row = [4 * (above - t) for t in range(above)]
+    joined = list(row)
     gates: list[tuple[int, ...]] = []
-    rows = list(range(width))
-    for b in range(width):
-        end = min(b - b % 4 + 4, width)
-        if b + 1 < end:
-            rows[b] = width + len(gates)
-            gates.append(tuple(range(b, end)))
+    for t in range(above):
+        if t % run:
+            joined[t] = width + len(gates)
+            gates.append(tuple(row[t - t % run : t + 1]))
     within = _level(gates, [True] * len(gates), lt=False) if gates else None
-    fours = -(-width // 4)
-    above = _prefix(fours - 1, lt=False) if fours > 1 else None
-    pairs = Pairs([fours - 2 - b // 4 for b in range(4 * (fours - 1))]) if fours > 1 else None
-    return SuffixTree(within, _index(rows), above, pairs)
+    ends = [joined[t] for t in range(run - 1, above, run)]
+    last = [(b, joined[t], *ends[: t // run]) for b in range(4 * above) for t in [above - 1 - b // 4]]
+    final = _level(last, [True] * len(last), lt=False)
+    return LeadingTree(leaves, _prefix(above), select, within, final)
