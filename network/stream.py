@@ -3,7 +3,7 @@
 asyncio's own TLS copies every byte through two memory BIOs and protocols. Here the socket itself is OpenSSL's: received
 bytes go straight into the parser's buffer, written buffers straight to the cipher. Prototypes of both, between two
 processes on two cores, asyncio's loop: 25 us against 34 us for an exchange of 64 bytes, 1,080 MB/s against 790 each way
-for 8 MiB. `benchmarks/network.py` measures what stands here.
+for 8 MiB. `benchmarks/wire.py` measures what stands here.
 
 Needs a loop with `add_reader` (any on POSIX; on Windows the selector loop). What the bytes mean, and what to do when
 the stream breaks, is left to `connection`.

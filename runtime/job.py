@@ -107,18 +107,20 @@ def choose(
     protocol: str | None = None,
     nodes: Sequence[str] | None = None,
     preprocessing: str | None = None,
+    dealer: str = DEALER,
 ) -> tuple[str, tuple[str, ...], str | None]:
     """(protocol, nodes, dealer) for a study with these parties, by the rules of the command line.
 
-    `rep3` for three nodes is the default, `additive` otherwise.  UsageError if they do not go together.
+    `rep3` is the default where there are three nodes (the first three parties when none are named) and no
+    preprocessing is asked for, `additive` otherwise.  UsageError if they do not go together.
     """
     if protocol is not None and protocol not in SCHEMES:
         raise UsageError(f"there is no protocol {protocol!r}: choose one of {', '.join(SCHEMES)}")
     if nodes is not None and len(set(nodes)) != len(nodes):
         raise UsageError("--nodes names a party twice")
     if protocol is None:
-        count = len(nodes) if nodes is not None else len(roles)
-        protocol = "rep3" if count == 3 or (nodes is None and count > 3) else "additive"
+        enough = len(roles) >= 3 if nodes is None else len(nodes) == 3
+        protocol = "rep3" if enough and preprocessing is None else "additive"
     if nodes is None:
         nodes = roles[:3] if protocol == "rep3" else roles
     if protocol == "rep3" and len(nodes) != 3:
@@ -128,20 +130,15 @@ def choose(
         )
     if protocol != "rep3" and len(nodes) < 2:
         raise UsageError(f"{protocol} needs two nodes or more: name them with --nodes a,b")
-    dealer = None
-    if protocol == "additive":
-        if preprocessing is None:
-            raise UsageError(
-                "additive needs correlated randomness: say who provides it with --preprocessing dealer "
-                "(a further party, trusted not to collude with any node)"
-            )
-        if preprocessing != "dealer":
-            raise UsageError(f"preprocessing by {preprocessing} is not available: use --preprocessing dealer")
-        dealer = DEALER
-        if dealer in (*roles, *nodes):
-            raise UsageError(
-                f"a party of the study is called {DEALER!r}: rename it, the dealer must be a further party"
-            )
-    elif preprocessing is not None:
-        raise UsageError(f"{protocol} needs no preprocessing: leave --preprocessing out")
+    if protocol != "additive":
+        return protocol, tuple(nodes), None
+    if preprocessing is None:
+        raise UsageError(
+            "additive needs correlated randomness: say who provides it with --preprocessing dealer "
+            "(a further party, trusted not to collude with any node)"
+        )
+    if preprocessing != "dealer":
+        raise UsageError(f"preprocessing by {preprocessing} is not available: use --preprocessing dealer")
+    if dealer in (*roles, *nodes):
+        raise UsageError(f"{dealer} is a party of this job: the dealer must be a further one, see --dealer NAME")
     return protocol, tuple(nodes), dealer

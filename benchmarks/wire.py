@@ -1,6 +1,6 @@
 """What a round and a bulk transfer cost over TLS between processes on this machine.
 
-    python -m benchmarks.network [--uvloop]        (from the root: as a script, its name would hide the package's)
+    python -m benchmarks.wire [--uvloop]        (from the root: as a script, its name would hide the package's)
 
 Every party sends one frame to each of the others and goes on when it has one from each. The first two columns are the
 microseconds of such an exchange with 64 bytes: by `receive`, and stepped by the receiver callback, without tasks. The

@@ -1,0 +1,91 @@
+"""A party's own rules for its node: which studies may run, who may learn what derives from its data.
+
+Asked before anything of this party's is shared, once for the job and once for each stage's circuit, which every node
+compiles itself: what is judged is what will be computed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+from dsl.compile import Stage
+from mpc.circuit import Circuit, reachable
+from runtime.config import NodeConfig
+from runtime.errors import PolicyRefused
+from runtime.job import Job
+
+__all__ = ["PolicyGuard", "study_digest"]
+
+
+def study_digest(text: str) -> str:
+    """SHA-256 of a study's text, by which a policy names it."""
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyGuard:
+    """The policy of one node."""
+
+    config: NodeConfig
+
+    def admit(self, job: Job, *, brings: bool) -> None:
+        """PolicyRefused if the study as such may not run here. brings: this party's data take part in it."""
+        studies = self.config.policy.studies
+        digest = study_digest(job.study)
+        if studies is not None and digest not in studies:
+            what = "its data may be used by" if brings else "it takes part in"
+            self._refuse(f"{job.name} ({digest}) is not among the studies that {what} ([policy] studies)")
+
+    def review(self, job: Job, stage: Stage) -> None:
+        """PolicyRefused if a stage needs too much or tells too many."""
+        del job
+        memory = self.config.limits.memory_bytes
+        if memory is not None and stage.schedule.peak > memory:
+            self._refuse(f"it needs {stage.schedule.peak} bytes of memory, [limits] memory_bytes is {memory}")
+        self._rows(stage)
+        self._reveals(stage)
+
+    def _rows(self, stage: Stage) -> None:
+        least = self.config.policy.min_rows
+        for _, node in stage.elaborated.circuit:
+            table = node.op == "input" and node["party"] == self.config.name and node.get("column", "")
+            if table and node.type.sizes[0] < least:
+                self._refuse(f"its table {node['name']} has {node.type.sizes[0]} rows, [policy] min_rows is {least}")
+
+    def _reveals(self, stage: Stage) -> None:
+        allowed = self.config.policy.allow_reveal_to
+        if allowed is None:
+            return
+        circuit = stage.elaborated.circuit
+        for told, node in told_by(circuit, stage.elaborated.parties):
+            others = told - allowed - {self.config.name}
+            if others and self._mine(circuit, node):
+                name = circuit.nodes[node].get("name", "a value opened in mid-study")
+                self._refuse(
+                    f"it reveals {name} to {', '.join(sorted(others))}, which derives from this party's data and is "
+                    "allowed for none but those in [policy] allow_reveal_to"
+                )
+
+    def _mine(self, circuit: Circuit, index: int) -> bool:
+        ancestors = reachable(circuit, [index])
+        return any(circuit.nodes[i].op == "input" and circuit.nodes[i]["party"] == self.config.name for i in ancestors)
+
+    def _refuse(self, why: str) -> None:
+        raise PolicyRefused(self.config.name, why)
+
+
+def told_by(circuit: Circuit, parties: tuple[str, ...]) -> list[tuple[frozenset[str], int]]:
+    """(who learns it, node) for everything that the circuit reveals or opens, a loop standing for what it opens."""
+    out: list[tuple[frozenset[str], int]] = []
+    for index, node in circuit:
+        if node.op == "reveal":
+            to = node["to"]
+            out.append((frozenset(parties if to is None else to), index))
+        elif node.op == "open" or (node.op == "loop" and _opens(node["body"])):
+            out.append((frozenset(parties), index))
+    return out
+
+
+def _opens(body: Circuit) -> bool:
+    return any(n.op == "open" or (n.op == "loop" and _opens(n["body"])) for _, n in body)

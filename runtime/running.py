@@ -1,0 +1,128 @@
+"""`parley run` as a person sees it: in the clear or over TLS, with progress, results, cost and disclosures."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+import numpy as np
+from dsl.elaborate import elaborate
+
+from dsl.inputs import requirements
+from dsl.parse import parse
+from mpc import plain
+from mpc.circuit import Array
+from network import Link, parse_link
+from runtime.inputs import FileInputs
+from runtime.job import Job
+from runtime.launch import LocalResult, Options, Progress, run_local
+from runtime.results import to_json
+from runtime.session import bound, learned
+from runtime.terminal import rendered
+
+if TYPE_CHECKING:
+    from rich.progress import TaskID
+
+__all__ = ["Options", "link", "print_result", "run_plain", "run_shown"]
+
+MOST_STAGES = 10_000
+
+
+def link(text: str) -> Link | None:
+    """The link that `--network` names; None: not shaped.  ValueError if it names none."""
+    return parse_link(text)
+
+
+def run_shown(job: Job, options: Options, *, quiet: bool) -> LocalResult:
+    """Run all parties; on a terminal, show how far they are."""
+    if quiet or not sys.stderr.isatty():
+        return run_local(job, options)
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
+    from rich.progress import Progress as Bars
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("rounds"),
+        TimeElapsedColumn(),
+    )
+    bars = Bars(*columns, console=Console(stderr=True), transient=True)
+    tasks: dict[str, TaskID] = {}
+    progress = _follow(bars, tasks)
+    return run_local(job, options, progress, started=lambda: bars)
+
+
+def _follow(bars: object, tasks: dict[str, TaskID]) -> Progress:
+    from rich.progress import Progress as Bars
+
+    assert isinstance(bars, Bars)
+
+    def progress(party: str, done: int, total: int) -> None:
+        if party not in tasks:
+            tasks[party] = bars.add_task(party, total=total)
+        bars.update(tasks[party], completed=done, total=total)
+
+    return progress
+
+
+def run_plain(
+    study: Path,
+    params: Mapping[str, str],
+    frac: int,
+    data: Path | None,
+    bound_files: Mapping[tuple[str, str], Path],
+) -> LocalResult:
+    """The study in the clear, in this process: for debugging, and what the protocols are held against."""
+    tree = parse(study.read_text(encoding="utf-8"), study.name)
+    specs = requirements(tree, dict(params))
+    shapes: dict[str, dict[str, tuple[int, ...]]] = {}
+    arrays: dict[tuple[str, str, str], Array] = {}
+    for party in dict.fromkeys(s.party for s in specs):
+        inputs = FileInputs(party, data, bound_files)
+        shapes[party] = inputs.shapes([s for s in specs if s.party == party])
+        arrays |= {(party, name, column): a for (name, column), a in inputs.arrays().items()}
+    bindings = bound(params, frac, specs, shapes)
+    known: list[Array] = []
+    while True:
+        done = elaborate(tree, bindings, known)
+        roots = None if done.needs is None else [done.needs]
+        values = plain.evaluate(done.circuit, arrays, roots)
+        if done.needs is None:
+            break
+        known.append(np.asarray(values[done.needs]))
+    found = plain.outputs(done.circuit, values)
+    result = LocalResult()
+    for party in done.parties:
+        outputs = learned(done, party, found)
+        result.outputs[party] = to_json(outputs)
+        result.shown[party] = rendered(outputs, 100, color=False)
+    result.stats = {"protocol": "plain", "rounds": 0, "bytes_sent": {}, "seconds": 0.0, "offline_seconds": 0.0}
+    return result
+
+
+def print_result(result: LocalResult, *, quiet: bool) -> None:
+    """Each party's results, and what the run cost."""
+    for party, text in result.shown.items():
+        if text:
+            click.secho(f"{party} learns", bold=True)
+            click.echo(text)
+    if quiet or result.stats["protocol"] == "plain":
+        return
+    stats = result.stats
+    sent = ", ".join(f"{stats['parties'][int(i)]} {amount(n)}" for i, n in stats["bytes_sent"].items())
+    click.echo(f"{stats['protocol']}: {stats['rounds']} rounds in {stats['seconds']:.2f} s, sent by {sent}")
+
+
+def amount(n: int) -> str:
+    """Bytes for a person: 512 B, 1.5 kB, 20 MB."""
+    size = float(n)
+    for unit in ("B", "kB", "MB", "GB"):
+        if size < 1000 or unit == "GB":
+            return f"{size:.0f} {unit}" if unit == "B" or size >= 100 else f"{size:.3g} {unit}"
+        size /= 1000
+    raise AssertionError

@@ -1,0 +1,345 @@
+"""One party's side of one job, from the first greeting to the last opening.
+
+NEW → AGREED (all hold the same job) → SUPPLIED (inputs loaded, sizes exchanged) → RUNNING, once for each stage (one
+timetable at all, fresh keys for every pair, rounds) → DONE, or ABORTED with an error that names whose fault it was.
+
+Control messages of a session are single JSON frames on the same channels that later carry rounds.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any, Protocol
+
+import numpy as np
+
+from dsl.compile import Compiler, Stage
+from dsl.diagnostics import StudyError
+from dsl.inputs import Bindings, InputSpec, requirements
+from dsl.outputs import Elaborated
+from dsl.parse import parse
+from dsl.syntax import Study
+from mpc.circuit import Array
+from mpc.engine import Engine, InputKey
+from mpc.places import Places
+from mpc.protocols import SCHEMES
+from mpc.schedule import Schedule
+from network import Channel, HandshakeFailed, NetworkError, PeerLost, agree
+from runtime.errors import Disagreement, PartyFailed
+from runtime.executor import THREADED, Traffic, execute
+from runtime.job import Job
+from runtime.results import Output, collect
+from runtime.sources import bound_sizes
+
+__all__ = ["Finished", "Inputs", "Phase", "Session"]
+
+MESSAGE_LIMIT = 1 << 20
+"""Bytes of a control message."""
+
+
+class Phase(Enum):
+    """How far a session is."""
+
+    NEW = "new"
+    AGREED = "agreed"
+    SUPPLIED = "supplied"
+    RUNNING = "running"
+    DONE = "done"
+    ABORTED = "aborted"
+
+
+FOLLOWS: Mapping[Phase, frozenset[Phase]] = {
+    Phase.NEW: frozenset([Phase.AGREED, Phase.ABORTED]),
+    Phase.AGREED: frozenset([Phase.SUPPLIED, Phase.ABORTED]),
+    Phase.SUPPLIED: frozenset([Phase.RUNNING, Phase.ABORTED]),
+    Phase.RUNNING: frozenset([Phase.RUNNING, Phase.DONE, Phase.ABORTED]),
+    Phase.DONE: frozenset(),
+    Phase.ABORTED: frozenset(),
+}
+
+
+class Inputs(Protocol):
+    """Where a party's own data come from."""
+
+    def shapes(self, specs: Sequence[InputSpec]) -> dict[str, tuple[int, ...]]:
+        """The shape of each input, `(rows,)` of a table; loads and checks them all.  Raises DataError."""
+
+    def arrays(self) -> Mapping[InputKey, Array]:
+        """All arrays in natural units, by (name, column)."""
+
+
+class Guardian(Protocol):
+    """A party's own rules: asked once for each stage, before anything is shared."""
+
+    def review(self, job: Job, stage: Stage) -> None:
+        """Raises PolicyRefused."""
+
+
+@dataclass(slots=True)
+class Finished:
+    """What a party has at the end: what it learned, and what the run cost."""
+
+    me: str
+    outputs: list[Output]
+    traffic: Traffic
+    schedule_rounds: int
+    bytes_sent: int
+    peak: int
+
+
+@dataclass(slots=True)
+class Session:
+    """One party's side of a job over open channels (one to each other party of the job)."""
+
+    job: Job
+    me: str
+    channels: Mapping[str, Channel]
+    inputs: Inputs
+    limit: float
+    """Seconds to wait for any one message of a peer."""
+    guardian: Guardian | None = None
+    progress: Callable[[str, int, int], None] | None = None
+    """Called with (phase, rounds done, rounds of this stage)."""
+    phase: Phase = Phase.NEW
+    places: Places = field(init=False)
+    study: Study = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.places = self.job.places
+
+    async def run(self) -> Finished:
+        """The whole job.  On any error all peers are told why before it is raised."""
+        try:
+            await self._agree()
+            bindings, arrays = await self._supply()
+            finished = await self._stages(bindings, arrays)
+            self._enter(Phase.DONE)
+            await self._part()
+        except BaseException as error:
+            if self.phase is not Phase.DONE:
+                self._enter(Phase.ABORTED)
+            reason = self._reason(error)
+            for channel in self.channels.values():
+                channel.close(reason)
+            raise
+        for channel in self.channels.values():
+            channel.close()
+        return finished
+
+    def _enter(self, phase: Phase) -> None:
+        if phase not in FOLLOWS[self.phase]:
+            raise AssertionError(f"a session goes from {self.phase.value} to {phase.value}")
+        self.phase = phase
+
+    def _reason(self, error: BaseException) -> str:
+        """What peers are told: whose fault it was and of what kind, never a value of the data."""
+        if isinstance(error, PeerLost | PartyFailed | Disagreement | HandshakeFailed):
+            return f"{self.me} ended the job: {error}"
+        if isinstance(error, NetworkError):
+            return f"{self.me} ended the job: {error}"
+        if isinstance(error, StudyError):
+            return f"{self.me} ended the job: {error.diagnostics[0].code} in its study or data"
+        if isinstance(error, asyncio.CancelledError):
+            return f"{self.me} stopped"
+        return f"{self.me} ended the job: {type(error).__name__}"
+
+    # -- control messages ------------------------------------------------------------------------
+
+    async def _exchange(self, message: dict[str, Any]) -> dict[str, dict[str, Any]]:
+        """Send `message` to all others and receive theirs."""
+        data = json.dumps(message).encode()
+        for channel in self.channels.values():
+            channel.write([data])
+        return {name: await self._message(channel) for name, channel in self.channels.items()}
+
+    async def _message(self, channel: Channel) -> dict[str, Any]:
+        frame = await channel.receive(self.limit)
+        if frame.nbytes > MESSAGE_LIMIT:
+            raise PartyFailed(channel.peer, f"it sent a control message of {frame.nbytes} bytes")
+        try:
+            message = json.loads(bytes(frame))
+        except ValueError:
+            raise PartyFailed(channel.peer, "it sent a control message that is no JSON") from None
+        if not isinstance(message, dict):
+            raise PartyFailed(channel.peer, "it sent a control message that is no object")
+        return message
+
+    # -- phases ----------------------------------------------------------------------------------
+
+    async def _agree(self) -> None:
+        """All must hold the same job, part for part."""
+        mine = self.job.fingerprints()
+        for peer, theirs in (await self._exchange({"job": mine})).items():
+            parts = theirs.get("job")
+            if not isinstance(parts, dict):
+                raise PartyFailed(peer, "it did not say what job it holds")
+            for part, digest in mine.items():
+                if parts.get(part) != digest:
+                    raise Disagreement(peer, part)
+        self.study = parse(self.job.study, self.job.name)
+        self._enter(Phase.AGREED)
+
+    async def _supply(self) -> tuple[Bindings, Mapping[InputKey, Array]]:
+        """Load this party's inputs, and learn the shapes of the others'."""
+        specs = requirements(self.study, dict(self.job.params))
+        mine = [s for s in specs if s.party == self.me]
+        shapes = {self.me: self.inputs.shapes(mine)}
+        for peer, message in (await self._exchange({"shapes": shapes[self.me]})).items():
+            shapes[peer] = _shapes(peer, message.get("shapes"), [s for s in specs if s.party == peer])
+        bindings = bound(self.job.params, self.job.frac, specs, shapes)
+        self._enter(Phase.SUPPLIED)
+        return bindings, self.inputs.arrays()
+
+    async def _stages(self, bindings: Bindings, arrays: Mapping[InputKey, Array]) -> Finished:
+        compiler = Compiler(self.study, bindings, self.places, SCHEMES[self.job.protocol])
+        traffic = Traffic()
+        found: dict[tuple[str, str], Array] = {}
+        carried: dict[int, Any] = {}
+        rounds = peak = number = 0
+        while True:
+            stage = compiler.stage()
+            if self.guardian is not None:
+                self.guardian.review(self.job, stage)
+            self._enter(Phase.RUNNING)
+            engine = await self._prepare(stage, number, arrays, carried)
+            report = await self._rounds(engine, stage.schedule, traffic)
+            found.update(report.outputs)
+            rounds += stage.schedule.rounds
+            peak = max(peak, stage.schedule.peak)
+            for surface, index in zip(stage.keep, stage.schedule.circuit.results, strict=True):
+                carried[surface] = report.kept[index]
+            if stage.needs is None:
+                break
+            compiler.opened(await self._course(carried[stage.needs]))
+            number += 1
+        return Finished(
+            self.me, learned(stage.elaborated, self.me, found), traffic, rounds, sum(traffic.sent.values()), peak
+        )
+
+    async def _course(self, value: Array | None) -> Array:
+        """The opened value that decides how the study goes on; the dealer is told it by the first node."""
+        if self.places.dealer is None:
+            assert value is not None
+            return value
+        first = self.places.nodes[0]
+        if self.me == first:
+            assert value is not None
+            text = json.dumps({"value": np.asarray(value).tolist(), "shape": np.shape(value), "dtype": value.dtype.str})
+            self.channels[self.places.dealer].write([text.encode()])
+        if self.me != self.places.dealer:
+            assert value is not None
+            return value
+        message = await self._message(self.channels[first])
+        return np.asarray(message["value"], dtype=message["dtype"]).reshape(message["shape"])
+
+    async def _prepare(
+        self, stage: Stage, number: int, arrays: Mapping[InputKey, Array], carried: Mapping[int, Any]
+    ) -> Engine:
+        """Compare timetables, agree fresh keys with every peer, and sit down."""
+        timetable = stage.schedule
+        digest = timetable.digest
+        for peer, theirs in (await self._exchange({"timetable": digest})).items():
+            if theirs.get("timetable") != digest:
+                raise Disagreement(peer, "timetable")
+        context = bytes.fromhex(digest)
+        session = f"{self.job.id}/{number}".encode()
+        names = self.places.names
+        keys = {
+            names.index(peer): await agree(channel, self.me, session, context, self.limit)
+            for peer, channel in sorted(self.channels.items())
+        }
+        for peer, channel in self.channels.items():
+            largest = _largest(timetable, names.index(peer), names.index(self.me))
+            channel.limit = max(channel.limit, largest, MESSAGE_LIMIT)
+        seat = self.places.seat(names.index(self.me), keys)
+        return Engine(timetable, seat, arrays, carried=carried)
+
+    async def _rounds(self, engine: Engine, timetable: Schedule, traffic: Traffic) -> Any:
+        names = self.places.names
+        channels = {names.index(peer): channel for peer, channel in self.channels.items()}
+        before = traffic.rounds
+        total = timetable.rounds
+
+        def tell(done: int) -> None:
+            if self.progress is not None:
+                self.progress("running", done - before, total)
+
+        return await execute(
+            engine.run(),
+            channels,
+            traffic,
+            limit=self.limit,
+            place=lambda r: _where(timetable, r - before, self.study),
+            heavy=timetable.peak > THREADED,
+            progress=tell,
+        )
+
+    async def _part(self) -> None:
+        """Wait until all are done, so that nobody is lost while others still need what it sent."""
+        await self._exchange({"done": True})
+
+
+def learned(done: Elaborated, party: str, found: Mapping[tuple[str, str], Array]) -> list[Output]:
+    """What `party` has learned in all, in the order of the text, from the opened arrays by (name, column)."""
+    if party not in done.parties:
+        return []
+    told = [o for o in done.outputs if o.receivers is None or party in o.receivers]
+    opened = {}
+    for index in (i for o in told for c in o.columns for i in (c.node, c.valid, o.visible) if i is not None):
+        node = done.circuit.nodes[index]
+        opened[index] = found[node["name"], node.get("column", "")]
+    return collect(told, opened)
+
+
+def _largest(timetable: Schedule, source: int, target: int) -> int:
+    """The longest frame that `source` sends `target`: bounded by what one round may hold."""
+    total = 0
+    for index, cost in enumerate(timetable.costs):
+        body = timetable.bodies.get(index)
+        if body is not None:
+            total += _largest(body, source, target)
+        elif cost is not None:
+            total += sum(links.get((source, target), 0) for links in cost.rounds)
+    return total
+
+
+def _where(timetable: Schedule, r: int, study: Study) -> str:
+    """What round r is about: operation and place in the study of the first node that is under way."""
+    for index, node in timetable.circuit:
+        if timetable.length[index] and timetable.start[index] <= r < timetable.start[index] + timetable.length[index]:
+            if node.origin is None:
+                return node.op
+            line = study.source.text.count("\n", 0, node.origin.start) + 1
+            return f"{node.op} at {study.source.name}:{line}"
+    return "no operation"
+
+
+def _shapes(peer: str, value: Any, specs: Sequence[InputSpec]) -> dict[str, tuple[int, ...]]:
+    """A peer's shapes, as far as they can be true: for each of its inputs whole sizes of the right number."""
+    if not isinstance(value, dict):
+        raise PartyFailed(peer, "it did not say the shapes of its inputs")
+    out: dict[str, tuple[int, ...]] = {}
+    for spec in specs:
+        shape = value.get(spec.name)
+        axes = 1 if spec.table else len(spec.shape)
+        good = isinstance(shape, list) and len(shape) == axes
+        if not good or not all(isinstance(d, int) and 0 <= d < 1 << 40 for d in shape):
+            raise PartyFailed(peer, f"it gave no usable shape for its input {spec.name}")
+        out[spec.name] = tuple(shape)
+    return out
+
+
+def bound(
+    params: Mapping[str, str],
+    frac: int,
+    specs: Sequence[InputSpec],
+    shapes: Mapping[str, Mapping[str, tuple[int, ...]]],
+) -> Bindings:
+    """A job's sizes and rows, from every party's shapes.  StudyError where two disagree."""
+    sizes = bound_sizes((s, shapes[s.party][s.name]) for s in specs if not s.table)
+    rows = {(s.party, s.name): shapes[s.party][s.name][0] for s in specs if s.table and s.max_rows is None}
+    return Bindings(sizes, rows, dict(params), frac)
