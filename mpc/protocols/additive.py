@@ -38,7 +38,7 @@ from mpc.protocols import additive_correlations as deal
 from mpc.protocols import additive_plan
 from mpc.protocols.additive_dealer import AdditiveDealer
 from mpc.protocols.additive_node import Node
-from mpc.protocols.additive_plan import SEED_BYTES, data_part, owners
+from mpc.protocols.additive_plan import SEED_BYTES, data_part, order_part, owners
 from mpc.protocols.additive_supply import Part, decode, encode, join, ring, rows
 from mpc.types import Type
 
@@ -63,6 +63,14 @@ def _drawn(part: Part, prg: Prg, use: int) -> Array:
 def _flat(x: Share) -> Array:
     """BITS as one packed row (1, W)."""
     return pack_bool(x.reshape(-1))[None]
+
+
+def _operands(x: Share, y: Share, *, matrix: bool) -> tuple[Array, Array, tuple[int, ...]]:
+    """Operands as a product's correlation has them, and the shape of its share."""
+    if not matrix:
+        return x, y, deal.and_shape(x.shape, y.shape)
+    left, right, out = deal.matrices(x.shape[1:], y.shape[1:])
+    return x.reshape(left), y.reshape(right), (1, *out)
 
 
 class AdditivePlayer(Player):
@@ -145,11 +153,12 @@ class AdditivePlayer(Player):
         return (yield from self._product(use, x, y, matrix=True))
 
     def _product(self, use: int, x: Share, y: Share, *, matrix: bool) -> Step[Share]:
+        x, y, shape = _operands(x, y, matrix=matrix)
         draw = self._node.stream(use).draw(deal.triple(x.shape, y.shape, matrix=matrix))
         a, b = draw.masks
         e, g = yield from self._node.reveal([(ring(x.shape), x - a), (ring(y.shape), y - b)], [draw])
         assert draw.dependent is not None
-        return self._beaver(draw.dependent[0], e, b, g, a, matrix=matrix)
+        return self._beaver(draw.dependent[0], e, b, g, a, matrix=matrix).reshape(shape)
 
     def _beaver(self, c: Array, e: Array, b: Array, g: Array, a: Array, *, matrix: bool) -> Array:
         """c + e b + g a, and e g at the first node."""
@@ -187,6 +196,7 @@ class AdditivePlayer(Player):
         return (yield from self._product_truncated(use, x, y, m, matrix=True))
 
     def _product_truncated(self, use: int, x: Share, y: Share, m: int, *, matrix: bool) -> Step[Share]:
+        x, y, shape = _operands(x, y, matrix=matrix)
         draw = self._node.stream(use).draw(deal.fused(x.shape, y.shape, m, matrix=matrix))
         a, b, w = draw.masks
         e, g = yield from self._node.reveal([(ring(x.shape), x - a), (ring(y.shape), y - b)])
@@ -196,7 +206,7 @@ class AdditivePlayer(Player):
             masked += np.uint64(1 << OFFSET)
         (c,) = yield from self._node.reveal([(ring(w.shape), masked)], [draw])
         assert draw.dependent is not None
-        return self._truncated(c, draw.dependent, m)
+        return self._truncated(c, draw.dependent, m).reshape(shape)
 
     def shift(self, use: int, x: Share, *, m: int, width: int) -> Step[Share]:
         """`additive_boolean.shift`: width + 1 bits opened, the rounds of a tree over m bits, and one for a daBit."""
@@ -256,8 +266,8 @@ class AdditivePlayer(Player):
         return Handle(order, back)
 
     def permute(self, use: int, handle: Any, x: Share, *, inverse: bool, bits: bool) -> Step[Share]:
-        """One round for each node: the others send it their masked shares, it sends them 4 bytes a row."""
-        part = data_part(x.shape[1:], bits)
+        """One round for each node: the others send it their masked shares, it sends them log2 n bits a row."""
+        part, places = data_part(x.shape[1:], bits), order_part(x.shape[1])
         stream, node = self._node.stream(use), self._node
         share = x[0]
         for owner in owners(node.seat.nodes, inverse):
@@ -273,21 +283,21 @@ class AdditivePlayer(Player):
                 undo[rho] = np.arange(len(rho))
                 o = undo[order]
                 expect |= {p: [part.template] for p in node.peers}
-                got = yield Exchange({p: [o.astype(np.uint32)] for p in node.peers}, expect)
+                got = yield Exchange({p: [encode(places, o)] for p in node.peers}, expect)
                 for p in node.peers:
                     join(part, masked, decode(part, got[p][0]))
                 share = draw.settle(got.get(node.dealer, ()))[0][o]
                 join(part, share, masked[order])
             else:
-                expect[owner] = [Template(part.shape[:1], "<u4")]
+                expect[owner] = [places.template]
                 got = yield Exchange({owner: [encode(part, masked)]}, expect)
-                share = draw.settle(got.get(node.dealer, ()))[0][_order(got[owner][0], part.shape[0])]
+                share = draw.settle(got.get(node.dealer, ()))[0][_order(decode(places, got[owner][0]))]
         out: Share = share[None]
         return out
 
 
-def _order(received: Array, n: int) -> Array:
-    if n and int(received.max()) >= n:
+def _order(received: Array) -> Array:
+    if received.size and int(received.max()) >= received.size:
         raise ProtocolError("a peer sent an order with a place beyond the last row")
     return received
 

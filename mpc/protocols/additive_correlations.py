@@ -1,7 +1,8 @@
 """What each primitive of the additive protocol takes from the dealer: masks, and what follows from them.
 
 Each function describes one correlation for given shapes; player, dealer and cost all read the same description.
-Shapes are those of shares, with the component axis in front; comparisons and permutations have flat ones.
+Shapes are those of shares with the component axis, but for matrices, which have two axes or more, and for permuted
+rows; comparisons take flat arrays of n.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ __all__ = [
     "compared",
     "dabit",
     "fused",
-    "matmul_shape",
+    "matrices",
     "permuted",
     "shifted",
     "triple",
@@ -42,9 +43,11 @@ def and_shape(x: Shape, y: Shape) -> Shape:
     return np.broadcast_shapes(x, y)
 
 
-def matmul_shape(x: Shape, y: Shape) -> Shape:
-    """Shape of a matrix product of operands with two axes or more."""
-    return (*np.broadcast_shapes(x[:-2], y[:-2]), x[-2], y[-1])
+def matrices(x: Shape, y: Shape) -> tuple[Shape, Shape, Shape]:
+    """Operands of NumPy's matmul with vectors as matrices of one row or one column, and the shape of the result."""
+    left, right = (1, *x) if len(x) == 1 else x, (*y, 1) if len(y) == 1 else y
+    rows_, columns = (x[-2],) if len(x) > 1 else (), (y[-1],) if len(y) > 1 else ()
+    return left, right, (*np.broadcast_shapes(left[:-2], right[:-2]), *rows_, *columns)
 
 
 def product(matrix: bool) -> Bilinear:
@@ -54,7 +57,7 @@ def product(matrix: bool) -> Bilinear:
 
 def product_shape(x: Shape, y: Shape, matrix: bool) -> Shape:
     """Shape of the product."""
-    return matmul_shape(x, y) if matrix else and_shape(x, y)
+    return (*np.broadcast_shapes(x[:-2], y[:-2]), x[-2], y[-1]) if matrix else and_shape(x, y)
 
 
 def triple(x: Shape, y: Shape, *, matrix: bool) -> Correlation:

@@ -18,7 +18,7 @@ from mpc.protocols.additive_supply import Correlation, Part, flags, ring, rows
 from mpc.protocols.additive_trees import Level, Prefix, and_tree, bit_tree, carry_tree, leading_tree
 from mpc.types import BOOL, Type
 
-__all__ = ["Round", "cost", "data_part", "plan"]
+__all__ = ["SEED_BYTES", "Round", "cost", "data_part", "order_part", "owners", "plan"]
 
 SEED_BYTES = 16
 """What a client sends to each node but the first, in place of a share."""
@@ -34,6 +34,11 @@ class Round(NamedTuple):
 def data_part(shape: tuple[int, ...], bits: bool) -> Part:
     """A share of `open`, `share` or `permute` as it travels."""
     return flags(shape) if bits else ring(shape)
+
+
+def order_part(n: int) -> Part:
+    """Places of n rows as they travel."""
+    return ring((n,), max(1, (n - 1).bit_length()))
 
 
 def _size(t: Type) -> int:
@@ -61,8 +66,10 @@ def _dabits(count: int, n: int) -> Round:
 
 
 def _products(op: str, types: Sequence[Type], attrs: Attrs) -> list[Round]:
-    x, y = _shape(types[0]), _shape(types[1])
     matrix = op.startswith("matmul")
+    x, y = _shape(types[0]), _shape(types[1])
+    if matrix:
+        x, y, _ = deal.matrices(types[0].sizes, types[1].sizes)
     if not op.endswith("_trunc"):
         return [Round((ring(x), ring(y)), (deal.triple(x, y, matrix=matrix),))]
     fused = deal.fused(x, y, attrs["m"], matrix=matrix)
@@ -139,7 +146,7 @@ def _bytes(parts: Sequence[Part]) -> int:
 def _permute_cost(x: Type, seat: Seat, inverse: bool) -> Cost:
     bits = x.dtype == BOOL
     correlation = deal.permuted(x.sizes, bits, None)
-    moved, order = _bytes([data_part(x.sizes, bits)]), 4 * x.sizes[0]
+    moved, order = _bytes([data_part(x.sizes, bits)]), _bytes([order_part(x.sizes[0])])
     total = Cost()
     for owner in owners(seat.nodes, inverse):
         links = _links(0, _bytes(correlation.dependent), seat)

@@ -100,7 +100,7 @@ def encode(part: Part, array: Array) -> Array:
     if part.kind == "flags":
         return np.packbits(array.reshape(-1), bitorder="little")
     if part.bits == 8 * part.dtype.itemsize:
-        return array.reshape(part.shape)
+        return np.ascontiguousarray(array).reshape(part.shape)
     return pack_bits(array, part.bits)
 
 

@@ -42,6 +42,8 @@ class Setup:
 
 SETUPS = [
     Setup("rep3", 3),
+    Setup("additive", 2, dealer=True),
+    Setup("additive", 3, dealer=True),
 ]
 
 

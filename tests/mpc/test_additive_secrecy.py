@@ -11,6 +11,7 @@ from additive_parties import SCHEME, Run, kind
 
 from mpc.lockstep import lockstep
 from mpc.protocol import Exchange, ProtocolError
+from mpc.ring import unpack_bits
 
 U = np.uint64
 N = 4096
@@ -90,7 +91,7 @@ def test_published_orders_are_uniform_and_fresh() -> None:
     x = run.deal(np.arange(3))
     for _ in range(1200):
         run.step("permute", handles, x, inverse=False)
-        seen[tuple(run.sent[0][0, 1][0])] += 1
+        seen[tuple(unpack_bits(run.sent[0][0, 1][0], 2, 3))] += 1
     assert len(seen) == 6
     assert max(abs(c - 200) for c in seen.values()) < 60
 
@@ -147,19 +148,17 @@ def test_keys_of_uses_differ() -> None:
 
 def test_an_order_that_leaves_the_rows_ends_the_job() -> None:
     run = Run(2)
-    handles = [p.permutation(8, n=4) for p in run.players]
-    shares = run.deal(np.arange(4))
+    handles = [p.permutation(8, n=5) for p in run.players]
+    shares = run.deal(np.arange(5))
 
     def lying(step: Any) -> Any:
-        ex = next(step)
-        yield from (
-            Exchange({p: [a + np.uint32(4) for a in arrays] for p, arrays in e.send.items()}, e.expect) for e in [ex]
-        )
+        exchange = next(step)
+        yield Exchange({p: [np.full_like(sent[0], 0xFF)] for p, sent in exchange.send.items()}, exchange.expect)
 
     steps = [
         p.permute(32, h, s, inverse=False, bits=False) for p, h, s in zip(run.players, handles, shares, strict=True)
     ]
-    dealt = run.dealer.deal("permute", 32, [kind((4,)), kind((4,))], {"inverse": False})
+    dealt = run.dealer.deal("permute", 32, [kind((5,)), kind((5,))], {"inverse": False})
     with pytest.raises(ProtocolError, match="beyond the last row"):
         lockstep([lying(steps[0]), steps[1], dealt])
 
