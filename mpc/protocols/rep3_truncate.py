@@ -7,7 +7,9 @@ one of the top bits c2, r2 is set, and
 
     ceil(x / 2^m) - e = (c >> m) + (r >> m) - 2^(64-m) (c2 + r2 - c2 r2) - (2^(62-m) - 1),    e = 0 or 1,
 
-e = 0 where 2^m divides x.  Whatever is multiplied by 2^(64-m) matters only mod 2^m and travels so.
+e = 0 where 2^m divides x, and otherwise as often as the fraction of x / 2^m says, if r is uniform (r is zero in a
+fresh input of P_0: its rounding is then always up).  Whatever is multiplied by 2^(64-m) matters only mod 2^m and
+travels so.
 
     P_0 -> P_1   c1 - F(k_0) and c2 - F(k_0):  inputs [c >> m] and [c2 mod 2^m], component 2 zero
     P_2 -> P_0   u_0 r2 - F(k_2):  P_2 knows the first component u_0 of [c2] beforehand        (same round)

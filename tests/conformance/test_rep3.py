@@ -1,0 +1,121 @@
+"""What rep3 promises beyond the contract of all schemes: its costs in figures, its rounding, its checks."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from conformance_run import Run, Setup
+from conformance_table import TYPICAL, arith, numbers, ring, signed, words
+
+from mpc.lockstep import lockstep
+from mpc.protocol import ProtocolError, Step
+
+N = 3 * 64
+
+
+@pytest.fixture
+def rep3() -> Run:
+    return Run(Setup("rep3", 3))
+
+
+# Rounds, bits for one element over all parties, and attributes.
+FIGURES: list[tuple[str, dict[str, Any], int, int]] = [
+    ("mul", {}, 1, 192),
+    ("and_", {}, 1, 3),
+    ("trunc", {"m": 16}, 2, 112),
+    ("mul_trunc", {"m": 16}, 3, 240),
+    ("b2a", {}, 2, 192),
+    ("ltz", {"width": 64}, 8, 544),
+    ("ltz", {"width": 32}, 7, 32 + 62 + 3 * 55),
+    ("ltz", {"width": 17}, 6, 17 + 32 + 3 * 26),
+    ("ltz", {"width": 1}, 1, 1),
+    ("eqz", {"width": 64}, 7, 253),
+    ("eqz", {"width": 16}, 5, 16 + 45),
+    ("bits", {"width": 64}, 8, 64 + 126 + 3 * (186 + 124)),
+    ("shift", {"m": 16, "width": 48}, 8, 16 + 32 + 3 * 26 + 112 + 192),
+]
+
+
+@pytest.mark.parametrize(("op", "attrs", "rounds", "bits"), FIGURES, ids=str)
+def test_figures(rep3: Run, op: str, attrs: dict[str, Any], rounds: int, bits: int) -> None:
+    primitive = next(p for p in TYPICAL if p.op == op)
+    operands = primitive.operands(np.random.default_rng(1), (N,))
+    out = primitive.out([x.shape for x in operands])
+    if op == "bits":
+        out = out.with_(shape=(N, attrs["width"]))
+    rep3.step(op, *map(rep3.share, operands), out=out, **attrs)
+    assert len(rep3.cost.rounds) == rounds
+    assert 8 * rep3.cost.bytes == N * bits
+
+
+def test_every_party_sends_equally_much_for_a_product(rep3: Run) -> None:
+    x = rep3.share(words(np.random.default_rng(1), (N,)))
+    rep3.step("mul_trunc", x, x, out=arith((N,)), m=16)
+    sent = [sum(n for (p, _), n in rep3.cost.total.items() if p == place) for place in range(3)]
+    assert sent == [N * 10] * 3
+
+
+def test_a_vector_is_a_matrix_too(rep3: Run) -> None:
+    rng = np.random.default_rng(2)
+    for sx, sy in [((4,), (4, 5)), ((3, 4), (4,)), ((6,), (6,)), ((2, 3, 4), (4, 5))]:
+        x, y = words(rng, sx), words(rng, sy)
+        out = rep3.step("matmul", rep3.share(x), rep3.share(y), out=arith(np.shape(x @ y)))
+        np.testing.assert_array_equal(rep3.plain(out), x @ y)
+
+
+@pytest.mark.parametrize("m", [1, 8, 16, 40, 61])
+def test_a_multiple_is_divided_without_error(rep3: Run, m: int) -> None:
+    top = (1 << (62 - m)) - 1
+    want = numbers(np.random.default_rng(3), (600,), -top, top)
+    out = rep3.step("trunc", rep3.share(ring(want << m)), out=arith(want.shape), m=m)
+    np.testing.assert_array_equal(signed(rep3.plain(out)), want)
+
+
+def test_rounding_is_fair(rep3: Run) -> None:
+    """3 / 8 becomes 1 in three cases of eight, once shares are random: 40000 draws, spread 0.0024."""
+    given = rep3.share(np.full(40000, 3, np.uint64))
+    x = rep3.step("mul", given, rep3.share(np.ones(40000, np.uint64)), out=arith((40000,)))
+    out = rep3.plain(rep3.step("trunc", x, out=arith((40000,)), m=3))
+    assert abs(out.mean() - 3 / 8) < 8 * 0.0024
+
+
+@pytest.mark.parametrize("bits", [False, True])
+@pytest.mark.parametrize("n", [3, 1000])
+@pytest.mark.parametrize("liar", range(3))
+def test_a_client_notices_a_false_component(rep3: Run, bits: bool, n: int, liar: int) -> None:
+    value = np.ones(n, np.uint8) if bits else np.full(n, 7, np.uint64)
+    x = rep3.share(value)
+    client = rep3.setup.clients[0]
+    parts = [p.copy() for p in x.parts]
+    parts[liar][0, n - 1] ^= 1
+    steps: list[Step[Any]] = [p.open(99, s, to=(client,), bits=bits) for p, s in zip(rep3.players, parts, strict=True)]
+    steps.append(rep3.scheme.client_open((n,), bits, rep3.seats[client]))
+    with pytest.raises(ProtocolError, match="different copies"):
+        lockstep(steps)
+
+
+def test_a_permutation_of_other_rows_is_refused(rep3: Run) -> None:
+    with pytest.raises(ProtocolError, match="5 rows"):
+        rep3.permute(rep3.permutation(5), rep3.share(np.zeros(6, np.uint64)), inverse=False)
+
+
+@pytest.mark.parametrize(
+    ("op", "attrs"), [("trunc", {"m": 62}), ("trunc", {"m": 0}), ("shift", {"m": 8, "width": 8})], ids=str
+)
+def test_attributes_out_of_range_are_refused(rep3: Run, op: str, attrs: dict[str, int]) -> None:
+    x = rep3.share(np.zeros(3, np.uint64))
+    for player, part in zip(rep3.players, x.parts, strict=True):
+        with pytest.raises(ProtocolError):
+            next(getattr(player, op)(16, part, **attrs))
+
+
+def test_components_are_where_they_should_be(rep3: Run) -> None:
+    """Party i holds x_i and x_(i+1), of every result."""
+    for primitive in TYPICAL:
+        operands = primitive.operands(np.random.default_rng(4), (300,))
+        out = primitive.out([x.shape for x in operands])
+        result = rep3.step(primitive.op, *map(rep3.share, operands), out=out, **primitive.attrs)
+        for i in range(3):
+            np.testing.assert_array_equal(result.parts[i][1], result.parts[(i + 1) % 3][0])
