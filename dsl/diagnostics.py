@@ -28,7 +28,8 @@ Severity = Literal["error", "warning"]
 
 MAX_HELPS = 2
 SHOWN_CELLS = 140  # longer lines are cut around the first mark
-MAX_ERRORS = 50  # of one stage
+MAX_ERRORS = 50  # shown of one stage
+MAX_KEPT = 500
 
 
 class Label(NamedTuple):
@@ -132,6 +133,8 @@ class Reporter:
 
     def add(self, diagnostic: Diagnostic) -> None:
         """Records a diagnostic made elsewhere."""
+        if len(self.diagnostics) >= MAX_KEPT:
+            return
         key = (diagnostic.code, diagnostic.span, diagnostic.place)
         if all((d.code, d.span, d.place) != key for d in self.diagnostics):
             self.diagnostics.append(diagnostic)

@@ -59,6 +59,9 @@ _HINTS = {
 }
 
 
+MAX_RETRIES = 20  # each may read the rest of the text once more
+
+
 @dataclass(slots=True)
 class Chunk:
     """The tokens of one statement at the left margin, and whether an error in it was already reported."""
@@ -83,6 +86,7 @@ class _Lexer:
         self.indents = [""]
         self.brackets: list[Token] = []
         self.query_end = 0
+        self.retries = MAX_RETRIES
 
     # ------------------------------------------------------------------------------------------------- lines
 
@@ -190,7 +194,8 @@ class _Lexer:
             span = Span(opening.start, opening.end)
             self.fail("E0103", f"`{opening.value}` is never closed", span, "opened here and unclosed")
         self.brackets.clear()
-        if self.pos >= len(self.text):
+        if self.pos >= len(self.text) and self.retries:
+            self.retries -= 1
             line = self.reporter.source.position(opening.start).line
             for start in self.reporter.source.starts[line:]:
                 if _MARGIN_STATEMENT.match(self.text, start):
@@ -308,7 +313,7 @@ class _Lexer:
         elif first and word == "reveal":
             kind = "REVEAL"
         elif (first and word in OPENING_KEYWORDS and _NAME_FOLLOWS.match(text, end)) or (
-            first and word == "unique" and _OPENS_BRACKET.match(text, end)
+            first and word == "unique" and self.in_table() and _OPENS_BRACKET.match(text, end)
         ):
             kind = OPENING_KEYWORDS.get(word, "UNIQUE")
         elif (after_operand and word in AFTER_OPERAND) or (word == "in" and self.last_type(0) == "NOT"):
@@ -317,6 +322,10 @@ class _Lexer:
             kind = "DATE"
         self.emit(kind, self.pos, end, word)
         self.pos = end
+
+    def in_table(self) -> bool:
+        """Whether the statement being read is a table."""
+        return bool(self.chunk.tokens) and self.chunk.tokens[0].type == "TABLE"
 
     def prefixed_text(self, word: str, end: int) -> None:
         """Reports a letter before a text, which is Python's but not ours."""

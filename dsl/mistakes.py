@@ -164,6 +164,9 @@ class _Place:
 
     def wrong_equals(self) -> Diagnostic | None:
         """`=` where it cannot stand."""
+        if self.found.type == "EQUAL" and len(self.line) == 1 and self.head.type in _ALL_WORDS:
+            message = f"`{self.head.value}` is a word of the language and cannot be a name"
+            return self.diagnostic("E0101", message, self.head, "", "choose another name")
         if self.found.type == "EQUAL":
             if self.head.type in {"IF", "ELIF", "ASSERT", "REVEAL", "RETURN"}:
                 return self.diagnostic("E0105", "`=` does not compare", None, "", "a comparison is `==`")
