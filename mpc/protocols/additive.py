@@ -278,7 +278,7 @@ class AdditivePlayer(Player):
             if owner == node.me:
                 order = handle.back if inverse else handle.order
                 # The dealer knows B = A[rho]; B[o] = A[order] for o = rho^-1[order], which is uniform as rho is.
-                rho = node.with_dealer.permutation(use + 1, part.shape[0])
+                rho = node.orders.permutation(use, part.shape[0])
                 undo = np.empty_like(rho)
                 undo[rho] = np.arange(len(rho))
                 o = undo[order]

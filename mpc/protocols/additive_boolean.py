@@ -12,7 +12,7 @@ import numpy as np
 
 from mpc.bitslice import slice_bits, unpack_bool
 from mpc.circuit import Array
-from mpc.protocol import Step
+from mpc.protocol import Step, parallel
 from mpc.protocols.additive_correlations import compared, dabit, truncated, truncation
 from mpc.protocols.additive_gates import ONES, Leaves, Pairs
 from mpc.protocols.additive_node import Node
@@ -199,9 +199,9 @@ def shift(node: Node, use: int, x: Array, *, m: int, width: int) -> Step[Array]:
 
 
 def _shift_narrow(node: Node, stream: Stream, x: Array, m: int, width: int) -> Step[Array]:
-    """0 <= x < 2^(width-1).  As in truncation the wrap of c = x + r follows from its highest bit alone; exactness takes
+    """0 <= x < 2^(width-1): the wrap of c = x + r follows from its highest bit, as in truncation.
 
-    the borrow out of the low m bits.
+    What truncation leaves to chance is the borrow out of the low m bits, which is computed here.
     """
     n = x.size
     leaves, levels = carry_tree(m, m)
@@ -243,11 +243,10 @@ def _shift_full(node: Node, stream: Stream, x: Array, m: int) -> Step[Array]:
     public = slice_bits(c)
     g, p = full.leaves.steps(_stack(node, full.leaves, draw.dependent[1]), public)
     h, q = low.leaves.steps(_stack(node, low.leaves, draw.dependent[0]), public[:m])
-    for k, level in enumerate(full.levels):
-        if k < len(low.levels):
-            (g, p), (h, q) = yield from _two(node, stream, n, (level, g, p), (low.levels[k], h, q))
-        else:
-            g, p = yield from _level(node, stream, level, "comparison step", n, g, p)
+    # Side by side: in each round the full tree draws before the other, as in the plan.
+    kind = "comparison step"
+    trees = [_reduce(node, stream, full.levels, kind, n, g, p), _reduce(node, stream, low.levels, kind, n, h, q)]
+    (g, _), (h, _) = yield from parallel(trees)
     borrow = yield from to_ring(node, stream, np.concatenate([h, g]), n)
     out: Array = (borrow[1] << np.uint64(64 - m)) - borrow[0]
     out -= draw.dependent[2]
@@ -260,24 +259,3 @@ def full_shift(n: int, m: int) -> Correlation:
     """What `_shift_full` takes: r, its bits for two borrows, and r >> m."""
     trees = [carry_tree(m, m).leaves, carry_tree(64, 64).leaves]
     return compared("shift", n, 64, trees, lambda r: [r >> np.uint64(m)], (ring((n,)),))
-
-
-_Side = tuple[Level, Array, Array]
-
-
-def _two(
-    node: Node, stream: Stream, n: int, one: _Side, other: _Side
-) -> Step[tuple[tuple[Array, Array], tuple[Array, Array]]]:
-    """`_level` of two trees in one round."""
-    sides = (one, other)
-    draws = [stream.draw(level.layer.correlation("comparison step", n)) for level, _, _ in sides]
-    hidden = [level.inputs(g, p) ^ d.masks[0] for (level, g, p), d in zip(sides, draws, strict=True)]
-    parts = [rows(level.layer.inputs, n) for level, _, _ in sides]
-    opened = yield from node.reveal(list(zip(parts, hidden, strict=True)), draws)
-    out = []
-    for (level, g, _), d, e in zip(sides, draws, opened, strict=True):
-        assert d.dependent is not None
-        above, over = level.layer.evaluate(d.masks[0], d.dependent[0], e, node.first)
-        above ^= g[level.top]
-        out.append((above, over))
-    return out[0], out[1]

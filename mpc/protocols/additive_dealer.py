@@ -46,6 +46,6 @@ class AdditiveDealer(Dealer):
     def _permute(self, use: int, x: Type, *, inverse: bool) -> Step[None]:
         streams = self._source.streams(use)
         for owner in owners(self.seat.nodes, inverse):
-            order = self._source.prgs[owner].permutation(use + 1, x.sizes[0])
+            order = self._source.orders[owner].permutation(use, x.sizes[0])
             sent = correct(streams, deal.permuted(x.sizes, x.dtype == BOOL, order))
             yield Exchange({self.seat.nodes - 1: sent}, {})

@@ -24,7 +24,8 @@ class Node:
         self.last = seat.me == seat.nodes - 1
         self.dealer = seat.dealer
         self.peers = [p for p in range(seat.nodes) if p != seat.me]
-        self.with_dealer = dealer_key(seat.keys[seat.dealer])
+        self.orders = dealer_key(seat.keys[seat.dealer], "orders")
+        self._shares = dealer_key(seat.keys[seat.dealer], "shares")
         self.pairs = {p: Prg(derive(seat.keys[p], "additive", "pair")) for p in self.peers}
         keys = b"".join(seat.keys[p] for p in [*self.peers, seat.dealer])
         self.own = Prg(derive(keys, "additive", "own"))
@@ -34,7 +35,7 @@ class Node:
     def stream(self, use: int) -> Stream:
         """This node's correlations for `use`; ProtocolError at the second time."""
         self._spent.take(use)
-        return Stream(self.with_dealer.cursor(use), self.last)
+        return Stream(self._shares.cursor(use), self.last)
 
     def reveal(self, shares: Sequence[tuple[Part, Array]], draws: Sequence[Draw] = ()) -> Step[list[Array]]:
         """One round: every node sends its shares to all others; the opened arrays.

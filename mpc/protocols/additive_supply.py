@@ -171,9 +171,9 @@ class Spent:
         page[byte] |= bit
 
 
-def dealer_key(key: bytes) -> Prg:
-    """The streams of the key between the dealer and a node."""
-    return Prg(derive(key, "additive", "dealer"))
+def dealer_key(key: bytes, purpose: Literal["shares", "orders"]) -> Prg:
+    """Streams of the key between the dealer and a node: for shares, or for orders that this node alone shall know."""
+    return Prg(derive(key, "additive", purpose))
 
 
 @dataclass(slots=True)
@@ -216,17 +216,18 @@ class Stream:
 class Source:
     """The dealer's side: the streams of all nodes."""
 
-    __slots__ = ("_spent", "prgs")
+    __slots__ = ("_prgs", "_spent", "orders")
 
     def __init__(self, seat: Seat) -> None:
-        self.prgs = [dealer_key(seat.keys[i]) for i in range(seat.nodes)]
+        self._prgs = [dealer_key(seat.keys[i], "shares") for i in range(seat.nodes)]
+        self.orders = [dealer_key(seat.keys[i], "orders") for i in range(seat.nodes)]
         self._spent = Spent()
 
     def streams(self, use: int) -> list[Stream]:
         """The streams of one use at all nodes; ProtocolError at the second time."""
         self._spent.take(use)
-        last = len(self.prgs) - 1
-        return [Stream(prg.cursor(use), i == last) for i, prg in enumerate(self.prgs)]
+        last = len(self._prgs) - 1
+        return [Stream(prg.cursor(use), i == last) for i, prg in enumerate(self._prgs)]
 
 
 def correct(streams: Sequence[Stream], correlation: Correlation) -> list[Array]:
