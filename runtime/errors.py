@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from dsl.diagnostics import Diagnostic, StudyError
-from mpc.types import TypeRuleError
+from mpc.types import ShapeError, TypeRuleError
 from network.errors import (
     CannotListen,
     FrameError,
@@ -52,6 +52,8 @@ STUDY: Final = 1
 USAGE: Final = 2
 FAILED: Final = 3
 STOPPED: Final = 130
+
+INTERNAL: Final = "E0821"
 
 
 class Fault(NamedTuple):
@@ -128,13 +130,13 @@ class DataError(StudyError):
 class UsageError(Exception):
     """The command line asks for something that cannot be; the text says what to write instead."""
 
-    code = "E0901"
+    code = "E0816"
 
 
 class ConfigError(UsageError):
     """A settings file cannot be used. where: `node.toml:12`, or the file alone."""
 
-    code = "E0902"
+    code = "E0817"
 
     def __init__(self, file: Path, message: str, *, key: str = "", line: int | None = None) -> None:
         self.file = file
@@ -147,7 +149,7 @@ class ConfigError(UsageError):
 class PartyFailed(Exception):  # noqa: N818 - says what happened, as PeerLost does
     """The process or session of `party` ended; `why` is what it said of it."""
 
-    code = "E0801"
+    code = "E0815"
 
     def __init__(self, party: str, why: str) -> None:
         self.party = party
@@ -158,7 +160,7 @@ class PartyFailed(Exception):  # noqa: N818 - says what happened, as PeerLost do
 class Disagreement(Exception):  # noqa: N818
     """`peer` holds another job than this party: `part` says in what they differ."""
 
-    code = "E0803"
+    code = "E0807"
 
     def __init__(self, peer: str, part: str) -> None:
         self.peer = peer
@@ -172,7 +174,7 @@ class Disagreement(Exception):  # noqa: N818
 class PolicyRefused(Exception):  # noqa: N818
     """This party's own policy does not allow the job."""
 
-    code = "E0804"
+    code = "E0808"
 
     def __init__(self, party: str, why: str) -> None:
         self.party = party
@@ -180,15 +182,15 @@ class PolicyRefused(Exception):  # noqa: N818
 
 
 _NETWORK_CODES: Final[tuple[tuple[type[NetworkError], str], ...]] = (
-    (CannotListen, "E0702"),
-    (Unreachable, "E0703"),
-    (HandshakeFailed, "E0704"),
-    (NotJoined, "E0705"),
-    (PeerLost, "E0706"),
-    (PeerStalled, "E0707"),
-    (FrameError, "E0708"),
+    (CannotListen, "E0811"),
+    (Unreachable, "E0812"),
+    (HandshakeFailed, "E0806"),
+    (NotJoined, "E0813"),
+    (PeerLost, "E0804"),
+    (PeerStalled, "E0805"),
+    (FrameError, "E0814"),
 )
-"""First match wins; any other NetworkError is E0700."""
+"""First match wins; any other NetworkError is E0804."""
 
 
 class _Account(NamedTuple):
@@ -229,7 +231,7 @@ def _telling(error: BaseException) -> BaseException:
 
     def rank(leaf: BaseException) -> int:
         account = _account(leaf)
-        return account.exit if account.code != "E0999" else 9
+        return account.exit if account.code != INTERNAL else 9
 
     return min(_leaves(error), key=rank)
 
@@ -240,13 +242,13 @@ def _account(error: BaseException) -> _Account:
             first = next((d for d in error.diagnostics if d.severity == "error"), error.diagnostics[0])
             return _Account(STUDY, error.code, first.message, first.place, str(error))
         case TypeRuleError():
-            return _plain(STUDY, "E0399", str(error))
+            return _plain(STUDY, "E0302" if isinstance(error, ShapeError) else "E0301", str(error))
         case UsageError():
             return _plain(USAGE, error.code, str(error), getattr(error, "where", ""))
         case IdentityError():
-            return _plain(USAGE, "E0701", str(error))
+            return _plain(USAGE, "E0817", str(error))
         case NetworkError():
-            code = next((code for kind, code in _NETWORK_CODES if isinstance(error, kind)), "E0700")
+            code = next((code for kind, code in _NETWORK_CODES if isinstance(error, kind)), "E0804")
             return _plain(FAILED, code, str(error), str(getattr(error, "peer", "")))
         case PartyFailed():
             return _plain(FAILED, error.code, str(error), error.party)
@@ -255,18 +257,18 @@ def _account(error: BaseException) -> _Account:
         case PolicyRefused():
             return _plain(FAILED, error.code, str(error), error.party)
         case TimeoutError():
-            return _plain(FAILED, "E0709", "a time limit was reached")
+            return _plain(FAILED, "E0820", "a time limit was reached")
         case MemoryError():
-            return _plain(FAILED, "E0802", "this machine has not enough memory for the job")
+            return _plain(FAILED, "E0818", "this machine has not enough memory for the job")
         case ConnectionError():
-            return _plain(FAILED, "E0700", "a connection failed")
+            return _plain(FAILED, "E0804", "a connection failed")
         case KeyboardInterrupt():
-            return _plain(STOPPED, "E0904", "stopped")
+            return _plain(STOPPED, "E0819", "stopped")
         case OSError(filename=str() | bytes() | Path(), strerror=str(reason)):
             place = str(error.filename)
-            return _plain(USAGE, "E0903", f"{place}: {reason}", place)
+            return _plain(USAGE, "E0816", f"{place}: {reason}", place)
         case OSError(strerror=str(reason)):
-            return _plain(FAILED, "E0803", reason)
+            return _plain(FAILED, "E0821", reason)
         case _:
             return _internal(error)
 
@@ -281,4 +283,4 @@ def _internal(error: BaseException) -> _Account:
     where = f"{Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
     place = f" in {where}" if where else ""
     message = f"a fault of this program ({type(error).__name__}{place})"
-    return _plain(FAILED, "E0999", message, where)
+    return _plain(FAILED, INTERNAL, message, where)

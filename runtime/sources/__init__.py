@@ -1,14 +1,17 @@
 """A party's own data: found, read, checked against what the study declares, in natural units.
 
 `find` names the file, `load` reads it, `measure` gives its shape alone, `load_all` does both for all inputs of a party;
-`hash_keys` turns identifiers into what is computed with. Formats are the entries of `READERS`. Everything that cannot
+`from_arrays` takes an application's own arrays; `for_circuit` gives the columns as they are computed with: texts as
+whole numbers, identifiers hashed. Formats are
+the entries of `READERS`. Everything that cannot
 be used is a `runtime.errors.DataError` that names file, row and column and never a value.
 """
 
 from runtime.sources.find import Bindings, find, parse_binding
+from runtime.sources.given import from_arrays
 from runtime.sources.keys import hash_keys
 from runtime.sources.load import READERS, Loaded, Reader, bound_sizes, load, load_all, measure, suffixes
-from runtime.sources.packing import pack_text, unpack_text
+from runtime.sources.packing import for_circuit, pack_text, unpack_text
 
 __all__ = [
     "READERS",
@@ -17,6 +20,8 @@ __all__ = [
     "Reader",
     "bound_sizes",
     "find",
+    "for_circuit",
+    "from_arrays",
     "hash_keys",
     "load",
     "load_all",

@@ -83,14 +83,15 @@ class Faults:
     ) -> NoReturn:
         """Ends the loading with this fault and all before it."""
         self.say(code, message, column=column, line=line, help=help)
-        raise self._error()
+        raise self.error()
 
     def finish(self) -> None:
         """Raises `DataError` when anything was found."""
         if self._found:
-            raise self._error()
+            raise self.error()
 
-    def _error(self) -> DataError:
+    def error(self) -> DataError:
+        """All that was found; there must be something."""
         shown = [found.fault for found in sorted(self._found)[:MAX_SHOWN]]
         return DataError(self.spec.party, self.spec.name, shown, self._count - len(shown))
 

@@ -61,13 +61,18 @@ def load(spec: InputSpec, path: Path) -> Loaded:
     """Reads and checks one file. Raises DataError with up to ten faults."""
     faults = Faults(spec, str(path))
     content = _open(spec, path, faults).read(path, spec, faults)
+    return convert(spec, content, faults, from_text_alone=path.suffix.lower() == ".csv")
+
+
+def convert(spec: InputSpec, content: Content, faults: Faults, *, from_text_alone: bool) -> Loaded:
+    """Converts and checks what a reader found. from_text_alone: the source has no other values than texts."""
     _check_shape(spec, content.shape, faults)
     converted: dict[str, Converted] = {}
     for column in spec.columns:
         raw = content.columns[column.name]
         if not isinstance(raw, Cells):
             result = from_typed(column, raw, faults)
-        elif _may_be_text(column.kind, raw, path):
+        elif from_text_alone or _may_be_text(column.kind, raw):
             result = from_text(column, raw, faults)
         else:
             refuse_kind(column, "text", faults)
@@ -153,10 +158,9 @@ def _check_shape(spec: InputSpec, shape: tuple[int, ...], faults: Faults) -> Non
             faults.fail("E0412", f"the file holds {found}, but {wanted} has {letter} twice")
 
 
-def _may_be_text(kind: str, cells: Cells, path: Path) -> bool:
-    """Texts stand for every type in a CSV file; elsewhere for those that have no type of their own everywhere."""
-    typed_elsewhere = kind in {"int", "fixed", "bool"}
-    return path.suffix.lower() == ".csv" or not typed_elsewhere or bool(cells.missing.all())
+def _may_be_text(kind: str, cells: Cells) -> bool:
+    """Where numbers and truth values have types of their own, a text is none of them; all else may be text."""
+    return kind not in {"int", "fixed", "bool"} or bool(cells.missing.all())
 
 
 def _loaded(spec: InputSpec, shape: tuple[int, ...], converted: dict[str, Converted]) -> Loaded:

@@ -14,11 +14,11 @@ from typing import Any, BinaryIO, Final
 
 import numpy as np
 from numpy.lib import format as npy
-from numpy.typing import NDArray
 
 from dsl.inputs import InputSpec
-from runtime.sources.cells import PADDING, Cells, Content, Typed
-from runtime.sources.faults import Faults, Place
+from runtime.sources.cells import Content
+from runtime.sources.faults import Faults
+from runtime.sources.native import column_of, element_place
 
 _DAMAGED: Final = "the file is damaged or no .npy file"
 
@@ -32,8 +32,8 @@ def read(path: Path, spec: InputSpec, faults: Faults) -> Content:
         flat = np.ascontiguousarray(flat.reshape(shape[::-1]).T).reshape(-1)
     if not flat.size:
         faults.fail("E0411", f"the array has the shape {list(shape)}: it holds nothing")
-    faults.locate = lambda index: _place(index, shape)
-    return Content(shape, {spec.columns[0].name: _column(flat, faults)})
+    faults.locate = lambda index: element_place(index, shape)
+    return Content(shape, {spec.columns[0].name: column_of(flat, faults)})
 
 
 def shape(path: Path, spec: InputSpec, faults: Faults) -> tuple[int, ...]:  # noqa: ARG001 - all readers are called alike
@@ -56,36 +56,3 @@ def _header(file: BinaryIO, size: int, faults: Faults) -> tuple[tuple[int, ...],
     if any(d < 0 for d in shape) or file.tell() + math.prod(shape) * dtype.itemsize != size:
         faults.fail("E0414", f"{_DAMAGED}: its header and its size disagree", help="write it again with numpy.save")
     return shape, fortran, dtype
-
-
-def _place(index: int, shape: tuple[int, ...]) -> Place:
-    at = [int(i) for i in np.unravel_index(index, shape)]
-    return Place(at[0] + 1 if at else None, None, str([i + 1 for i in at]) if len(at) > 1 else None)
-
-
-def _column(flat: NDArray[Any], faults: Faults) -> Cells | Typed:
-    missing = np.zeros(len(flat), np.bool_)
-    match flat.dtype.kind:
-        case "b":
-            return Typed("bool", flat, missing)
-        case "i":
-            return Typed("int", flat.astype(np.int64), missing)
-        case "u":
-            return Typed("int", flat.astype(np.uint64), missing)
-        case "f" if flat.dtype.itemsize <= 8:
-            return Typed("float", flat.astype(np.float64), missing)
-        case "M" if np.datetime_data(flat.dtype)[0] == "D":
-            days = flat.astype("M8[D]")
-            return Typed("date", days.astype(np.int64), np.isnat(days))
-        case "U" | "S":
-            return _texts(flat)
-    return faults.fail("E0403", f"an array of NumPy's type `{flat.dtype}` cannot be used")
-
-
-def _texts(flat: NDArray[Any]) -> Cells:
-    """Texts as UTF-8; an empty one is a text, not a missing value."""
-    encoded = np.strings.encode(flat, "utf-8") if flat.dtype.kind == "U" else flat
-    wide = max(encoded.dtype.itemsize, 1)
-    data = np.concatenate([np.frombuffer(encoded.tobytes(), np.uint8), np.zeros(PADDING, np.uint8)])
-    length = np.strings.str_len(encoded).astype(np.int64)
-    return Cells(data, np.arange(len(flat), dtype=np.int64) * wide, length, np.zeros(len(flat), np.bool_))

@@ -5,8 +5,8 @@ float) and `floats` (the nearest float64).
 Leaves to others: what a number may be (`text`).
 
 A number is `[+-] digits [. digits] [e [+-] digits]`, one digit at least before the `e`. Cells of up to 24 bytes are
-read by an automaton over the columns of a byte matrix; the few that are longer, or have more digits than 64 bits hold, one by
-one with `decimal`.
+read by an automaton over the columns of a byte matrix; the few that are longer, or have more digits than 64 bits
+hold, one by one with `decimal`.
 """
 
 from __future__ import annotations

@@ -89,7 +89,7 @@ def refuse_uneven(judge: Judge, bad: Mask) -> None:
         )
     else:
         places = judge.spec.places
-        judge.refuse("E0403", bad, f"a number with more than {places} places", f"round the column to {places} places")
+        judge.refuse("E0406", bad, f"a number with more than {places} places", f"round the column to {places} places")
 
 
 def refuse_large(judge: Judge, bad: Mask) -> None:

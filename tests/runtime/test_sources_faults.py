@@ -40,7 +40,7 @@ def refused(tmp_path, spec, text) -> DataError:
         (ColumnSpec("a", "fixed"), "1e400", "E0406", "too large"),
         (ColumnSpec("a", "fixed"), "-70368744177664", "E0406", "2^46"),
         (ColumnSpec("a", "fixed", range=(-10, 10)), "10.001", "E0407", "-10..10"),
-        (ColumnSpec("a", "decimal", places=2), "1.005", "E0403", "more than 2 places"),
+        (ColumnSpec("a", "decimal", places=2), "1.005", "E0406", "more than 2 places"),
         (ColumnSpec("a", "decimal", places=2), "92233720368547758.08", "E0406", "2 places"),
         (ColumnSpec("a", "decimal", places=1, range=(0, 0.3)), "0.4", "E0407", "0..0.3"),
         (ColumnSpec("a", "bool"), "yes", "E0403", "neither true nor false"),
