@@ -24,7 +24,6 @@ Leaves to others: reading keys and cards (`network.identity`), judging a study b
     studies         = "any"                 # or a list of the digests that may run, as `parley check` prints them
     allow_reveal_to = ["regulator"]         # who may learn what derives from this party's data; left out: anyone named
     min_rows        = 1                     # of a table that this party brings
-    epsilon         = 1.0                   # the privacy budget of each table
 
 Paths are relative to the file. Every key that is not known is an error, with the line where it stands.
 """
@@ -76,13 +75,11 @@ class Policy:
 
     studies: digests in hexadecimal, or None for any. allow_reveal_to: who may learn what derives from this party's
     data, or None for every party that the study names. min_rows: smallest table of this party that may take part.
-    epsilon: privacy budget of each table, or None for no limit.
     """
 
     studies: frozenset[str] | None = frozenset()
     allow_reveal_to: frozenset[str] | None = None
     min_rows: int = 1
-    epsilon: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,12 +175,10 @@ def _limits(section: _Section) -> Limits:
 
 
 def _policy(section: _Section) -> Policy:
-    epsilon = section.positive("epsilon", math.inf)
     policy = Policy(
         studies=_studies(section),
         allow_reveal_to=section.names("allow_reveal_to"),
         min_rows=section.count("min_rows", 1) or 1,
-        epsilon=None if math.isinf(epsilon) else epsilon,
     )
     section.finish()
     return policy

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
 import numpy.typing as npt
 
 from dsl.inputs import InputSpec
 from mpc.circuit import Array
 from mpc.engine import InputKey
 from runtime.errors import DataError, Fault
-from runtime.sources import Loaded, find, load, suffixes
+from runtime.sources import Loaded, find, for_circuit, from_arrays, load, suffixes
 
 __all__ = ["ArrayInputs", "FileInputs", "NoInputs"]
 
@@ -42,9 +43,9 @@ class FileInputs:
                     return path
         return find(self.directory, self.party, spec.name, self.bound, suffixes=suffixes(spec))
 
-    def arrays(self) -> Mapping[InputKey, Array]:
-        """All columns in natural units."""
-        return flat(self._loaded.values())
+    def arrays(self, salt: bytes | None) -> Mapping[InputKey, Array]:
+        """All columns in natural units, keys hashed under `salt`."""
+        return flat(self._loaded.values(), salt)
 
 
 @dataclass(slots=True)
@@ -60,8 +61,9 @@ class NoInputs:
             raise DataError(self.party, spec.name, [fault])
         return {}
 
-    def arrays(self) -> Mapping[InputKey, Array]:
+    def arrays(self, salt: bytes | None) -> Mapping[InputKey, Array]:
         """Nothing."""
+        del salt
         return {}
 
 
@@ -78,8 +80,6 @@ class ArrayInputs:
 
     def shapes(self, specs: Sequence[InputSpec]) -> dict[str, tuple[int, ...]]:
         """Check all arrays against what the study declares.  Raises DataError."""
-        from runtime.sources.given import from_arrays
-
         for spec in specs:
             if spec.name not in self.given:
                 fault = Fault("E0401", "no array was given for it", self.party)
@@ -87,18 +87,28 @@ class ArrayInputs:
             self._loaded[spec.name] = from_arrays(spec, self.given[spec.name])
         return {name: one.shape for name, one in self._loaded.items()}
 
-    def arrays(self) -> Mapping[InputKey, Array]:
-        """All columns in natural units."""
-        return flat(self._loaded.values())
+    def arrays(self, salt: bytes | None) -> Mapping[InputKey, Array]:
+        """All columns in natural units, keys hashed under `salt`."""
+        return flat(self._loaded.values(), salt)
 
 
-def flat(loaded: Sequence[Loaded] | Mapping[str, Loaded] | object) -> dict[InputKey, Array]:
-    """Columns by (input, column); the mask of a nullable column as `column?`."""
+def flat(loaded: Iterable[Loaded], salt: bytes | None) -> dict[InputKey, Array]:
+    """Columns by (input, column), as circuits hold them; the mask of a nullable column as `column?`.
+
+    A table declared with `rows <= n` is filled up with zeros, and `#rows` says which rows exist.
+    """
     out: dict[InputKey, Array] = {}
-    for one in loaded:  # type: ignore[attr-defined]
-        for name, values in one.columns.items():
-            out[one.spec.name, name] = values
-            valid = one.valid.get(name)
-            if valid is not None:
-                out[one.spec.name, f"{name}?"] = valid
+    for one in loaded:
+        columns = for_circuit(one, salt)
+        bound = one.spec.max_rows
+        if bound is not None:
+            columns = {name: _filled(values, bound) for name, values in columns.items()}
+            columns["#rows"] = np.arange(bound) < one.rows
+        out |= {(one.spec.name, name): values for name, values in columns.items()}
     return out
+
+
+def _filled(values: Array, rows: int) -> Array:
+    filled = np.zeros((rows, *values.shape[1:]), values.dtype)
+    filled[: len(values)] = values
+    return filled

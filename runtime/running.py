@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Options", "link", "print_result", "run_plain", "run_shown"]
 
-MOST_STAGES = 10_000
+PLAIN_SALT = bytes(32)
+"""In the clear keys need no secret salt, only the same one."""
 
 
 def link(text: str) -> Link | None:
@@ -85,7 +86,8 @@ def run_plain(
     for party in dict.fromkeys(s.party for s in specs):
         inputs = FileInputs(party, data, bound_files)
         shapes[party] = inputs.shapes([s for s in specs if s.party == party])
-        arrays |= {(party, name, column): a for (name, column), a in inputs.arrays().items()}
+        brought = inputs.arrays(PLAIN_SALT)
+        arrays |= {(party, name, column): a for (name, column), a in brought.items()}
     bindings = bound(params, frac, specs, shapes)
     known: list[Array] = []
     while True:

@@ -9,7 +9,9 @@ Control messages of a session are single JSON frames on the same channels that l
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
+import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
@@ -41,6 +43,9 @@ MESSAGE_LIMIT = 1 << 20
 """Bytes of a control message."""
 
 
+SALT_BYTES = 32
+
+
 class Phase(Enum):
     """How far a session is."""
 
@@ -68,8 +73,8 @@ class Inputs(Protocol):
     def shapes(self, specs: Sequence[InputSpec]) -> dict[str, tuple[int, ...]]:
         """The shape of each input, `(rows,)` of a table; loads and checks them all.  Raises DataError."""
 
-    def arrays(self) -> Mapping[InputKey, Array]:
-        """All arrays in natural units, by (name, column)."""
+    def arrays(self, salt: bytes | None) -> Mapping[InputKey, Array]:
+        """All arrays in natural units, by (name, column); keys hashed under `salt`."""
 
 
 class Guardian(Protocol):
@@ -187,12 +192,32 @@ class Session:
         """Load this party's inputs, and learn the shapes of the others'."""
         specs = requirements(self.study, dict(self.job.params))
         mine = [s for s in specs if s.party == self.me]
-        shapes = {self.me: self.inputs.shapes(mine)}
+        loaded = self.inputs.shapes(mine)
+        # The true number of rows of a table with a declared bound stays with its owner.
+        shapes = {self.me: {s.name: loaded[s.name] for s in mine if s.max_rows is None}}
         for peer, message in (await self._exchange({"shapes": shapes[self.me]})).items():
-            shapes[peer] = _shapes(peer, message.get("shapes"), [s for s in specs if s.party == peer])
+            wanted = [s for s in specs if s.party == peer and s.max_rows is None]
+            shapes[peer] = _shapes(peer, message.get("shapes"), wanted)
         bindings = bound(self.job.params, self.job.frac, specs, shapes)
+        arrays = self.inputs.arrays(await self._salt(specs))
         self._enter(Phase.SUPPLIED)
-        return bindings, self.inputs.arrays()
+        return bindings, arrays
+
+    async def _salt(self, specs: Sequence[InputSpec]) -> bytes | None:
+        """The salt under which this job's keys are hashed: of all who bring keys, and known to nobody else."""
+        owners = sorted({s.party for s in specs if any(c.kind == "key" for c in s.columns)})
+        if self.me not in owners:
+            return None
+        shares = {self.me: secrets.token_bytes(SALT_BYTES)}
+        for peer in owners:
+            if peer != self.me:
+                self.channels[peer].write([shares[self.me]])
+        for peer in owners:
+            if peer != self.me:
+                shares[peer] = bytes(await self.channels[peer].receive(self.limit))
+                if len(shares[peer]) != SALT_BYTES:
+                    raise PartyFailed(peer, f"its part of the salt has {len(shares[peer])} bytes, not {SALT_BYTES}")
+        return hashlib.sha256(b"parley key salt 1" + b"".join(shares[name] for name in owners)).digest()
 
     async def _stages(self, bindings: Bindings, arrays: Mapping[InputKey, Array]) -> Finished:
         compiler = Compiler(self.study, bindings, self.places, SCHEMES[self.job.protocol])

@@ -45,7 +45,6 @@ def test_everything(tmp_path):
         studies = ["sha256:{DIGEST}"]
         allow_reveal_to = ["bureau"]
         min_rows = 10
-        epsilon = 0.5
         """,
     )
 
@@ -57,7 +56,7 @@ def test_everything(tmp_path):
         ("bank", "scores"): str(tmp_path / "s.csv"),
     }
     assert found.limits == Limits(round_seconds=5.0, memory_bytes=1000)
-    assert found.policy == Policy(frozenset({DIGEST}), frozenset({"bureau"}), 10, 0.5)
+    assert found.policy == Policy(frozenset({DIGEST}), frozenset({"bureau"}), 10)
 
 
 def test_any_study(tmp_path):

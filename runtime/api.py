@@ -1,0 +1,199 @@
+"""Parley inside a Python application: a few functions, NumPy arrays in and out.
+
+    import runtime as parley
+
+    study = parley.compile('party a, b, c ...', sizes={"n": 1000})
+    print(study.report.cost.rounds)
+    results = await parley.simulate(study, {"a": {"x": array}, "b": {"y": array}})
+    results["a"]["mean"]
+
+`simulate` runs all parties in this process, over channels in memory whose latency and bandwidth can be set; `take_part`
+is one party's side over real connections; `submit` proposes a job through this party's node.  In a notebook or script
+without an event loop, the same names with `_sync`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from dsl.parse import parse
+from dsl.syntax import parties_of
+from mpc.circuit import Array
+from network import Channel, Transport, memory_mesh
+from runtime.errors import UsageError
+from runtime.inputs import ArrayInputs, NoInputs
+from runtime.job import DEALER, Job, choose
+from runtime.results import ArrayOutput, Output, TableOutput
+from runtime.session import Finished, Inputs, Session
+
+__all__ = ["PartyResult", "Study", "compile", "simulate", "simulate_sync", "take_part"]
+
+T = TypeVar("T")
+
+Given = Mapping[str, "npt.ArrayLike | Mapping[str, npt.ArrayLike]"]
+"""A party's inputs: an array by name, a table as its columns by name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Study:
+    """A study with the settings of a job: who computes, by which protocol, with which parameters."""
+
+    job: Job
+    sizes: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def parties(self) -> tuple[str, ...]:
+        """Its parties, in the order of the text."""
+        return self.job.roles
+
+    def report(self) -> Any:
+        """What `parley check` says: disclosures, types, and the cost where all sizes are known."""
+        from runtime.check import check_study
+
+        sizes = [f"{name}={n}" for name, n in self.sizes.items()]
+        return check_study(self.job, None, {}, sizes)
+
+
+@dataclass(frozen=True, slots=True)
+class PartyResult(Mapping[str, Any]):
+    """What one party learned, by name: arrays, numbers, and tables as columns by name; and what the run cost."""
+
+    values: Mapping[str, Any]
+    rounds: int
+    bytes_sent: int
+    seconds: float
+
+    def __getitem__(self, name: str) -> Any:
+        return self.values[name]
+
+    def __iter__(self) -> Any:
+        return iter(self.values)
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+
+def compile(
+    study: str | Path,
+    *,
+    protocol: str | None = None,
+    nodes: Sequence[str] | None = None,
+    preprocessing: str | None = None,
+    dealer: str = DEALER,
+    params: Mapping[str, object] | None = None,
+    sizes: Mapping[str, int] | None = None,
+    frac: int = 16,
+) -> Study:
+    """Read a study (a text, or the path of a `.parley` file) and settle how it runs.
+
+    Raises StudyError with all that is wrong in the text; UsageError if protocol and parties do not go together.
+    """
+    text, name = (study.read_text(encoding="utf-8"), study.name) if isinstance(study, Path) else (study, "study")
+    roles = parties_of(parse(text, name))
+    chosen, computing, dealing = choose(
+        roles, protocol=protocol, nodes=nodes, preprocessing=preprocessing, dealer=dealer
+    )
+    given = {k: str(v).lower() if isinstance(v, bool) else str(v) for k, v in (params or {}).items()}
+    return Study(Job(text, name, roles, computing, chosen, dealing, given, frac), sizes or {})
+
+
+async def simulate(
+    study: Study,
+    inputs: Mapping[str, Given],
+    *,
+    latency: float = 0.0,
+    bandwidth: float | None = None,
+    limit: float = 60.0,
+) -> dict[str, PartyResult]:
+    """Run all parties in this process.  latency: seconds one way; bandwidth: bits per second out of each party.
+
+    inputs: for each party its arrays in natural units.  Returns what each party learned.  Raises what a run raises.
+    """
+    unknown = set(inputs) - set(study.parties)
+    if unknown:
+        raise UsageError(f"no party of the study is called {', '.join(sorted(unknown))}")
+    names = study.job.places.names
+    mesh = memory_mesh(names, latency=latency, bandwidth=bandwidth)
+    async with asyncio.TaskGroup() as group:
+        tasks = {
+            name: group.create_task(_party(study.job, name, mesh[name], inputs.get(name, {}), limit)) for name in names
+        }
+    return {name: _result(task.result()) for name, task in tasks.items() if name in study.parties}
+
+
+async def _party(job: Job, name: str, channels: Mapping[str, Channel], given: Given, limit: float) -> Finished:
+    inputs: Inputs = ArrayInputs(name, given) if name in job.roles else NoInputs(name)
+    return await Session(job, name, channels, inputs, limit).run()
+
+
+async def take_part(
+    study: Study, me: str, transport: Transport, inputs: Given, *, session: str, limit: float = 60.0
+) -> PartyResult:
+    """One party's side of a run over a transport that is connected to the others (a `network.Mesh`, say).
+
+    session: a name for the run that all parties give alike and never use twice.
+    """
+    job = Job(
+        study.job.study,
+        study.job.name,
+        study.job.roles,
+        study.job.nodes,
+        study.job.protocol,
+        study.job.dealer,
+        study.job.params,
+        study.job.frac,
+        id=session,
+    )
+    channels = await transport.session(session, [n for n in job.places.names if n != me])
+    return _result(await _party(job, me, channels, inputs, limit))
+
+
+def _result(done: Finished) -> PartyResult:
+    values = {one.name: _value(one) for one in done.outputs}
+    return PartyResult(values, done.schedule_rounds, done.bytes_sent, done.traffic.seconds)
+
+
+def _value(one: Output) -> Any:
+    if isinstance(one, TableOutput):
+        return {name: _natural(one.columns[name].kind, v, one.valid.get(name)) for name, v in one.values.items()}
+    assert isinstance(one, ArrayOutput)
+    return _natural(one.type.kind, one.values, one.valid)
+
+
+def _natural(kind: str, values: Array, valid: Array | None) -> Any:
+    """Numbers as they are, a date as datetime64; what is missing is masked."""
+    out: Any = values.astype("datetime64[D]") if kind == "date" else values
+    if valid is not None:
+        return np.ma.masked_array(out, ~valid)
+    return out[()] if not out.shape else out
+
+
+def _run(work: Coroutine[Any, Any, T]) -> T:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return asyncio.run(work)
+    # A notebook has a loop of its own already: the run gets a thread and a loop to itself.
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(asyncio.run, work).result()
+
+
+def simulate_sync(
+    study: Study,
+    inputs: Mapping[str, Given],
+    *,
+    latency: float = 0.0,
+    bandwidth: float | None = None,
+    limit: float = 60.0,
+) -> dict[str, PartyResult]:
+    """`simulate`, for a script or a notebook."""
+    return _run(simulate(study, inputs, latency=latency, bandwidth=bandwidth, limit=limit))

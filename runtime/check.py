@@ -1,0 +1,194 @@
+"""`parley check`: what a study will disclose and cost, before anyone shares anything."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from dsl.compile import Compiler, Stage
+from dsl.disclosures import Disclosure, disclosures
+from dsl.elaborate import elaborate
+from dsl.inputs import Bindings, InputSpec, requirements
+from dsl.parse import parse
+from dsl.source import Source
+from mpc.protocols import SCHEMES
+from network import WAN, Link
+from runtime.errors import UsageError
+from runtime.job import Job
+from runtime.policy import study_digest
+from runtime.session import bound
+from runtime.sources import find, measure, suffixes
+
+__all__ = ["Cost", "LineCost", "Report", "check_study"]
+
+LAN = Link(rtt_seconds=0.0002, bits_per_second=10e9)
+"""What `lan` is taken to be in estimates: parties in one data centre."""
+
+ROUND_SECONDS = 150e-6
+BYTE_SECONDS = 6e-9
+"""What a round and a byte cost in computation at one party: measured on two cores, for estimates."""
+
+
+@dataclass(frozen=True, slots=True)
+class LineCost:
+    """What one line of the study costs: rounds are those in which its own operations are under way."""
+
+    line: int
+    text: str
+    rounds: int
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """Exact rounds, bytes and correlations; estimated seconds."""
+
+    rounds: int
+    bytes_sent: dict[str, int]
+    memory: int
+    demand: dict[str, int]
+    lan: float
+    wan: float
+    lines: tuple[LineCost, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """All that `parley check` says."""
+
+    job: Job
+    threat: str
+    digest: str
+    types: tuple[tuple[str, str], ...]
+    disclosures: tuple[Disclosure, ...]
+    cost: Cost | None
+    """None while sizes are missing."""
+    missing: tuple[str, ...]
+    assumptions: tuple[str, ...]
+    staged: bool
+    warnings: tuple[str, ...] = ()
+    notes: tuple[str, ...] = field(default=())
+
+    def to_json(self) -> dict[str, Any]:
+        """As one JSON object."""
+        cost = None
+        if self.cost is not None:
+            cost = {
+                "rounds": self.cost.rounds,
+                "bytes_sent": self.cost.bytes_sent,
+                "memory": self.cost.memory,
+                "correlations": self.cost.demand,
+                "seconds_lan": round(self.cost.lan, 4),
+                "seconds_wan": round(self.cost.wan, 4),
+                "lines": [
+                    {"line": c.line, "text": c.text, "rounds": c.rounds, "bytes": c.bytes} for c in self.cost.lines
+                ],
+            }
+        return {
+            "study": self.job.name,
+            "digest": self.digest,
+            "protocol": self.job.protocol,
+            "nodes": list(self.job.nodes),
+            "dealer": self.job.dealer,
+            "threat": self.threat,
+            "types": dict(self.types),
+            "disclosures": [d.to_json() for d in self.disclosures],
+            "cost": cost,
+            "missing_sizes": list(self.missing),
+            "assumptions": list(self.assumptions),
+            "stages": "first of several" if self.staged else "one",
+            "warnings": list(self.warnings),
+        }
+
+
+def check_study(job: Job, data: Path | None, files: Mapping[tuple[str, str], Path], sizes: Sequence[str]) -> Report:
+    """Check a study, with its cost where the sizes are known.  Raises StudyError, DataError, UsageError."""
+    study = parse(job.study, job.name)
+    specs = requirements(study, dict(job.params))
+    bindings = _bindings(job, specs, data, files, sizes)
+    done = elaborate(study, bindings)
+    scheme = SCHEMES[job.protocol]
+    stage: Stage | None = None
+    if not done.abstract:
+        stage = Compiler(study, bindings, job.places, scheme).stage()
+    needed = [d for s in specs for d in s.shape if isinstance(d, str) and d not in bindings.sizes]
+    rows = [f"{s.party}:{s.name}" for s in specs if s.table and s.max_rows is None]
+    missing = [*needed, *(r for r in rows if tuple(r.split(":")) not in bindings.rows)]
+    return Report(
+        job=job,
+        threat=scheme.threat,
+        digest=study_digest(job.study),
+        types=done.names,
+        disclosures=tuple(disclosures(study, done)),
+        cost=None if stage is None else _cost(stage, study.source),
+        missing=tuple(dict.fromkeys(missing)),
+        assumptions=() if stage is None else _assumptions(stage, study.source),
+        staged=done.needs is not None,
+        warnings=tuple(str(w.message) for w in done.warnings),
+    )
+
+
+def _bindings(
+    job: Job,
+    specs: Sequence[InputSpec],
+    data: Path | None,
+    files: Mapping[tuple[str, str], Path],
+    sizes: Sequence[str],
+) -> Bindings:
+    if data is not None or files:
+        shapes: dict[str, dict[str, tuple[int, ...]]] = {}
+        for s in specs:
+            path = find(data, s.party, s.name, files, suffixes=suffixes(s))
+            shapes.setdefault(s.party, {})[s.name] = measure(s, path)
+        return bound(job.params, job.frac, specs, shapes)
+    named: dict[str, int] = {}
+    rows: dict[tuple[str, str], int] = {}
+    for one in sizes:
+        name, equals, value = one.partition("=")
+        if not equals or not value.strip().isdigit():
+            raise UsageError(f"--size takes NAME=NUMBER or PARTY:TABLE=ROWS, not {one!r}")
+        party, colon, table = name.partition(":")
+        if colon:
+            rows[party.strip(), table.strip()] = int(value)
+        else:
+            named[name.strip()] = int(value)
+    return Bindings(named, rows, dict(job.params), job.frac)
+
+
+def _cost(stage: Stage, source: Source) -> Cost:
+    timetable = stage.schedule
+    sent = timetable.sent()
+    busiest = max(sent.values(), default=0)
+    work = timetable.rounds * ROUND_SECONDS + busiest * BYTE_SECONDS
+    lines: dict[int, list[int]] = {}
+    for origin, (rounds, nbytes) in timetable.by_origin().items():
+        line = 0 if origin is None else source.text.count("\n", 0, origin.start) + 1
+        entry = lines.setdefault(line, [0, 0])
+        entry[0] += rounds
+        entry[1] += nbytes
+    texts = source.text.splitlines()
+    listed = tuple(
+        LineCost(line, texts[line - 1].strip() if line else "", rounds, nbytes)
+        for line, (rounds, nbytes) in sorted(lines.items())
+    )
+    return Cost(
+        rounds=timetable.rounds,
+        bytes_sent=sent,
+        memory=timetable.peak,
+        demand=dict(timetable.demand),
+        lan=work + timetable.delay(LAN.rtt_seconds / 2, LAN.bits_per_second),
+        wan=work + timetable.delay(WAN.rtt_seconds / 2, WAN.bits_per_second),
+        lines=listed,
+    )
+
+
+def _assumptions(stage: Stage, source: Source) -> tuple[str, ...]:
+    """What could not be proved from declared ranges, one line for each place."""
+    out: dict[str, None] = {}
+    for one in stage.assumptions:
+        line = 0 if one.origin is None else source.text.count("\n", 0, one.origin.start) + 1
+        where = f"line {line}: " if line else ""
+        out[f"{where}{one.op} stays below 2^{one.limit_bits} in magnitude"] = None
+    return tuple(out)
