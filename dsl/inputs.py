@@ -18,7 +18,7 @@ from dsl import syntax
 from dsl.params import ParamValue, param_values, whole_number
 from dsl.source import Span
 
-__all__ = ["Bindings", "ColumnSpec", "InputSpec", "Kind", "requirements"]
+__all__ = ["Bindings", "ColumnSpec", "InputSpec", "Kind", "parties_of", "requirements"]
 
 NOWHERE = Span(0, 0)
 
@@ -78,6 +78,11 @@ class Bindings:
     rows: Mapping[tuple[str, str], int] = field(default_factory=dict)
     params: Mapping[str, str | bool | int | float] = field(default_factory=dict)
     frac: int = 16
+
+
+def parties_of(study: syntax.Study) -> tuple[str, ...]:
+    """The study's parties, in the order of the text."""
+    return tuple(name.text for s in study.body if isinstance(s, syntax.Party) for name in s.names)
 
 
 def column_spec(name: str, type_: syntax.TypeExpression, *, unique: bool = False, span: Span) -> ColumnSpec:

@@ -23,8 +23,8 @@ from typing import Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from dsl.inputs import parties_of
 from dsl.parse import parse
-from dsl.syntax import parties_of
 from mpc.circuit import Array
 from network import Channel, Transport, memory_mesh
 from runtime.errors import UsageError

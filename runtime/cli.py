@@ -54,8 +54,8 @@ def cli() -> None:
 
 def make_job(study: Path, options: dict[str, Any]) -> Job:
     """The job that the command line describes."""
+    from dsl.inputs import parties_of
     from dsl.parse import parse
-    from dsl.syntax import parties_of
 
     text = study.read_text(encoding="utf-8")
     tree = parse(text, study.name)
@@ -109,13 +109,16 @@ def check(
     study: Path, data: Path | None, sizes: tuple[str, ...], bound: tuple[str, ...], as_json_: bool, **options: Any
 ) -> None:
     """Types, disclosures, rounds, bytes, memory, and expected time on lan and wan."""
-    from runtime.check import check_study, print_report
+    from rich.console import Console
+
+    from runtime.check import check_study
+    from runtime.terminal import print_report
 
     done = check_study(make_job(study, options), data, _bound(bound), sizes)
     if as_json_:
         _print_json(done.to_json())
     else:
-        print_report(done)
+        print_report(done, Console(highlight=False))
 
 
 @cli.command()
@@ -240,10 +243,10 @@ def explain_code(code: str) -> None:
     """What an error code means, with a wrong and a right example."""
     from dsl.codes import explain
 
-    try:
-        _say(explain(code.upper()))
-    except KeyError:
-        raise UsageError(f"there is no code {code}: codes look like E0304") from None
+    page = explain(code)
+    if page is None:
+        raise UsageError(f"there is no code {code}: codes look like E0304")
+    _say(page)
 
 
 # -- the door ------------------------------------------------------------------------------------------

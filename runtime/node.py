@@ -205,7 +205,7 @@ class Node:
         return finished
 
     def _files(self) -> Mapping[tuple[str, str], Path]:
-        return {(self.name, name): path for name, path in self.config.data.files.items()}
+        return self.config.bindings
 
     # -- proposing -------------------------------------------------------------------------------
 

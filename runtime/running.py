@@ -21,7 +21,7 @@ from runtime.job import Job
 from runtime.launch import LocalResult, Options, Progress, run_local
 from runtime.results import to_json
 from runtime.session import bound, learned
-from runtime.terminal import rendered
+from runtime.terminal import amount, rendered
 
 if TYPE_CHECKING:
     from rich.progress import TaskID
@@ -118,13 +118,3 @@ def print_result(result: LocalResult, *, quiet: bool) -> None:
     stats = result.stats
     sent = ", ".join(f"{stats['parties'][int(i)]} {amount(n)}" for i, n in stats["bytes_sent"].items())
     click.echo(f"{stats['protocol']}: {stats['rounds']} rounds in {stats['seconds']:.2f} s, sent by {sent}")
-
-
-def amount(n: int) -> str:
-    """Bytes for a person: 512 B, 1.5 kB, 20 MB."""
-    size = float(n)
-    for unit in ("B", "kB", "MB", "GB"):
-        if size < 1000 or unit == "GB":
-            return f"{size:.0f} {unit}" if unit == "B" or size >= 100 else f"{size:.3g} {unit}"
-        size /= 1000
-    raise AssertionError

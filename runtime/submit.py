@@ -1,4 +1,4 @@
-"""`parley submit`: propose a job through this party's node, or, when it has none running, take part just for this job."""
+"""`parley submit`: propose a job through this party's node or, when none is running, take part just for this job."""
 
 from __future__ import annotations
 
