@@ -18,7 +18,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from mpc.bitslice import unslice
+from mpc.bitslice import from_wire, to_wire, unslice, words_for
 from mpc.protocol import Step
 
 __all__ = [
@@ -29,10 +29,12 @@ __all__ = [
     "carries",
     "carry",
     "depth",
+    "from_message",
     "leading_one",
     "one_in_a_byte",
     "prefix_all",
     "prefix_rows",
+    "to_message",
     "tree_rows",
 ]
 
@@ -86,6 +88,30 @@ def prefix_rows(rows: int) -> list[tuple[int, int]]:
         high = [j for j in range(rows) if j >> level & 1]
         out.append((len(high), sum(1 for j in high if j >> (level + 1))))
     return out
+
+
+def to_message(words: npt.NDArray[np.uint64], n: int) -> npt.NDArray[np.uint8]:
+    """What travels for rows of n bits, (rows, W): uint8, ceil(rows * n / 8) bytes; may share memory with the words.
+
+    First the whole bytes of all rows, then the bits that are left of each, packed: so only those need to be moved.
+    """
+    whole, left = divmod(n, 8)
+    if not left or not whole:
+        return to_wire(words, n)
+    octets = np.ascontiguousarray(words).view(np.uint8)
+    tails = octets[:, whole].astype(np.uint64)[:, None]
+    return np.concatenate([octets[:, :whole].reshape(-1), to_wire(tails, left)])
+
+
+def from_message(message: npt.NDArray[np.uint8], rows: int, n: int) -> npt.NDArray[np.uint64]:
+    """The rows of a message that `to_message` made: (rows, W), padding zero."""
+    whole, left = divmod(n, 8)
+    if not left or not whole:
+        return from_wire(message, rows, n)
+    octets = np.zeros((rows, 8 * words_for(n)), np.uint8)
+    octets[:, :whole] = message[: rows * whole].reshape(rows, whole)
+    octets[:, whole] = from_wire(message[rows * whole :], rows, left)[:, 0]
+    return octets.view(np.uint64)
 
 
 def all_of(gates: Gates, use: int, x: Words, n: int) -> Step[Words]:

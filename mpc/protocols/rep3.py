@@ -25,16 +25,10 @@ from mpc.circuit import Array, Attrs
 from mpc.prg import Prg, fresh_key
 from mpc.protocol import Cost, Exchange, Player, ProtocolError, Scheme, Seat, Share, Step, Template, exchange
 from mpc.protocols import rep3_bits, rep3_cost, rep3_shuffle, rep3_truncate
-from mpc.protocols.rep3_place import PARTIES, Place, Ring
+from mpc.protocols.rep3_place import DIGEST, PARTIES, SEED, Place, Ring
 from mpc.types import Type
 
 __all__ = ["REP3", "Rep3", "Rep3Player"]
-
-SEED = 16
-"""Bytes of the seed that stands for a component when a client shares an input."""
-
-DIGEST = 32
-"""Bytes of SHA-256: a client that receives a result checks the second copy of a component by it."""
 
 
 class Rep3Player(Player):
@@ -136,20 +130,24 @@ class Rep3Player(Player):
 
         z_i = x_i y_i + x_i y_(i+1) + x_(i+1) y_i + F(k_i) - F(k_(i+1)) goes to P_(i-1), which lacks k_(i+1).
         """
-        return (yield from self._reshare(use, _cross(x, y)))
+        shape = np.broadcast_shapes(x.shape[1:], y.shape[1:])
+        out = np.empty((2, *shape), np.uint64)
+        _cross(x, y, out[0, ...])
+        return (yield from self._reshare(use, out))
 
     def matmul(self, use: int, x: Share, y: Share) -> Step[Share]:
         """As `mul`, with two matrix products a party; one element of the result a party."""
-        return (yield from self._reshare(use, _cross_matmul(x, y)))
-
-    def _reshare(self, use: int, z: Ring) -> Step[Share]:
-        """From local products, which are used up, to a share: a zero sharing is added, and P_(i-1) is sent its part."""
-        place, n = self.place, z.size
+        z = _cross_matmul(x, y)
         out = np.empty((2, *z.shape), np.uint64)
-        flat = out.reshape(2, n)
-        np.add(z.reshape(n), place.near.words(use, 0, n), out=flat[0])
-        flat[0] -= place.far.words(use, 0, n)
-        got = yield from exchange({place.before: flat[0]}, {place.after: Template((n,), "<u8")})
+        out[0] = z
+        return (yield from self._reshare(use, out))
+
+    def _reshare(self, use: int, out: Ring) -> Step[Share]:
+        """From the local product in out[0] to a share: a zero sharing is added, and P_(i-1) is sent the sum."""
+        place = self.place
+        flat = out.reshape(2, -1)
+        place.blind(use, flat[0])
+        got = yield from exchange({place.before: flat[0]}, {place.after: Template(flat.shape[1:], "<u8")})
         flat[1] = got[place.after]
         return out
 
@@ -277,8 +275,8 @@ REP3 = Rep3()
 # -- shares and messages -----------------------------------------------------------------------
 
 
-def _cross(x: Share, y: Share) -> Ring:
-    return np.asarray(ring.mul_cross(x[0, ...], x[1, ...], y[0, ...], y[1, ...]))
+def _cross(x: Share, y: Share, out: Ring | None = None) -> Ring:
+    return ring.mul_cross(x[0, ...], x[1, ...], y[0, ...], y[1, ...], out)
 
 
 def _cross_matmul(x: Share, y: Share) -> Ring:

@@ -32,8 +32,18 @@ import numpy as np
 import numpy.typing as npt
 
 from mpc import ring
-from mpc.bitslice import from_wire, slice_bits, to_wire, unpack_bool, words_for
-from mpc.boolean import Term, Words, all_of, carries, carry, leading_one, one_in_a_byte
+from mpc.bitslice import slice_bits, unpack_bool, words_for
+from mpc.boolean import (
+    Term,
+    Words,
+    all_of,
+    carries,
+    carry,
+    from_message,
+    leading_one,
+    one_in_a_byte,
+    to_message,
+)
 from mpc.protocol import Step, Template, exchange, parallel
 from mpc.protocols.rep3_place import Bits, Place, Ring
 from mpc.protocols.rep3_truncate import floor_parts
@@ -57,23 +67,18 @@ class WordGates:
         counts = [int(np.prod(lead, dtype=np.int64)) for lead in leads]
         rows, width = sum(counts), terms[0].x.shape[-1]
         out = np.empty((2, rows, width), np.uint64)
-        scratch = np.empty((max(counts), width), np.uint64)
         z = out[0]
         at = 0
         for (x, y, plus), lead, count in zip(terms, leads, counts, strict=True):
             target = z[at : at + count].reshape(*lead, width)
-            other = scratch[:count].reshape(*lead, width)
-            np.bitwise_and(x[0], y[0] ^ y[1], out=target)
-            np.bitwise_and(x[1], y[0], out=other)
-            target ^= other
+            ring.and_cross(x[0], x[1], y[0], y[1], out=target)
             if plus is not None:
                 target ^= plus[0]
             at += count
-        z ^= place.near.words(use, 0, z.size).reshape(z.shape)
-        z ^= place.far.words(use, 0, z.size).reshape(z.shape)
-        message = to_wire(z, n)
+        place.blind(use, z.reshape(-1), bits=True)
+        message = to_message(z, n)
         got = yield from exchange({place.before: message}, {place.after: message})
-        out[1] = from_wire(got[place.after], rows, n)
+        out[1] = from_message(got[place.after], rows, n)
         return out
 
     def not_words(self, x: Words) -> Words:
@@ -87,12 +92,11 @@ class WordGates:
 
 def and_bits(place: Place, use: int, x: Bits, y: Bits) -> Step[Bits]:
     """x & y for truth values, one in a byte: (2, *shape), broadcasting."""
-    z = np.asarray(ring.and_cross(x[0, ...], x[1, ...], y[0, ...], y[1, ...]))
+    z = ring.and_cross(x[0, ...], x[1, ...], y[0, ...], y[1, ...])
     n = z.size
     message = np.packbits(z.reshape(-1), bitorder="little")
-    words = words_for(n)
-    mask = place.near.words(use, 0, words)
-    mask ^= place.far.words(use, 0, words)
+    mask = np.zeros(words_for(n), np.uint64)
+    place.blind(use, mask, bits=True)
     message ^= mask.view(np.uint8)[: message.size]
     got = yield from exchange({place.before: message}, {place.after: message})
     out = np.empty((2, n), np.uint8)
@@ -122,10 +126,10 @@ def _sum_bits(place: Place, use: int, known: Words, n: int) -> Step[Words]:
     if place.me == 0:
         p[0] = place.near.words(use, 0, width * words).reshape(width, words)
         np.bitwise_xor(known, p[0], out=p[1])
-        yield from exchange({1: to_wire(p[1], n)})
+        yield from exchange({1: to_message(p[1], n)})
     elif place.me == 1:
         got = yield from exchange({}, {0: size})
-        p[0] = from_wire(got[0], width, n)
+        p[0] = from_message(got[0], width, n)
         p[1] = known
     else:
         yield from exchange()
@@ -143,25 +147,25 @@ def _sum_and_carry_bits(place: Place, use: int, known: Words, rows: int, n: int)
     if place.me == 0:
         p[0] = place.near.words(use, 0, width * words).reshape(width, words)
         np.bitwise_xor(known, p[0], out=p[1])
-        got = yield from exchange({1: to_wire(p[1], n)}, {2: later})
-        g[0] = from_wire(got[2], rows, n)
+        got = yield from exchange({1: to_message(p[1], n)}, {2: later})
+        g[0] = from_message(got[2], rows, n)
         got = yield from exchange({}, {1: later})
-        g[1] = from_wire(got[1], rows, n)
+        g[1] = from_message(got[1], rows, n)
         return p, g
     v, w = place.key(2).cursor(use).words((2, rows, words))
     if place.me == 1:
         got = yield from exchange({}, {0: first})
-        p[0], p[1] = from_wire(got[0], width, n), known
+        p[0], p[1] = from_message(got[0], width, n), known
         np.bitwise_and(p[0, :rows], known[:rows], out=g[0])
         g[0] ^= w
-        yield from exchange({0: to_wire(g[0], n)})
+        yield from exchange({0: to_message(g[0], n)})
         np.bitwise_xor(v, w, out=g[1])
     else:
         p[0] = known
         p[1] = place.far.words(use, 0, width * words).reshape(width, words)
         np.bitwise_and(p[1, :rows], known[:rows], out=g[1])
         g[1] ^= v
-        yield from exchange({0: to_wire(g[1], n)})
+        yield from exchange({0: to_message(g[1], n)})
         yield from exchange()
         np.bitwise_xor(v, w, out=g[0])
     return p, g

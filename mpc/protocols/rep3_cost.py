@@ -7,14 +7,11 @@ from collections.abc import Sequence
 from mpc.boolean import depth, prefix_rows, tree_rows
 from mpc.circuit import Attrs
 from mpc.protocol import Cost
-from mpc.protocols.rep3_place import PARTIES, thirds
+from mpc.protocols.rep3_place import DIGEST, PARTIES, SEED, thirds
 from mpc.ring import dtype_for
 from mpc.types import BOOL, Type, count
 
 __all__ = ["cost"]
-
-_SEED = 16
-_DIGEST = 32
 
 _Links = dict[tuple[int, int], int]
 
@@ -79,7 +76,7 @@ def _gates(n: int, rows: Sequence[int]) -> Cost:
 def _share(size: int, owner: int) -> Cost:
     if owner < PARTIES:
         return _rounds({(owner, (owner + 1) % 3): size})
-    return _rounds({(owner, 0): 2 * _SEED, (owner, 1): _SEED + size, (owner, 2): _SEED + size})
+    return _rounds({(owner, 0): 2 * SEED, (owner, 1): SEED + size, (owner, 2): SEED + size})
 
 
 def _open(size: int, to: Sequence[int]) -> Cost:
@@ -88,7 +85,7 @@ def _open(size: int, to: Sequence[int]) -> Cost:
         if p < PARTIES:
             links[(p + 2) % 3, p] = size
         else:
-            links.update({(j, p): size + min(size, _DIGEST) for j in range(PARTIES)})
+            links.update({(j, p): size + min(size, DIGEST) for j in range(PARTIES)})
     return _rounds(links)
 
 

@@ -17,12 +17,21 @@ import numpy.typing as npt
 from mpc.prg import Prg, derive
 from mpc.protocol import ProtocolError, Seat
 
-__all__ = ["PARTIES", "Bits", "Place", "Ring", "thirds"]
+__all__ = ["DIGEST", "PARTIES", "SEED", "Bits", "Place", "Ring", "thirds"]
 
 Ring = npt.NDArray[np.uint64]
 Bits = npt.NDArray[np.uint8]
 
 PARTIES: Final = 3
+
+SEED: Final = 16
+"""Bytes of the seed that stands for a component when a client shares an input."""
+
+DIGEST: Final = 32
+"""Bytes of SHA-256: by it a client that receives a result checks the second copy of a component."""
+
+_PIECE = 1 << 15
+"""Words masked at a time; an even number, since a block of a stream is two."""
 
 _UNTURNED = 128
 """Below so many elements an even load is worth less than the calls that it takes."""
@@ -69,6 +78,18 @@ class Place:
         if j == self.after:
             return self.far
         raise AssertionError(f"place {self.me} does not know key {j}")
+
+    def blind(self, use: int, words: Ring, *, bits: bool = False) -> None:
+        """Add this place's part of a sharing of zero, F(k_i) - F(k_(i+1)), to words (n,) in place; by xor for bits.
+
+        The receiver of a message so masked is the place before, which lacks k_(i+1).
+        """
+        plus, minus = (np.bitwise_xor, np.bitwise_xor) if bits else (np.add, np.subtract)
+        # Streams are drawn in pieces that stay in the cache until they are added.
+        for first in range(0, words.size, _PIECE):
+            piece = words[first : first + _PIECE]
+            plus(piece, self.near.words(use, first // 2, piece.size), out=piece)
+            minus(piece, self.far.words(use, first // 2, piece.size), out=piece)
 
 
 def thirds(n: int) -> list[tuple[int, slice]]:

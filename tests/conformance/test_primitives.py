@@ -48,6 +48,13 @@ def test_shapes(run: Run, primitive: Primitive, shape: tuple[int, ...]) -> None:
     primitive.check(operands, compute(run, primitive, operands))
 
 
+@pytest.mark.parametrize("primitive", TYPICAL, ids=str)
+def test_many(run: Run, primitive: Primitive) -> None:
+    """More than kernels and streams take at a time, and no multiple of anything."""
+    operands = primitive.operands(np.random.default_rng(13), (70_003,))
+    primitive.check(operands, compute(run, primitive, operands))
+
+
 @pytest.mark.parametrize("pair", PAIRS, ids=str)
 @pytest.mark.parametrize("op", ["mul", "mul_trunc", "and_"])
 def test_broadcasting(run: Run, op: str, pair: tuple[tuple[int, ...], tuple[int, ...]]) -> None:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import numpy as np
 import pytest
 from conformance_run import Run, Setup
-from conformance_table import TYPICAL, arith, numbers, ring, signed, words
+from conformance_table import EVERY, TYPICAL, Primitive, arith, numbers, ring, signed, words
 
 from mpc.lockstep import lockstep
-from mpc.protocol import ProtocolError, Step
+from mpc.prg import BLOCK, Prg
+from mpc.protocol import USES, ProtocolError, Step
+from mpc.protocols.rep3 import Rep3Player
+from mpc.protocols.rep3_place import Place
 
 N = 3 * 64
 
@@ -109,6 +113,37 @@ def test_attributes_out_of_range_are_refused(rep3: Run, op: str, attrs: dict[str
     for player, part in zip(rep3.players, x.parts, strict=True):
         with pytest.raises(ProtocolError):
             next(getattr(player, op)(16, part, **attrs))
+
+
+class Recording(Prg):
+    """Streams that note which blocks of which use were drawn."""
+
+    def __init__(self, key: bytes) -> None:
+        super().__init__(key)
+        self.drawn: list[tuple[int, int, int]] = []
+
+    def bytes(self, use: int, offset: int, n: int) -> Any:
+        self.drawn.append((use, offset, offset + -(-n // BLOCK)))
+        return super().bytes(use, offset, n)
+
+
+@pytest.mark.parametrize("primitive", [p for p in EVERY if p.attrs.get("width", 64) > 40], ids=str)
+def test_no_block_of_a_stream_is_drawn_twice(rep3: Run, primitive: Primitive) -> None:
+    """Two draws at one address would mask two values alike; and a step keeps to its own uses."""
+    operands = primitive.operands(np.random.default_rng(4), (200,))
+    shares = [rep3.share(x) for x in operands]
+    out = primitive.out([x.shape for x in operands])
+    spies = [(Recording(bytes([i]) * 32), Recording(bytes([(i + 1) % 3]) * 32)) for i in range(3)]
+    for i, player in enumerate(rep3.players):
+        assert isinstance(player, Rep3Player)
+        player.place = Place(i, *spies[i])
+    result = rep3.step(primitive.op, *shares, out=out, use=1 << 20, **primitive.attrs)
+    primitive.check(operands, rep3.plain(result))
+    for spy in (s for pair in spies for s in pair):
+        drawn = sorted(d for d in spy.drawn if d[2] > d[1])
+        assert all((1 << 20) <= use < (1 << 20) + USES for use, _, _ in drawn)
+        for (use, _, end), (other, first, _) in itertools.pairwise(drawn):
+            assert use < other or end <= first
 
 
 def test_components_are_where_they_should_be(rep3: Run) -> None:
