@@ -1,4 +1,4 @@
-"""Who may import whom, read from the text of every module; and the rules of the house that a reader of text can hold."""
+"""Who may import whom, read from the text of every module; and those rules of the house that text can show."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What each package offers: `__init__` says what the package is for and names what others may use, and the names exist."""
+"""What each package offers: `__init__` says what it is for and names what others may use, and the names exist."""
 
 from __future__ import annotations
 
