@@ -5,7 +5,7 @@ in every scheme and is written as `^`.  A value is an array of words (k, rows, W
 as `bitslice` lays them out; `n` is the number of elements, so that no padding travels.  The functions tell which ANDs
 depend on which; how an AND is made, and what it costs in bytes, is the scheme's.
 
-Carries follow [Brent, Kung 1982, section 2]: position j generates (g) or passes on (p) a carry, and
+Carries follow [Brent, Kung 1982]: position j generates (g) or passes on (p) a carry, and
 (G, P) = (g_h ^ p_h g_l, p_h p_l) joins neighbours.  One carry out takes a tree with fewest gates, since a group that
 holds the lowest position needs no P; all carries take Sklansky's form [Sklansky 1960], whose depth is the same.
 """

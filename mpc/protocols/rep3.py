@@ -126,7 +126,7 @@ class Rep3Player(Player):
     # -- arithmetic ----------------------------------------------------------------------------
 
     def mul(self, use: int, x: Share, y: Share) -> Step[Share]:
-        """[AFLNO16], section 2.2.  1 round, one element a party.
+        """[AFLNO16], section 2.  1 round, one element a party.
 
         z_i = x_i y_i + x_i y_(i+1) + x_(i+1) y_i + F(k_i) - F(k_(i+1)) goes to P_(i-1), which lacks k_(i+1).
         """

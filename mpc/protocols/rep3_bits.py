@@ -5,7 +5,7 @@
 (`plus`) is folded into the message.
 
 **Two summands.**  x = s + t mod 2^width, s = x_0 + x_1 known to P_0 and t = x_2 known to P_1 and P_2
-[Mohassel, Rindal, ePrint 2018/403, section 5.3].  P_0 inputs the bits of s, (F(k_0), s ^ F(k_0) -> P_1, 0): width bits,
+[ABY3: Mohassel, Rindal, ePrint 2018/403].  P_0 inputs the bits of s, (F(k_0), s ^ F(k_0) -> P_1, 0): width bits,
 round 1.  The bits of t are component 2 as they are.  Where carries are wanted, g_j = s_j t_j takes two bits a position:
 P_2 inputs F(k_0)_j t_j (round 1), P_1 inputs (s_j ^ F(k_0)_j) t_j (round 2), both towards P_0, masked by separate parts
 of k_2's stream.  P_1 sees s masked by k_0, P_0 sees bits masked by k_2, P_2 sees nothing: all uniform.

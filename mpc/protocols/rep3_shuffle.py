@@ -1,9 +1,9 @@
 """rep3: secret permutations of rows.
 
-**Permute, 2 rounds, 4 elements a row and column** [Araki, Furukawa, Ohara, Pinkas, Rosemarin, Tsuchida, CCS 2021,
-section 3].  Every two parties share a permutation that the third does not know, drawn from their key; the rows pass
-through all three, so nobody knows where one comes to lie.  Parts 1, 2, 3 hold x as A + B, B + C and C + A; p12, p13
-and p23 are the permutations and z12, z13, A', B' streams of the two that are named (A' of 1 and 3, B' of 1 and 2):
+**Permute, 2 rounds, 4 elements a row and column** [Araki, Furukawa, Ohara, Pinkas, Rosemarin, Tsuchida, CCS 2021].
+Every two parties share a permutation that the third does not know, drawn from their key; the rows pass through all
+three, so nobody knows where one comes to lie.  Parts 1, 2, 3 hold x as A + B, B + C and C + A; p12, p13 and p23 are the
+permutations and z12, z13, A', B' streams of the two that are named (A' of 1 and 3, B' of 1 and 2):
 
     1 -> 2   X = p13(p12(A + B + z12)) + z13           2 -> 3   Y = p12(C - z12)                    (round 1)
     2 -> 3   C1 = p23(X) - B'                          3 -> 2   C2 = p23(p13(Y) - z13) - A'         (round 2)
