@@ -89,16 +89,16 @@ class Schedule:
                     out[kind] = out.get(kind, 0) + n
         return out
 
-    def delay(self, one_way: float, bits_per_second: float) -> float:
-        """Seconds on the wire: every round's latency, and its bytes from the busiest party at the given bandwidth."""
+    def wire(self, bits_per_second: float) -> float:
+        """Seconds on the wire without latency: every round's bytes from its busiest party at the given bandwidth."""
         total = 0.0
         for links in self._by_round():
             out: dict[int, int] = {}
             for (source, _), n in links.items():
                 out[source] = out.get(source, 0) + n
-            total += one_way + 8 * max(out.values(), default=0) / bits_per_second
+            total += 8 * max(out.values(), default=0) / bits_per_second
         for index, body in self.bodies.items():
-            total += body.delay(one_way, bits_per_second) * int(self.circuit.nodes[index]["count"])
+            total += body.wire(bits_per_second) * int(self.circuit.nodes[index]["count"])
         return total
 
     def _by_round(self) -> list[dict[tuple[int, int], int]]:

@@ -157,7 +157,7 @@ async def take_part(
 
 def _result(done: Finished) -> PartyResult:
     values = {one.name: _value(one) for one in done.outputs}
-    return PartyResult(values, done.schedule_rounds, done.bytes_sent, done.traffic.seconds)
+    return PartyResult(values, done.delays, done.bytes_sent, done.traffic.seconds)
 
 
 def _value(one: Output) -> Any:

@@ -14,6 +14,7 @@ from dsl.compile import Compiler, Stage
 from dsl.inputs import Bindings, InputSpec, requirements
 from dsl.parse import parse
 from dsl.source import Source
+from mpc.delays import delays
 from mpc.protocols import SCHEMES
 from network import WAN, Link
 from runtime.errors import UsageError
@@ -162,7 +163,8 @@ def _cost(stage: Stage, source: Source) -> Cost:
     timetable = stage.schedule
     sent = timetable.sent()
     busiest = max(sent.values(), default=0)
-    work = timetable.rounds * ROUND_SECONDS + busiest * BYTE_SECONDS
+    hops = delays(timetable)
+    work = hops * ROUND_SECONDS + busiest * BYTE_SECONDS
     lines: dict[int, list[int]] = {}
     for origin, (rounds, nbytes) in timetable.by_origin().items():
         line = 0 if origin is None else source.text.count("\n", 0, origin.start) + 1
@@ -175,12 +177,12 @@ def _cost(stage: Stage, source: Source) -> Cost:
         for line, (rounds, nbytes) in sorted(lines.items())
     )
     return Cost(
-        rounds=timetable.rounds,
+        rounds=hops,
         bytes_sent=sent,
         memory=timetable.peak,
         demand=dict(timetable.demand),
-        lan=work + timetable.delay(LAN.rtt_seconds / 2, LAN.bits_per_second),
-        wan=work + timetable.delay(WAN.rtt_seconds / 2, WAN.bits_per_second),
+        lan=work + hops * LAN.rtt_seconds / 2 + timetable.wire(LAN.bits_per_second),
+        wan=work + hops * WAN.rtt_seconds / 2 + timetable.wire(WAN.bits_per_second),
         lines=listed,
     )
 

@@ -191,11 +191,13 @@ def node(config: Path, network: str, verbose: bool) -> None:
     from runtime import running
     from runtime.config import load_config
     from runtime.node import Node
+    from runtime.pages import keep_pages
 
     logging.basicConfig(
         level=logging.DEBUG if verbose else logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S"
     )
     settings = load_config(config)
+    keep_pages()
 
     async def serve() -> None:
         loop = asyncio.get_running_loop()

@@ -25,6 +25,7 @@ from network import Identity, Link, Mesh, Roster, ephemeral_identity
 from runtime.errors import PartyFailed, as_json, exit_code, report
 from runtime.inputs import FileInputs
 from runtime.job import Job
+from runtime.pages import keep_pages
 from runtime.results import to_json
 from runtime.session import Finished, Session
 from runtime.terminal import rendered
@@ -161,6 +162,7 @@ def _party(
     """The whole life of a party's process; never returns into the parent's code."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    keep_pages()
     code = 3
     with os.fdopen(write, "w", encoding="utf-8") as pipe:
 
@@ -214,7 +216,8 @@ def _told(name: str, finished: Finished, options: Options) -> dict[str, Any]:
     return {
         "outputs": to_json(finished.outputs),
         "shown": rendered(finished.outputs, options.width, color=options.color),
-        "rounds": finished.schedule_rounds,
+        "rounds": finished.delays,
+        "exchanges": finished.traffic.rounds,
         "bytes_sent": finished.bytes_sent,
         "seconds": finished.traffic.seconds,
         "waited": finished.traffic.waited,
@@ -315,6 +318,7 @@ def _collect(job: Job, children: Sequence[_Child], total: float) -> LocalResult:
     out.stats = {
         "protocol": job.protocol,
         "rounds": max(r["rounds"] for r in results.values()),
+        "exchanges": max(r["exchanges"] for r in results.values()),
         "bytes_sent": {str(i): results[name]["bytes_sent"] for i, name in enumerate(names)},
         "parties": list(names),
         "seconds": round(seconds, 4),

@@ -189,7 +189,7 @@ class Node:
                 _log.warning("job %s failed: %s", job.id[:8], text)
                 self.audit.write(job, "failed: " + text.splitlines()[0], [])
             else:
-                _log.info("job %s is done: %d rounds", job.id[:8], done.result().schedule_rounds)
+                _log.info("job %s is done: %d rounds", job.id[:8], done.result().delays)
 
         task.add_done_callback(ended)
         return task
@@ -270,7 +270,7 @@ def success(job: Job, finished: Finished, width: int, *, color: bool) -> dict[st
         "shown": rendered(finished.outputs, width, color=color),
         "stats": {
             "protocol": job.protocol,
-            "rounds": finished.schedule_rounds,
+            "rounds": finished.delays,
             "bytes_sent": {str(job.places.names.index(finished.me)): finished.bytes_sent},
             "seconds": round(finished.traffic.seconds, 4),
             "offline_seconds": 0.0,

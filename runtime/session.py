@@ -26,6 +26,7 @@ from dsl.outputs import Elaborated
 from dsl.parse import parse
 from dsl.syntax import Study
 from mpc.circuit import Array
+from mpc.delays import delays
 from mpc.engine import Engine, InputKey
 from mpc.places import Places
 from mpc.protocols import SCHEMES
@@ -91,7 +92,8 @@ class Finished:
     me: str
     outputs: list[Output]
     traffic: Traffic
-    schedule_rounds: int
+    delays: int
+    """One-way delays on the longest path, over all stages."""
     bytes_sent: int
     peak: int
 
@@ -233,7 +235,7 @@ class Session:
             engine = await self._prepare(stage, number, arrays, carried)
             report = await self._rounds(engine, stage.schedule, traffic)
             found.update(report.outputs)
-            rounds += stage.schedule.rounds
+            rounds += delays(stage.schedule)
             peak = max(peak, stage.schedule.peak)
             for surface, index in zip(stage.keep, stage.schedule.circuit.results, strict=True):
                 carried[surface] = report.kept[index]
