@@ -1,8 +1,8 @@
 """Arrays, circuits and protocols: what is computed on shares, round by round, without a word on who carries the bytes.
 
 `types` and `circuit` say what a program is, `op` and `circuits` what each operation means in the clear, `lower` and
-`passes` turn it into primitives on shares, `schedule` fixes rounds, bytes and lifetimes, `engine` runs one place of it as
-a generator, `protocols` holds the protocols, found by name in `protocols.SCHEMES`, and `plain` computes the definition.
+`passes` turn it into primitives on shares, `schedule` fixes rounds, bytes and lifetimes, `engine` runs one place of it
+as a generator, `protocols` holds the protocols, found by name in `SCHEMES`, and `plain` computes the definition.
 
 The names below are loaded when first asked for, so that importing one module of the package loads no other.
 """
