@@ -3,7 +3,7 @@
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
-PIP    := $(BIN)/python -m pip --quiet --disable-pip-version-check
+PIP    := $(BIN)/python -m pip -qq --disable-pip-version-check
 JOBS   ?= 2
 PYTEST := $(BIN)/python -m pytest -n $(JOBS)
 LINTED := mpc dsl runtime network examples tests benchmarks
