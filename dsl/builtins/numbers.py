@@ -1,0 +1,176 @@
+"""Number by number: abs sign floor round clip exp log sqrt … softmax; and dot, outer.
+
+A function of a value that may be missing is missing where the value is.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from dsl.builtins.arguments import axis_of, numeric
+from dsl.builtins.table import CallSite, builtin
+from dsl.convert import both_valid, exact_decimal, to_fixed, to_int, unify
+from dsl.operators import binary
+from dsl.stypes import FIXED, INTEGER
+from dsl.values import Array, Val, describe
+from dsl.walker import Walker
+from mpc.types import INT, size_of
+
+__all__: list[str] = []
+
+SMOOTH = ("exp", "log", "sqrt", "rsqrt", "sigmoid", "tanh", "gelu", "reciprocal")
+"""Functions of one `fixed` number that give a `fixed` number."""
+
+
+def _enter(name: str) -> None:
+    def run(w: Walker, site: CallSite, x: Val) -> Val:
+        a = to_fixed(w, to_int(numeric(w, x, site.of("x"), full=False)))
+        return a.with_value(w.builder.emit(name, a.value))
+
+    run.__doc__ = f"`{name}` of every number."
+    builtin(name)(run)
+
+
+for _name in SMOOTH:
+    _enter(_name)
+
+
+def _keeping(w: Walker, site: CallSite, x: Val, name: str) -> Array:
+    a = to_int(numeric(w, x, site.of("x"), full=False))
+    return a.with_value(w.builder.emit(name, a.value))
+
+
+@builtin("abs")
+def abs_(w: Walker, site: CallSite, x: Val) -> Val:
+    """The absolute value, of the same type."""
+    return _keeping(w, site, x, "abs")
+
+
+@builtin("relu")
+def relu(w: Walker, site: CallSite, x: Val) -> Val:
+    """`max(x, 0)`, of the same type."""
+    return _keeping(w, site, x, "relu")
+
+
+@builtin("square")
+def square(w: Walker, site: CallSite, x: Val) -> Val:
+    """`x * x`; a decimal gets twice the places."""
+    a = to_int(numeric(w, x, site.of("x"), full=False))
+    if a.stype.kind == "decimal":
+        return binary(w, "*", a, a, site.span)
+    return a.with_value(w.builder.emit("square", a.value))
+
+
+@builtin("sign")
+def sign(w: Walker, site: CallSite, x: Val) -> Val:
+    """-1, 0 or 1, a whole number."""
+    a = to_int(numeric(w, x, site.of("x"), full=False))
+    value = w.builder.emit("sign", a.value)
+    kind = FIXED if value.dtype.kind == "fixed" else INTEGER
+    return replace(a, value=value, stype=kind.optional(a.stype.nullable), exact=None)
+
+
+def _whole(w: Walker, site: CallSite, x: Val, name: str) -> Val:
+    a = to_int(numeric(w, x, site.of("x"), full=False))
+    if a.stype.kind == "int":
+        return a
+    stype = INTEGER.optional(a.stype.nullable)
+    if a.stype.kind == "fixed":
+        value = w.builder.emit(name, a.value)
+        if value.dtype != INT:
+            return replace(a, value=value, exact=None)
+        return replace(a, value=value, stype=stype, exact=None)
+    unit = 10**a.stype.places
+    value = a.value
+    if name == "round":  # half a unit more, doubled so that it is whole
+        value, unit = value * 2 + unit, 2 * unit
+    return replace(a, value=w.builder.emit("floordiv", value, w.builder.const(np.int64(unit), INT)), stype=stype)
+
+
+@builtin("floor")
+def floor(w: Walker, site: CallSite, x: Val) -> Val:
+    """The largest whole number that is not larger."""
+    return _whole(w, site, x, "floor")
+
+
+@builtin("round")
+def round_(w: Walker, site: CallSite, x: Val) -> Val:
+    """The nearest whole number (of a decimal, from a half upwards)."""
+    return _whole(w, site, x, "round")
+
+
+# -------------------------------------------------------------------------------------------- limits
+
+
+def _clip(w: Walker, site: CallSite, x: Val, lo: Val, hi: Val) -> Val:
+    a = to_int(numeric(w, x, site.of("x"), full=False))
+    ends = [to_int(numeric(w, v, site.of(n))) for v, n in ((lo, "lo"), (hi, "hi"))]
+    if a.stype.kind == "decimal":
+        ends = [exact_decimal(w, e) for e in ends]
+    (b, low, high), stype = unify(w, [a, *ends], site.span)
+    constants = [low.value, high.value]
+    if all(v.is_const and not v.shape for v in constants):
+        limits = [v.constant.item() for v in constants]
+        if limits[0] > limits[1]:
+            w.fail("E0301", "the lower limit is above the upper one", site.span)
+        value = w.builder.emit("clip", b.value, lo=limits[0], hi=limits[1])
+    else:
+        value = w.builder.emit("minimum", w.builder.emit("maximum", b.value, low.value), high.value)
+    valid, padded = both_valid([b], value.shape)
+    return Array(value, stype.optional(valid is not None), valid, padded)
+
+
+@builtin("clip")
+def clip(w: Walker, site: CallSite, x: Val, lo: Val, hi: Val) -> Val:
+    """x where it lies within lo and hi, else the nearer of the two."""
+    return _clip(w, site, x, lo, hi)
+
+
+@builtin("clamp")
+def clamp(w: Walker, site: CallSite, x: Val, lo: Val, hi: Val) -> Val:
+    """As `clip`."""
+    return _clip(w, site, x, lo, hi)
+
+
+# ------------------------------------------------------------------------------------------- softmax
+
+
+def _softmax(w: Walker, site: CallSite, x: Val, axis: Val | None, name: str) -> Val:
+    a = to_fixed(w, to_int(numeric(w, x, site.of("x"))))
+    if not a.shape:
+        return w.error("E0302", f"`{name}` needs an array", site.of("x"), describe(a))
+    at = axis_of(w, site, axis, len(a.shape), len(a.shape) - 1)
+    return a.with_value(w.builder.emit(name, a.value, axis=at))
+
+
+@builtin("softmax")
+def softmax(w: Walker, site: CallSite, x: Val, axis: Val | None = None) -> Val:
+    """`exp(x) / sum(exp(x))` along an axis, the last when not said."""
+    return _softmax(w, site, x, axis, "softmax")
+
+
+@builtin("log_softmax")
+def log_softmax(w: Walker, site: CallSite, x: Val, axis: Val | None = None) -> Val:
+    """The logarithm of `softmax`."""
+    return _softmax(w, site, x, axis, "log_softmax")
+
+
+# ------------------------------------------------------------------------------------------ products
+
+
+@builtin("dot")
+def dot(w: Walker, site: CallSite, x: Val, y: Val) -> Val:
+    """The product of two vectors or matrices; of single values, their product."""
+    a, b = w.array(x, site.of("x")), w.array(y, site.of("y"))
+    return binary(w, "@" if a.shape and b.shape else "*", a, b, site.span)
+
+
+@builtin("outer")
+def outer(w: Walker, site: CallSite, x: Val, y: Val) -> Val:
+    """All products of an element of x and one of y, a row for each of x."""
+    a, b = numeric(w, x, site.of("x")), numeric(w, y, site.of("y"))
+    column = a.with_value(a.value.reshape((size_of(a.shape), 1)))
+    row = b.with_value(b.value.reshape((1, size_of(b.shape))))
+    return binary(w, "@", column, row, site.span)

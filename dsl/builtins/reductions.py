@@ -1,0 +1,218 @@
+"""Over an axis or all elements: sum mean min max argmin argmax cumsum sort sort_by top_k accuracy.
+
+Missing values are left out of `sum` and `mean`, as in SQL; the others need all of them.
+`min` and `max` of one argument reduce it, of several take the least or largest element by element.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from dsl.builtins.arguments import axis_of, numeric
+from dsl.builtins.table import CallSite, builtin
+from dsl.convert import to_fixed, to_int, unify
+from dsl.operators import compare
+from dsl.source import Span
+from dsl.stypes import FIXED, INTEGER
+from dsl.values import Array, Val, describe
+from dsl.walker import Reported, Walker
+from mpc.circuit import Value
+from mpc.types import Dim, Size, size_of
+
+__all__ = ["mean_of", "sum_of"]
+
+
+def _flat(a: Array) -> Array:
+    """The elements in a row."""
+    if len(a.shape) <= 1:
+        return a
+    size = size_of(a.shape)
+    valid = None if a.valid is None else a.valid.reshape((size,))
+    return replace(a, value=a.value.reshape((size,)), valid=valid, exact=None)
+
+
+def _elements(a: Array, axis: int | None) -> Dim:
+    return size_of(a.shape) if axis is None else a.shape[axis]
+
+
+def sum_of(w: Walker, a: Array, axis: int | None) -> Array:
+    """The sum over an axis (None: over all); missing values are left out."""
+    a = to_int(a)
+    value = a.value
+    if a.valid is not None:
+        zero = w.builder.const(np.zeros(()), value.dtype)
+        value = w.builder.emit("select", a.valid, value, zero)
+    if a.shape:
+        value = w.builder.emit("sum", value, axis=axis, keepdims=False)
+    return Array(value, a.stype.optional(False))
+
+
+def mean_of(w: Walker, a: Array, axis: int | None) -> Array:
+    """The mean over an axis (None: over all), of the values that are there."""
+    if not a.shape:
+        return to_fixed(w, to_int(a))
+    if a.valid is not None:
+        total = to_fixed(w, sum_of(w, a, axis))
+        count = w.builder.emit("sum", a.valid.to_int(), axis=axis, keepdims=False)
+        return Array(w.builder.emit("div", total.value, w.builder.emit("to_fixed", count, frac=w.frac)), FIXED)
+    many = _elements(a, axis)
+    if many == 0:
+        w.fail("E0502", "the mean of nothing", w.span, describe(a))
+    if a.stype.kind == "fixed":
+        return Array(w.builder.emit("mean", a.value, axis=axis, keepdims=False), FIXED)
+    total = sum_of(w, a, axis)
+    whole = w.builder.emit("to_fixed", total.value, frac=w.frac)
+    divisor = w.builder.emit("to_fixed", w.region.dim(many * 10**a.stype.places), frac=w.frac)
+    return Array(w.builder.emit("div", whole, divisor), FIXED)
+
+
+@builtin("sum")
+def sum_(w: Walker, site: CallSite, x: Val, axis: Val | None = None) -> Val:
+    """The sum; of truth values how many are true."""
+    a = numeric(w, x, site.of("x"), full=False)
+    return sum_of(w, a, axis_of(w, site, axis, len(a.shape)))
+
+
+@builtin("mean")
+def mean(w: Walker, site: CallSite, x: Val, axis: Val | None = None) -> Val:
+    """The mean; of truth values the share of true ones."""
+    a = numeric(w, x, site.of("x"), full=False)
+    return mean_of(w, a, axis_of(w, site, axis, len(a.shape)))
+
+
+@builtin("cumsum")
+def cumsum(w: Walker, site: CallSite, x: Val, axis: Val | None = None) -> Val:
+    """Running sums along an axis; of all elements in a row when not said."""
+    a = to_int(numeric(w, x, site.of("x")))
+    at = axis_of(w, site, axis, len(a.shape))
+    if at is None:
+        a, at = _flat(a), 0
+    return a.with_value(w.builder.emit("cumsum", a.value, axis=at))
+
+
+# ------------------------------------------------------------------------------------------ extremes
+
+
+def _ordered(w: Walker, val: Val, span: Span) -> Array:
+    a = w.full(w.array(val, span), span)
+    if not a.stype.ordered:
+        w.fail("E0301", f"{a.stype} has no order", span, describe(a))
+    return a
+
+
+def _extreme(w: Walker, site: CallSite, name: str, values: tuple[Val, ...], axis: Val | None) -> Val:
+    if not values:
+        return w.error("E0205", f"`{name}` needs a value", site.span)
+    arrays = [_ordered(w, v, s) for v, s in zip(values, site.items, strict=True)]
+    if len(arrays) > 1:
+        if axis is not None:
+            return w.error("E0205", f"`{name}` of several values has no axis", site.of("axis"))
+        return _pairwise(w, site, name, arrays)
+    (a,) = arrays
+    a = to_int(a) if a.stype.kind == "bool" else a
+    at = axis_of(w, site, axis, len(a.shape))
+    if not a.shape:
+        return a
+    if at is None:
+        a, at = _flat(a), 0
+    if a.shape[at] == 0:
+        return w.error("E0302", f"the {name} of nothing", site.span, describe(a))
+    return a.with_value(w.builder.emit(name, a.value, axis=at, keepdims=False))
+
+
+def _pairwise(w: Walker, site: CallSite, name: str, arrays: list[Array]) -> Val:
+    ops = {a.value.node.op for a in arrays}
+    if "size" in ops and ops <= {"size", "const"} and not any(a.shape for a in arrays):
+        return Array(w.region.dim(Size.named(w.text(site.span))), INTEGER)
+    parts, stype = unify(w, arrays, site.span, counting=True)
+    if stype.kind == "bool":
+        parts, stype = [to_int(a) for a in parts], INTEGER
+    value = parts[0].value
+    for other in parts[1:]:
+        value = w.builder.emit("maximum" if name == "max" else "minimum", value, other.value)
+    return Array(value, stype)
+
+
+@builtin("max")
+def max_(w: Walker, site: CallSite, *values: Val, axis: Val | None = None) -> Val:
+    """The largest over an axis or all; of several values, element by element."""
+    return _extreme(w, site, "max", values, axis)
+
+
+@builtin("min")
+def min_(w: Walker, site: CallSite, *values: Val, axis: Val | None = None) -> Val:
+    """The least over an axis or all; of several values, element by element."""
+    return _extreme(w, site, "min", values, axis)
+
+
+def _place(w: Walker, site: CallSite, name: str, x: Val, axis: Val | None) -> Val:
+    a = to_int(_ordered(w, x, site.of("x")))
+    if not a.shape:
+        return w.error("E0302", f"`{name}` needs an array", site.of("x"), describe(a))
+    at = axis_of(w, site, axis, len(a.shape))
+    if at is None:
+        a, at = _flat(a), 0
+    if a.shape[at] == 0:
+        return w.error("E0302", f"the place of the {name[3:]} of nothing", site.span, describe(a))
+    return Array(w.builder.emit(name, a.value, axis=at), INTEGER)
+
+
+@builtin("argmax")
+def argmax(w: Walker, site: CallSite, x: Val, axis: Val | None = None) -> Val:
+    """The place of the largest, the first of several."""
+    return _place(w, site, "argmax", x, axis)
+
+
+@builtin("argmin")
+def argmin(w: Walker, site: CallSite, x: Val, axis: Val | None = None) -> Val:
+    """The place of the least, the first of several."""
+    return _place(w, site, "argmin", x, axis)
+
+
+# ------------------------------------------------------------------------------------------- sorting
+
+
+@builtin("sort")
+def sort(w: Walker, site: CallSite, x: Val, axis: Val | None = None) -> Val:
+    """In ascending order along an axis, the last when not said."""
+    a = to_int(_ordered(w, x, site.of("x")))
+    if not a.shape:
+        return w.error("E0302", "a single value has no order", site.of("x"), describe(a))
+    at = axis_of(w, site, axis, len(a.shape), len(a.shape) - 1)
+    return a.with_value(w.builder.emit("sort", a.value, axis=at))
+
+
+@builtin("sort_by")
+def sort_by(w: Walker, site: CallSite, x: Val, key: Val) -> Val:
+    """The rows of x in ascending order of a key each; equal keys keep their order."""
+    a = w.full(w.array(x, site.of("x")), site.of("x"))
+    k = to_int(_ordered(w, key, site.of("key")))
+    if len(k.shape) != 1 or not a.shape or a.shape[0] != k.shape[0]:
+        return w.error("E0302", "a key for each row", site.of("key"), f"{describe(k)} for {describe(a)}")
+    return a.with_value(sorted_rows(w, k.value, a.value)[0])
+
+
+def sorted_rows(w: Walker, key: Value, *values: Value) -> tuple[Value, ...]:
+    """The rows of all values in ascending, stable order of the key."""
+    return tuple(w.builder.emit("sort_by", v, key) for v in values)
+
+
+@builtin("top_k")
+def top_k(w: Walker, site: CallSite, x: Val, k: Val) -> Val:
+    """The k largest along the last axis, the largest first."""
+    a = to_int(_ordered(w, x, site.of("x")))
+    many = w.number(k, site.of("k"), "how many there are")
+    if not a.shape or (isinstance(a.shape[-1], int) and not 0 <= many <= a.shape[-1]):
+        return w.error("E0306", f"there are no {many} elements", site.of("k"), describe(a))
+    return a.with_value(w.builder.emit("top_k", a.value, k=many))
+
+
+@builtin("accuracy")
+def accuracy(w: Walker, site: CallSite, a: Val, b: Val) -> Val:
+    """The share of equal entries."""
+    same = compare(w, "==", a, b, site.span)
+    if not isinstance(same, Array):
+        raise Reported
+    return mean_of(w, same, None)

@@ -1,0 +1,125 @@
+"""Tables and what may be missing: matrix compact shuffle coalesce; and what is not there yet: grad."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from dsl import syntax
+from dsl.builtins.table import CallSite, builtin, special
+from dsl.convert import to_int, unify, word_index
+from dsl.parts import column, open_value
+from dsl.rows import front, shuffled
+from dsl.stypes import INTEGER
+from dsl.values import Array, Table, Text, Val, describe, map_leaves
+from dsl.walker import Walker
+from mpc.circuit import Value
+from mpc.types import Dim
+
+__all__: list[str] = []
+
+
+@special("matrix")
+def matrix(w: Walker, e: syntax.Call) -> Val:
+    """`matrix(t, a, b)`: columns of a table side by side, a row each; all numeric ones when none is named."""
+    if e.keywords or not e.arguments:
+        return w.error("E0205", "`matrix` takes a table and columns of it", e.span, helps=["write `matrix(t, a, b)`"])
+    table = w.evaluate_known(e.arguments[0])
+    if not isinstance(table, Table):
+        return w.error("E0301", "`matrix` takes a table", e.arguments[0].span, describe(table))
+    picked = [(_column(w, table, a), a.span) for a in e.arguments[1:]]
+    if not picked:
+        picked = [(column(w, table, n, e.span), e.span) for n, a in table.columns.items() if a.stype.numeric]
+    if not picked:
+        return w.error("E0301", f"`{table.name}` has no column of numbers", e.span)
+    arrays = []
+    for a, span in picked:
+        if a.stype.kind in {"key", "text", "date"}:
+            return w.error("E0301", "a matrix has numbers", span, describe(a))
+        if a.shape != (table.rows,):
+            return w.error("E0302", f"`{table.name}` has {table.rows} rows", span, describe(a))
+        arrays.append(to_int(w.full(a, span)))
+    plain = [_numbers(a) for a in arrays]
+    parts, stype = unify(w, plain, e.span)
+    columns = [p.value.reshape((table.rows, 1)) for p in parts]
+    return Array(columns[0] if len(columns) == 1 else w.builder.emit("concat", *columns, axis=1), stype)
+
+
+def _numbers(a: Array) -> Array:
+    """An enum as the number of its word."""
+    return replace(a, stype=INTEGER) if a.stype.kind == "enum" else a
+
+
+def _column(w: Walker, table: Table, e: syntax.Expression) -> Array:
+    if isinstance(e, syntax.Name) and (e.id in table.columns or w.scope.find(e.id) is None):
+        return column(w, table, e.id, e.span)
+    if isinstance(e, syntax.Text):
+        return column(w, table, e.value, e.span)
+    return w.array(w.evaluate(e), e.span, "a column")
+
+
+@builtin("compact")
+def compact(w: Walker, site: CallSite, q: Val) -> Val:
+    """The visible rows of a table; opens how many there are."""
+    if not isinstance(q, Table):
+        return w.error("E0301", "`compact` takes a table or a query", site.of("q"), describe(q))
+    if q.visible is None:
+        return q
+    if w.guards:
+        guard = w.guards[-1]
+        why = [(guard.span, "this decides, and is secret"), *w.why(guard.value)]
+        return w.error("E0308", "nothing can be opened where a secret decides what runs", site.span, secondary=why)
+    total = w.builder.emit("sum", q.visible.to_int(), axis=0, keepdims=False)
+    opened = total if total.type.public else open_value(w, total)
+    known = w.concrete(opened, site.span, "how many rows there are")
+    rows: Dim = known.node["dim"] if known.node.op == "size" else int(known.constant)
+    sorted_ = front(w, q)
+
+    def first(value: Value) -> Value:
+        parts = ((0, rows, 1), *((0, d, 1) for d in value.shape[1:]))
+        return w.builder.emit("slice", value, parts=parts)
+
+    cut = map_leaves(replace(sorted_, visible=None), first)
+    assert isinstance(cut, Table)
+    return replace(cut, rows=rows)
+
+
+@builtin("shuffle")
+def shuffle(w: Walker, site: CallSite, x: Val) -> Val:
+    """The rows of an array or a table in an order that no party knows."""
+    if isinstance(x, Table):
+        return shuffled(w, x)
+    a = w.full(w.array(x, site.of("x"), "an array or a table"), site.of("x"))
+    if not a.shape:
+        return w.error("E0302", "a single value has no rows", site.of("x"), describe(a))
+    return a.with_value(w.builder.emit("shuffle", a.value))
+
+
+@builtin("coalesce")
+def coalesce(w: Walker, site: CallSite, x: Val, default: Val) -> Val:
+    """x where it is there, else the default."""
+    a = w.array(x, site.of("x"))
+    if a.padded:
+        w.full(a, site.of("x"))
+    if a.valid is None:
+        return a
+    if isinstance(default, Text) and a.stype.kind == "enum":
+        default = word_index(w, default.text, a.stype, site.of("default"))
+    b = w.array(default, site.of("default"))
+    (p, q), stype = unify(w, [a, b], site.span)
+    assert p.valid is not None
+    value = w.builder.emit("select", _mask(p), p.value, q.value)
+    if q.valid is None:
+        return Array(value, stype.optional(False))
+    valid = w.builder.emit("or", p.valid, q.valid).broadcast_to(a.shape)
+    return Array(value, stype.optional(), valid)
+
+
+def _mask(a: Array) -> Value:
+    assert a.valid is not None
+    return a.valid.reshape((*a.valid.shape, 1)) if a.stype.kind == "text" else a.valid
+
+
+@special("grad")
+def grad(w: Walker, e: syntax.Call) -> Val:
+    """`grad(e, x)`: the derivative of e by x."""
+    return w.error("E0901", "`grad` is not supported yet", e.span)

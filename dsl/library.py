@@ -1,0 +1,81 @@
+"""Modules of the library: studies' text in `dsl/library/NAME.parley`, whose functions a study can call.
+
+For: `load`, `member`.
+Leaves to others: the modules themselves; walking them is walking any text.
+
+A module consists of functions, imports of other modules, and constants. Names that begin with `_` are its own. It is
+parsed once in a process and walked once in each study that imports it, before the study goes on.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from difflib import get_close_matches
+from functools import cache
+from importlib.resources import files
+
+from dsl import syntax
+from dsl.parse import parse
+from dsl.scope import Scope
+from dsl.source import Span
+from dsl.values import Function, Module, Unknown, Val
+from dsl.walker import Walker
+
+__all__ = ["load", "member", "modules"]
+
+PROMISED = ("ml", "stats")
+"""Modules that the language has."""
+
+
+def modules() -> tuple[str, ...]:
+    """The names of all modules there are."""
+    folder = files("dsl").joinpath("library")
+    if not folder.is_dir():
+        return ()
+    return tuple(sorted(f.name.removesuffix(".parley") for f in folder.iterdir() if f.name.endswith(".parley")))
+
+
+@cache
+def _parsed(name: str) -> syntax.Study:
+    text = files("dsl").joinpath("library", f"{name}.parley").read_text(encoding="utf-8")
+    return parse(text, f"{name}.parley")
+
+
+def load(w: Walker, name: str, span: Span) -> Module | Unknown:
+    """The module `name`; an error at `span` when there is none."""
+    known = w.modules.get(name)
+    if known is not None:
+        return known
+    there = modules()
+    if name not in there:
+        if name in PROMISED:
+            return w.error("E0901", f"the module `{name}` is not supported yet", span)
+        near = [f"there is `{n}`" for n in get_close_matches(name, there, n=1)]
+        return w.error("E0208", f"there is no module `{name}`", span, f"modules: {', '.join(there)}", helps=near)
+    tree = _parsed(name)
+    scope = Scope(tree.source)
+    module = Module(name, scope)
+    w.modules[name] = module
+    before = (w.scope, w.source, w.tree, w.frames, w.loops, w.loop_guards)
+    w.scopes.append(scope)
+    w.scope, w.source, w.tree, w.frames, w.loops, w.loop_guards = scope, tree.source, tree, [], [], []
+    try:
+        w.rules.block(w, tree.body)
+    finally:
+        w.scope, w.source, w.tree, w.frames, w.loops, w.loop_guards = before
+    for key, binding in list(scope.names.items()):
+        val = binding.val
+        if isinstance(val, Function) and val.source is tree.source and not val.module:
+            scope.names[key] = replace(binding, val=replace(val, module=name))
+    return module
+
+
+def member(w: Walker, module: Module, name: str, span: Span) -> Val:
+    """A function (or constant) of a module of the library."""
+    binding = module.scope.names.get(name)
+    if binding is None or name.startswith("_"):
+        near = get_close_matches(name, [n for n in module.scope.names if not n.startswith("_")], n=1)
+        return w.error(
+            "E0208", f"`{module.name}` has no `{name}`", span, helps=[f"there is `{module.name}.{n}`" for n in near]
+        )
+    return binding.val

@@ -1,0 +1,208 @@
+"""`reveal … to …`: the study's results.
+
+For: `reveal_to`, `visible_first`.
+Leaves to others: opening in mid-study (`parts.opened`), guards and noise, rendering results.
+
+**The `reveal` node.** One source, the value. Attributes: `to` (a tuple of parties, None for all), `name` (of the
+result), `column` ('' for a number or array; of a table, the column). What may be missing has a second one for its mask,
+`column?`; a table with invisible rows has one more, `#rows`, which says which rows there are. `Elaborated.outputs` says
+what belongs together and how it is to be shown.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from dsl import syntax
+from dsl.convert import text_array
+from dsl.outputs import Output, OutputColumn
+from dsl.rows import front, shuffled
+from dsl.source import Span
+from dsl.values import Array, Nothing, Record, Table, Text, Tuple, Unknown, Val, describe
+from dsl.walker import Reported, Walker
+from mpc.circuit import Value
+from mpc.types import EVERYONE, Viewers
+
+__all__ = ["reveal_to", "visible_first"]
+
+
+def reveal_to(w: Walker, s: syntax.RevealTo) -> None:
+    """Walk a reveal statement."""
+    if not _allowed(w, s):
+        return
+    receivers = _receivers(w, s)
+    if s.mechanism is not None:
+        w.fail("E0901", "noise on results is not supported yet", s.mechanism.span)
+    for at, expression in enumerate(s.values):
+        val = w.evaluate(expression)
+        if isinstance(val, Unknown):
+            continue
+        name = s.names[at] if at < len(s.names) else None
+        try:
+            _reveal(w, s, expression, val, receivers, name)
+        except Reported:
+            continue
+
+
+def _allowed(w: Walker, s: syntax.RevealTo) -> bool:
+    if w.frames:
+        return _refuse(w, s, "a function reveals nothing", [(w.frames[-1].span, "in this call")])
+    if w.loops:
+        return _refuse(w, s, "a loop reveals nothing", [])
+    if w.guards:
+        guard = w.guards[-1]
+        why = [(guard.span, "this decides, and is secret"), *w.why(guard.value)]
+        return _refuse(w, s, "nothing is revealed where a secret decides what runs", why)
+    return True
+
+
+def _refuse(w: Walker, s: syntax.RevealTo, message: str, secondary: list[tuple[Span, str]]) -> bool:
+    first = w.text(s.values[0].span)
+    helps = [
+        "reveal the result at the left margin: `reveal result to all`",
+        f"open it to everyone in mid-study: `reveal({first})`",
+    ]
+    w.error("E0308", message, s.span, secondary=secondary, helps=helps[: 1 if w.guards else 2])
+    return False
+
+
+def _receivers(w: Walker, s: syntax.RevealTo) -> tuple[str, ...] | None:
+    for receiver in s.receivers:
+        if receiver.text != "all" and receiver.text not in w.parties:
+            known = ", ".join(w.parties) or "none is declared"
+            w.fail("E0202", f"there is no party `{receiver.text}`", receiver.span, f"parties: {known}")
+    return None if s.to_all else tuple(dict.fromkeys(r.text for r in s.receivers))
+
+
+def _reveal(
+    w: Walker,
+    s: syntax.RevealTo,
+    expression: syntax.Expression,
+    val: Val,
+    receivers: tuple[str, ...] | None,
+    alias: syntax.Identifier | None,
+) -> None:
+    span = expression.span
+    if s.guard is not None and not isinstance(val, Table):
+        w.fail("E0702", "`where` belongs to a revealed query", s.guard.span, secondary=[(span, describe(val))])
+    if s.guard is not None:
+        w.fail("E0901", "`where` is not supported yet", s.guard.span)
+    name = _name(w, expression, alias)
+    _unique(w, name, receivers, span if alias is None else alias.span)
+    with w.at(span):
+        match val:
+            case Array():
+                w.outputs.append(_array(w, val, name, receivers, span))
+            case Text(text):
+                w.outputs.append(_array(w, text_array(w, text), name, receivers, span))
+            case Table():
+                w.outputs.append(_table(w, val, name, receivers, span))
+            case _:
+                _unfit(w, val, span, w.text(span))
+
+
+def _unfit(w: Walker, val: Val, span: Span, text: str) -> None:
+    helps: list[str] = []
+    if isinstance(val, Tuple):
+        helps = [f"take it apart first: `{', '.join('abcdefgh'[: len(val.items)])} = {text}`"]
+    elif isinstance(val, Record):
+        helps = [f"reveal its parts: `reveal {text}.{name} to all`" for name in val.fields][:2]
+    what = "nothing" if isinstance(val, Nothing) else describe(val)
+    w.fail("E0301", f"{what} cannot be revealed", span, helps=helps)
+
+
+def _name(w: Walker, expression: syntax.Expression, alias: syntax.Identifier | None) -> str:
+    if alias is not None:
+        return alias.text
+    match expression:
+        case syntax.Name(name):
+            return name
+        case syntax.Attribute(name=identifier):
+            return identifier.text
+    text = w.text(expression.span)
+    return w.fail(
+        "E0201", "this result has no name", expression.span, helps=[f"give it one: `reveal {text} to all as result`"]
+    )
+
+
+def _unique(w: Walker, name: str, receivers: tuple[str, ...] | None, span: Span) -> None:
+    parties = tuple(w.parties) if receivers is None else receivers
+    for party in parties:
+        first = w.revealed.get((party, name))
+        if first is not None:
+            helps = [f"give one of them another name: `as {name}_2`"]
+            label = f"{party} learns another `{name}`"
+            w.fail("E0203", f"two results are called `{name}`", span, label, secondary=[(first, "here")], helps=helps)
+    w.revealed.update({(party, name): span for party in parties})
+
+
+# ------------------------------------------------------------------------------------------- nodes
+
+
+def _node(w: Walker, value: Value, name: str, column: str, to: tuple[str, ...] | None) -> int:
+    seen = value.type.seen_by
+    viewers: Viewers = EVERYONE if to is None or seen is None else seen | frozenset(to)
+    attrs = {"to": to, "name": name, "column": column}
+    return w.builder.append("reveal", (value,), attrs, value.type.seen(viewers), pure=False).index
+
+
+def _column(w: Walker, array: Array, name: str, column: str, to: tuple[str, ...] | None, span: Span) -> OutputColumn:
+    if array.stype.kind == "key":
+        helps = ["let its owner declare it as what it is: `customer: int`"]
+        label = f"column `{column}`" if column else ""
+        w.fail("E0309", "a key is never revealed", span, label, helps=helps)
+    node = _node(w, array.value, name, column, to)
+    valid = None if array.valid is None else _node(w, array.valid, name, f"{column}?", to)
+    return OutputColumn(column, array.stype, node, valid)
+
+
+def _array(w: Walker, array: Array, name: str, to: tuple[str, ...] | None, span: Span) -> Output:
+    if array.padded:
+        w.full(array, span)
+    array = _blanked(w, array)
+    column = _column(w, array, name, "", to, span)
+    return Output(name, to, False, (column,), array.shape, span=span)
+
+
+def _blanked(w: Walker, array: Array) -> Array:
+    """What is missing as 0, so that nothing shows of what stood there before."""
+    if array.valid is None:
+        return array
+    mask = array.valid
+    if array.stype.kind == "text":
+        mask = mask.reshape((*mask.shape, 1))
+    zero = w.builder.const(np.zeros(()), array.value.dtype)
+    return array.with_value(w.builder.emit("select", mask, array.value, zero))
+
+
+def _table(w: Walker, table: Table, name: str, to: tuple[str, ...] | None, span: Span) -> Output:
+    for key, column in table.columns.items():
+        if column.stype.kind == "key":
+            w.fail("E0309", "a key is never revealed", span, f"column `{key}` of `{table.name}`")
+    if table.visible is not None:
+        table = visible_first(w, table)
+    columns = tuple(_column(w, _blanked(w, a), name, key, to, span) for key, a in table.columns.items())
+    visible = None if table.visible is None else _node(w, table.visible, name, "#rows", to)
+    return Output(name, to, True, columns, (table.rows,), visible, span)
+
+
+def visible_first(w: Walker, table: Table) -> Table:
+    """The table with its visible rows first, the others emptied; in secret-shuffled order unless it has an order.
+
+    So what is opened shows how many rows there are, and not where in the inputs they stood.
+    """
+    assert table.visible is not None
+    if not table.ordered:
+        table = shuffled(w, table)
+    table = front(w, table)
+    assert table.visible is not None
+    shown = table.visible
+    columns: dict[str, Array] = {}
+    for key, a in table.columns.items():
+        valid = None if a.valid is None else a.valid & shown
+        columns[key] = _blanked(w, replace(a, valid=shown)) if valid is None else replace(a, valid=valid)
+        if valid is None:
+            columns[key] = replace(columns[key], valid=None)
+    return replace(table, columns=columns)
