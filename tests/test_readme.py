@@ -133,7 +133,7 @@ def settings_for(shown: str, name: str, *, brings: bool) -> str:
     """The node.toml that the README shows for acme, as `name` writes it."""
     text = shown.replace("acme.key", f"{name}.key").replace("acme.card", f"{name}.card")
     text = text.replace('name  = "acme"', f'name  = "{name}"')
-    return text if brings else re.sub(r"\[data\]\n(?:[^\[].*\n|\n)*", "", text)
+    return text if brings else re.sub(r"\[data\]\n(?:[^\[\n].*\n|\n)*", "", text)
 
 
 @contextmanager

@@ -1,0 +1,61 @@
+"""What goes wrong at one party is told by the command as that party's error, with its code and exit code."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from studies_run import call
+
+STUDY = """
+party anna, bert, cora
+
+input x: int[n] from anna
+input y: int[n] from bert
+
+reveal sum(x * y) to cora as product
+"""
+
+
+def outcome(folder: Path, x: str, y: str, study: str = STUDY) -> tuple[int, dict[str, str], str]:
+    """(exit code, what `--json` says of the error, the text for a person)."""
+    (folder / "study.parley").write_text(study)
+    for party, name, text in (("anna", "x", x), ("bert", "y", y)):
+        (folder / party).mkdir()
+        (folder / party / f"{name}.csv").write_text(text)
+    done = call(folder / "study.parley", folder)
+    return done.returncode, json.loads(done.stdout).get("error", {}), done.stderr
+
+
+@pytest.mark.slow
+def test_a_party_refuses_its_own_data(tmp_path: Path) -> None:
+    code, error, text = outcome(tmp_path, "1\n2\nthree\n", "4\n5\n6\n")
+    assert code == 1
+    assert error["code"].startswith("E04")
+    assert "x.csv" in error["where"]
+    assert "3" in error["where"]
+    assert "x.csv" in text
+
+
+@pytest.mark.slow
+def test_two_parties_bring_different_sizes(tmp_path: Path) -> None:
+    code, error, text = outcome(tmp_path, "1\n2\n", "4\n5\n6\n")
+    assert code == 1
+    assert error["code"].startswith("E04")
+    assert "anna" in text
+    assert "bert" in text
+
+
+@pytest.mark.slow
+def test_a_study_that_is_wrong(tmp_path: Path) -> None:
+    code, error, text = outcome(tmp_path, "1\n2\n", "4\n5\n", STUDY + "reveal z to cora\n")
+    assert code == 1
+    assert error["code"].startswith("E0")
+    assert "study.parley:8" in error["where"]
+    assert "reveal z to cora" in text
+
+
+@pytest.mark.slow
+def test_what_is_right_ends_with_nothing_to_say(tmp_path: Path) -> None:
+    assert outcome(tmp_path, "1\n2\n3\n", "4\n5\n6\n") == (0, {}, "")
