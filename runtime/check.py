@@ -7,10 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from dsl.compile import Compiler, Stage
 from dsl.disclosures import Disclosure, disclosures
 from dsl.elaborate import elaborate
-
-from dsl.compile import Compiler, Stage
 from dsl.inputs import Bindings, InputSpec, requirements
 from dsl.parse import parse
 from dsl.source import Source

@@ -42,6 +42,7 @@ __all__ = [
     "Fault",
     "PartyFailed",
     "PolicyRefused",
+    "ToldByParty",
     "UsageError",
     "as_json",
     "exit_code",
@@ -157,6 +158,17 @@ class PartyFailed(Exception):  # noqa: N818 - says what happened, as PeerLost do
         super().__init__(f"{party} failed: {why}")
 
 
+class ToldByParty(Exception):  # noqa: N818
+    """An error that another process of this job has already put into words: told on as it is."""
+
+    def __init__(self, party: str, error: dict[str, str], text: str, exit_: int) -> None:
+        self.party = party
+        self.error = error
+        self.text = text
+        self.exit = exit_
+        super().__init__(text)
+
+
 class Disagreement(Exception):  # noqa: N818
     """`peer` holds another job than this party: `part` says in what they differ."""
 
@@ -252,6 +264,9 @@ def _account(error: BaseException) -> _Account:
             return _plain(FAILED, code, str(error), str(getattr(error, "peer", "")))
         case PartyFailed():
             return _plain(FAILED, error.code, str(error), error.party)
+        case ToldByParty():
+            told = error.error
+            return _Account(error.exit, told["code"], told["message"], told["where"], error.text)
         case Disagreement():
             return _plain(FAILED, error.code, str(error), error.peer)
         case PolicyRefused():

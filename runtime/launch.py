@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from network import Identity, Link, Mesh, Roster, ephemeral_identity
-from runtime.errors import PartyFailed, as_json, exit_code, report
+from runtime.errors import PartyFailed, ToldByParty, as_json, exit_code, report
 from runtime.inputs import FileInputs
 from runtime.job import Job
 from runtime.pages import keep_pages
@@ -47,17 +47,6 @@ class LocalResult:
     shown: dict[str, str] = field(default_factory=dict)
     """The same, rendered for a terminal."""
     stats: dict[str, Any] = field(default_factory=dict)
-
-
-class Failed(Exception):  # noqa: N818
-    """A party's error, as it came over the pipe."""
-
-    def __init__(self, party: str, error: dict[str, str], text: str, exit_: int) -> None:
-        self.party = party
-        self.error = error
-        self.text = text
-        self.exit = exit_
-        super().__init__(text)
 
 
 @dataclass(slots=True)
@@ -93,7 +82,7 @@ def run_local(
     *,
     started: Callable[[], AbstractContextManager[Any]] = nullcontext,
 ) -> LocalResult:
-    """Run all parties.  Raises Failed with the error of the party whose fault it was, or PartyFailed.
+    """Run all parties.  Raises ToldByParty with the error of the party whose fault it was, or PartyFailed.
 
     started: what surrounds the waiting, entered when all processes have been forked (a display may use threads).
     """
@@ -297,7 +286,7 @@ def _judge(children: Sequence[_Child]) -> None:
     else:
         child = min((c for c in failed if c.result is not None), key=lambda c: c.at)
     assert child.result is not None
-    raise Failed(child.name, child.result["error"], child.result["text"], child.result["exit"])
+    raise ToldByParty(child.name, child.result["error"], child.result["text"], child.result["exit"])
 
 
 def _death(child: _Child) -> str:

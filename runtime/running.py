@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import click
 import numpy as np
-from dsl.elaborate import elaborate
 
+from dsl.elaborate import elaborate
 from dsl.inputs import requirements
 from dsl.parse import parse
 from mpc import plain
