@@ -55,6 +55,8 @@ def give(w: Walker, name: str, val: Val, at: Span, span: Span) -> None:
     before = w.scope.names.get(name)
     if isinstance(val, Nothing):
         val = w.error("E0301", f"there is nothing to assign to `{name}`", span, "this returns no value")
+    if before is not None and before.passing:
+        before = None
     if before is not None and not isinstance(before.val, Unset | Unknown) and not isinstance(val, Unknown):
         try:
             val = kept(w, name, w.local(before.val), val, span, before)

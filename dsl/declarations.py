@@ -181,13 +181,20 @@ def _dim(w: Walker, size: syntax.Expression) -> Dim:
 
 
 def _brought(
-    w: Walker, t: syntax.TypeExpression, party: str, name: str, column: str, shape: Shape, span: Span
+    w: Walker,
+    t: syntax.TypeExpression,
+    party: str,
+    name: str,
+    column: str,
+    shape: Shape,
+    span: Span,
+    padded: bool = False,
 ) -> Array:
     """The `input` nodes of one array or of one party's part of one column."""
     stype = surface_type(t)
     full = (*shape, text_words(stype.length)) if stype.kind == "text" else shape
     with w.at(span):
-        limits = _limits(t, stype)
+        limits = _limits(t, stype, stype.nullable or padded)
         value = _node(w, party, name, column, limits, Type(stype.dtype(w.frac), full, frozenset({party})))
         if not stype.nullable:
             return Array(value, stype)
@@ -200,8 +207,8 @@ def _node(w: Walker, party: str, name: str, column: str, limits: tuple[float, fl
     return w.root.builder.append("input", (), attrs, t, pure=True)
 
 
-def _limits(t: syntax.TypeExpression, stype: SType) -> tuple[float, float] | None:
-    """The least and largest number that the node's array holds."""
+def _limits(t: syntax.TypeExpression, stype: SType, empty: bool) -> tuple[float, float] | None:
+    """The least and largest number that the node's array holds. empty: it has a 0 where nothing is."""
     low: float
     high: float
     match stype.kind:
@@ -216,7 +223,7 @@ def _limits(t: syntax.TypeExpression, stype: SType) -> tuple[float, float] | Non
         case _:
             unit = 10**stype.places
             low, high = _number(t.bounds.low * unit), _number(t.bounds.high * unit)
-    return (min(low, 0), max(high, 0)) if stype.nullable else (low, high)
+    return (min(low, 0), max(high, 0)) if empty else (low, high)
 
 
 def _number(bound: int | Decimal) -> float:
@@ -238,11 +245,9 @@ def _table(w: Walker, s: syntax.Table) -> Val:
             w.error("E0203", f"`{name}` has the column `{key}` twice", column.name.span)
             continue
         arrays = [
-            _brought(w, column.type, owner, name, key, (rows,), column.span)
+            _brought(w, column.type, owner, name, key, (rows,), column.span, padded is not None)
             for owner, rows in zip(owners, parts, strict=True)
         ]
-        if padded is not None and _excludes_zero(column.type):
-            arrays = [_padding_allowed(w, a) for a in arrays]
         columns[key] = _joined(w, arrays)
     visible = None
     if padded is not None:
@@ -273,19 +278,6 @@ def _rows(w: Walker, owner: str, name: str, owners: int, padded: Dim | None) -> 
     if known is not None:
         return known
     return Size.named(f"rows of {name}" if owners == 1 else f"rows of {name} at {owner}")
-
-
-def _excludes_zero(t: syntax.TypeExpression) -> bool:
-    return t.bounds is not None and not t.bounds.low <= 0 <= t.bounds.high
-
-
-def _padding_allowed(w: Walker, a: Array) -> Array:
-    """The same input with 0 in its range: that is what invisible rows hold."""
-    node = a.value.node
-    low, high = node["range"]
-    attrs = {**dict(node.attrs), "range": (min(low, 0), max(high, 0))}
-    with w.at(Span(node.origin.start, node.origin.end) if node.origin else w.span):
-        return replace(a, value=w.root.builder.append("input", (), attrs, node.type))
 
 
 def _joined(w: Walker, arrays: list[Array]) -> Array:

@@ -31,7 +31,7 @@ import numpy as np
 from dsl import syntax
 from dsl.assign import row
 from dsl.region import nodes_of
-from dsl.rolling import Loop, Passes, finish, roll, walk_pass
+from dsl.rolling import Loop, Passes, finish, passed, roll, walk_pass
 from dsl.source import Span
 from dsl.stypes import INTEGER
 from dsl.values import Array, Batches, Range, Tuple, Val, describe
@@ -48,11 +48,19 @@ MAX_UNROLLED = 10_000
 def loop(w: Walker, s: syntax.For) -> Val | None:
     """Walk a loop; the value of a `return` that ended it, None when none did."""
     over = w.evaluate_known(s.iterable)
+    before = frozenset(n for n, b in w.scope.names.items() if not b.passing)
+    result = _over(w, s, over, before)
+    passed(w, before)
+    return result
+
+
+def _over(w: Walker, s: syntax.For, over: Val, before: frozenset[str]) -> Val | None:
     if isinstance(over, Tuple):
-        return _each(w, s, over.items)
+        return _each(w, s, over.items, before)
     passes = _passes(w, over, s.iterable.span)
-    result = _repeat(w, Loop(s, passes))
+    result = _repeat(w, Loop(s, passes), before)
     if result is None and passes.tail is not None:
+        passed(w, before)
         result = walk_pass(w, s, passes.tail)
     return result
 
@@ -130,16 +138,18 @@ def _together(arrays: Sequence[Array]) -> Val:
 # ---------------------------------------------------------------------------------- pass after pass
 
 
-def _each(w: Walker, s: syntax.For, items: Sequence[Val]) -> Val | None:
+def _each(w: Walker, s: syntax.For, items: Sequence[Val], before: frozenset[str]) -> Val | None:
     for item in items:
+        passed(w, before)
         result = walk_pass(w, s, item)
         if result is not None:
             return result
     return None
 
 
-def _unrolled(w: Walker, s: syntax.For, passes: Passes, count: int) -> Val | None:
+def _unrolled(w: Walker, s: syntax.For, passes: Passes, count: int, before: frozenset[str]) -> Val | None:
     for k in range(count):
+        passed(w, before)
         found = _errors(w)
         index = w.builder.const(np.int64(passes.start + passes.step * k), INT)
         result = walk_pass(w, s, passes.at(index))
@@ -154,10 +164,10 @@ def _errors(w: Walker) -> int:
     return sum(d.severity == "error" for d in w.reporter.diagnostics)
 
 
-def _repeat(w: Walker, this: Loop) -> Val | None:
+def _repeat(w: Walker, this: Loop, before: frozenset[str]) -> Val | None:
     s, passes = this.statement, this.passes
     if isinstance(passes.count, int) and passes.count <= 1:
-        return _unrolled(w, s, passes, passes.count)
+        return _unrolled(w, s, passes, passes.count, before)
     names, found = dict(w.scope.names), len(w.reporter.diagnostics)
     try:
         rolled = roll(w, this)
@@ -173,7 +183,7 @@ def _repeat(w: Walker, this: Loop) -> Val | None:
             raise
         if isinstance(passes.count, Size):
             this.opaque = True
-            return _repeat(w, this)
+            return _repeat(w, this, before)
         if passes.count > MAX_UNROLLED:
             w.fail(
                 "E0310",
@@ -184,7 +194,7 @@ def _repeat(w: Walker, this: Loop) -> Val | None:
     w.scope.names = names
     del w.reporter.diagnostics[found:]
     assert isinstance(passes.count, int)
-    return _unrolled(w, s, passes, passes.count)
+    return _unrolled(w, s, passes, passes.count, before)
 
 
 def _small(passes: Passes, body: Circuit) -> bool:

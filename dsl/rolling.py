@@ -6,8 +6,8 @@ Leaves to others: the conventions of the node, and when a loop is rolled at all 
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Container
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -19,9 +19,9 @@ from dsl.scope import Binding
 from dsl.values import UNKNOWN, Unknown, Unset, Val, leaves, rebuild, same_frame
 from dsl.walker import NeedsConstant, Walker
 from mpc.circuit import Circuit, Value
-from mpc.types import EVERYONE, INT, Dim, Type, Viewers, meet
+from mpc.types import EVERYONE, INT, Dim, DType, Shape, Type, Viewers, meet
 
-__all__ = ["Loop", "Passes", "Rolled", "finish", "roll", "walk_pass"]
+__all__ = ["Loop", "Passes", "Rolled", "finish", "passed", "roll", "walk_pass"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +85,13 @@ def walk_pass(w: Walker, s: syntax.For, target: Val, region: Region | None = Non
         w.loop_guards.pop()
 
 
+def passed(w: Walker, before: Container[str]) -> None:
+    """Mark the names that the passes of a loop have made; `before` were there before it."""
+    for name, binding in w.scope.names.items():
+        if name not in before and not binding.passing:
+            w.scope.names[name] = replace(binding, passing=True)
+
+
 def roll(w: Walker, this: Loop) -> Rolled | None:
     """Walk the body as a circuit of its own; None after an error in it. The scope is as it was, but for names that
     start as zeros, and, after an error, for what is unknown now."""
@@ -100,15 +107,32 @@ def roll(w: Walker, this: Loop) -> Rolled | None:
         after, fresh = _walk(w, this, region, starts, carried)
         w.scope.names = dict(before)
         if any(isinstance(v, Unknown) for v in after.values()):
-            for name, span in assigned.items():
+            for name, span in assigned_names([this.statement]).items():
                 w.bind(name, Binding(UNKNOWN, span))
             return None
+        other = [n for n in starts if _shapes(after[n]) != _shapes(carried[n])]
+        if other:
+            if any(_read(region, carried[n]) for n in other) and not this.opaque:
+                raise NeedsConstant(region)
+            for n in other:  # of an earlier loop's pass; this loop's has nothing to do with it
+                del starts[n], before[n]
+            viewers.clear()
+            continue
         more = {n: z for n, v in fresh.items() if (z := zeros_like(w, v)) is not None}
         if more:
             starts.update(more)
-            before.update({n: Binding(v, assigned[n]) for n, v in more.items()})
+            before.update({n: Binding(v, assigned[n], passing=True) for n, v in more.items()})
         elif not _shrunk(starts, carried, after, viewers):
             return _close(w, region, starts, carried, after)
+
+
+def _shapes(val: Val) -> list[tuple[DType, Shape]]:
+    return [(leaf.dtype, leaf.shape) for leaf in leaves(val)]
+
+
+def _read(region: Region, val: Val) -> bool:
+    params = {leaf.index for leaf in leaves(val)}
+    return any(params.intersection(node.src) for node in region.builder.nodes)
 
 
 def _carriable(val: Val) -> bool:
@@ -139,7 +163,7 @@ def _enter(
             params.append(region.builder.append("param", (), {"index": count}, leaf.type.seen(seen)))
         carried[name] = rebuild(start, params)
         binding = w.scope.names[name]
-        w.bind(name, Binding(carried[name], binding.span, binding.role))
+        w.bind(name, replace(binding, val=carried[name]))
     region.carried = count
     return carried
 
@@ -207,7 +231,7 @@ def finish(w: Walker, this: Loop, rolled: Rolled) -> None:
         results = iter(w.builder.items(node))
         for name, val in rolled.after.items():
             binding = w.scope.names[name]
-            w.bind(name, Binding(rebuild(val, [next(results) for _ in leaves(val)]), binding.span, binding.role))
+            w.bind(name, replace(binding, val=rebuild(val, [next(results) for _ in leaves(val)])))
     for name, span in assigned_names(s.body).items():
         if name not in rolled.after:
             w.bind(name, Binding(Unset("it is given one within this loop only", s.iterable.span), span))

@@ -24,11 +24,15 @@ Role = Literal["variable", "param", "input", "table", "query", "function", "modu
 
 @dataclass(frozen=True, slots=True)
 class Binding:
-    """What a name stands for: its value, where it was first given one, and what kind of name it is."""
+    """What a name stands for: its value, where it was first given one, and what kind of name it is.
+
+    passing: it belongs to one pass of a loop, so the next pass (with a smaller last batch, say) may give it another shape.
+    """
 
     val: Val
     span: Span
     role: Role = "variable"
+    passing: bool = False
 
 
 @dataclass(slots=True)
