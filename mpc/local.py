@@ -95,7 +95,7 @@ def _broadcast(player: Player, src: Sequence[Array], node: Node, types: Sequence
 
 
 def _simple(f: Callable[..., Any]) -> Kernel:
-    return lambda player, src, node, types: f(*src)  # noqa: ARG005
+    return lambda player, src, node, types: f(*src)
 
 
 KERNELS: dict[str, Kernel] = {

@@ -1,0 +1,110 @@
+"""A study, bound to its data's sizes, as one or several timetables: what every party works out for itself.
+
+A study is one *stage*, unless a value that it opens decides how it goes on (`if reveal(…):`): then the stage ends with
+that value, and the study is compiled anew with it known.  Values that the next stage needs are kept as they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from dsl.diagnostics import Diagnostic, StudyError
+from dsl.elaborate import elaborate
+from dsl.inputs import Bindings
+from dsl.outputs import Elaborated
+from dsl.source import Source, Span
+from dsl.syntax import Study
+from mpc.circuit import Array
+from mpc.lower import Assumption, Lowered, RangeOverflowError, lower
+from mpc.places import Places
+from mpc.protocol import Scheme
+from mpc.schedule import Schedule, schedule
+from mpc.types import Type
+
+__all__ = ["Compiler", "Stage"]
+
+MAX_STAGES = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """One timetable.
+
+    elaborated: the study as far as it is known.  keep: the surface nodes whose values the schedule's results are.
+    needs: the one among them whose value decides how the study goes on; None in the last stage.
+    """
+
+    schedule: Schedule
+    elaborated: Elaborated
+    assumptions: tuple[Assumption, ...]
+    keep: tuple[int, ...]
+    needs: int | None
+
+
+@dataclass(slots=True)
+class Compiler:
+    """Compiles the stages of one job, each with what the earlier ones opened."""
+
+    study: Study
+    bindings: Bindings
+    places: Places
+    scheme: Scheme
+    known: list[Array] = field(default_factory=list)
+    kept: dict[int, Type] = field(default_factory=dict)
+    _done: set[int] = field(default_factory=set)
+    _waiting: int | None = None
+
+    def stage(self) -> Stage:
+        """The next stage.  StudyError if the study is wrong or a value's declared range cannot fit."""
+        if len(self.known) >= MAX_STAGES:
+            raise StudyError(
+                [Diagnostic("E0310", f"the study opens more than {MAX_STAGES} values that decide its course")]
+            )
+        done = elaborate(self.study, self.bindings, self.known)
+        lowered = self._lower(done)
+        timetable = schedule(lowered.circuit, self.places, self.scheme)
+        for surface, index in zip(lowered.results, lowered.circuit.results, strict=True):
+            self.kept[surface] = lowered.circuit.nodes[index].type
+        self._waiting = done.needs
+        return Stage(timetable, done, lowered.assumptions, lowered.results, done.needs)
+
+    def opened(self, value: Array) -> None:
+        """What the stage's `needs` turned out to be."""
+        assert self._waiting is not None
+        self.known.append(value)
+        self._waiting = None
+
+    def _lower(self, done: Elaborated) -> Lowered:
+        reveals = [i for i in _reveals(done) if i not in self._done]
+        self._done.update(reveals)
+        roots = set(reveals)
+        if done.needs is not None:
+            roots |= {done.needs, *done.live}
+        try:
+            return lower(done.circuit, self.places.nodes, roots=sorted(roots), carried=self.kept)
+        except RangeOverflowError as error:
+            raise StudyError([self._overflow(error)]) from None
+
+    def _overflow(self, error: RangeOverflowError) -> Diagnostic:
+        source, span = self._place(error)
+        return Diagnostic(
+            "E0501",
+            f"{error.op} may not fit: declared ranges allow {error.interval.lo:.6g} to {error.interval.hi:.6g}, "
+            f"and at most {error.limit:.6g} in magnitude fits",
+            span=span,
+            label="may be too large here",
+            helps=("declare narrower ranges where the data allow it (`fixed in -10..10`), or scale the values down",),
+            source=source,
+        )
+
+    def _place(self, error: RangeOverflowError) -> tuple[Source, Span]:
+        if error.origin is None:
+            return self.study.source, Span(0, 0)
+        return self.study.source, Span(error.origin.start, error.origin.end)
+
+
+def _reveals(done: Elaborated) -> Iterator[int]:
+    for index, node in done.circuit:
+        if node.op == "reveal":
+            yield index
