@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from dsl.compile import Compiler, Stage
     from dsl.diagnostics import Diagnostic, StudyError
-    from dsl.inputs import Bindings, InputSpec, requirements
+    from dsl.inputs import Bindings, InputSpec, parties_of, requirements
     from dsl.outputs import Elaborated
     from dsl.source import Source, Span
-    from dsl.syntax import Study, parties_of
+    from dsl.syntax import Study
 
 __all__ = [
     "Bindings",
@@ -38,10 +38,10 @@ __all__ = [
 _MODULES: Final[dict[str, tuple[str, ...]]] = {
     "dsl.compile": ("Compiler", "Stage"),
     "dsl.diagnostics": ("Diagnostic", "StudyError"),
-    "dsl.inputs": ("Bindings", "InputSpec", "requirements"),
+    "dsl.inputs": ("Bindings", "InputSpec", "parties_of", "requirements"),
     "dsl.outputs": ("Elaborated",),
     "dsl.source": ("Source", "Span"),
-    "dsl.syntax": ("Study", "parties_of"),
+    "dsl.syntax": ("Study",),
 }
 
 

@@ -23,6 +23,7 @@ from dsl.outputs import Elaborated
 from dsl.region import Region, StudyBuilder
 from dsl.scope import Scope
 from dsl.statements import block
+from dsl.values import describe
 from dsl.walker import Rules, StageBreak, Walker
 from mpc.circuit import Array, Circuit, Value
 
@@ -80,6 +81,15 @@ def _finished(w: Walker, needs: Value | None) -> Elaborated:
         live=() if needs is None else _live(w),
         abstract=w.abstract,
         warnings=w.reporter.warnings,
+        names=_names(w),
+    )
+
+
+def _names(w: Walker) -> tuple[tuple[str, str], ...]:
+    """What the study's own names stand for at its end, in the order in which they came."""
+    shown = {"variable", "param", "input", "table", "query"}
+    return tuple(
+        (name, describe(bound.val, viewers=True)) for name, bound in w.scopes[0].names.items() if bound.role in shown
     )
 
 

@@ -63,3 +63,5 @@ class Elaborated:
     live: tuple[int, ...] = ()
     abstract: bool = False
     warnings: tuple[Diagnostic, ...] = ()
+    names: tuple[tuple[str, str], ...] = ()
+    """What the study's names stand for, as text."""
