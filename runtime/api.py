@@ -15,7 +15,7 @@ without an event loop, the same names with `_sync`.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Coroutine, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -65,19 +65,19 @@ class Study:
 class PartyResult(Mapping[str, Any]):
     """What one party learned, by name: arrays, numbers, and tables as columns by name; and what the run cost."""
 
-    values: Mapping[str, Any]
+    learned: Mapping[str, Any]
     rounds: int
     bytes_sent: int
     seconds: float
 
     def __getitem__(self, name: str) -> Any:
-        return self.values[name]
+        return self.learned[name]
 
-    def __iter__(self) -> Any:
-        return iter(self.values)
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.learned)
 
     def __len__(self) -> int:
-        return len(self.values)
+        return len(self.learned)
 
 
 def compile(

@@ -93,7 +93,7 @@ async def _round(
     exchange: Exchange, channels: Mapping[int, Channel], traffic: Traffic, limit: float, place: Callable[[int], str]
 ) -> dict[int, list[Array]]:
     for p, arrays in exchange.send.items():
-        buffers = [memoryview(np.ascontiguousarray(a).reshape(-1)).cast("B") for a in arrays if a.nbytes]
+        buffers = [np.ascontiguousarray(a).reshape(-1).view(np.uint8).data for a in arrays if a.nbytes]
         if not buffers:
             continue
         channels[p].write(buffers)

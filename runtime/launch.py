@@ -229,12 +229,12 @@ def _watch(children: Sequence[_Child], progress: Progress | None) -> None:
             if left is not None and left <= 0:
                 return
             for key, _ in selector.select(left):
-                child: _Child = key.data
-                if not _read(child, progress):
-                    selector.unregister(child.pipe)
-                    _reap(child)
-                    child.died = True
-                    if deadline is None and (child.result is None or "error" in child.result):
+                party: _Child = key.data
+                if not _read(party, progress):
+                    selector.unregister(party.pipe)
+                    _reap(party)
+                    party.died = True
+                    if deadline is None and (party.result is None or "error" in party.result):
                         deadline = time.monotonic() + GRACE
 
 

@@ -353,8 +353,8 @@ def _shapes(peer: str, value: Any, specs: Sequence[InputSpec]) -> dict[str, tupl
     for spec in specs:
         shape = value.get(spec.name)
         axes = 1 if spec.table else len(spec.shape)
-        good = isinstance(shape, list) and len(shape) == axes
-        if not good or not all(isinstance(d, int) and 0 <= d < 1 << 40 for d in shape):
+        whole = isinstance(shape, list) and all(isinstance(d, int) and 0 <= d < 1 << 40 for d in shape)
+        if not isinstance(shape, list) or not whole or len(shape) != axes:
             raise PartyFailed(peer, f"it gave no usable shape for its input {spec.name}")
         out[spec.name] = tuple(shape)
     return out
