@@ -226,6 +226,14 @@ LANGUAGE_CODES = (
         right="x = total / max(n, 1)",
     ),
     Code(
+        "E0503",
+        "outside a function's domain",
+        "A public value lies where the function has no result, such as the logarithm or the square root of a "
+        "negative number.",
+        wrong="x = log(-1.0)",
+        right="x = log(1.0)",
+    ),
+    Code(
         "E0601",
         "query not well formed",
         "The select cannot be read on from the place shown, or its clauses are not in the order select, "

@@ -25,6 +25,7 @@ _INDENT = re.compile(r"[ \t\f]*")
 _COMMENT = re.compile(r"#[^\r\n]*")
 _SIGN = re.compile("|".join(re.escape(s) for s in sorted(SIGNS, key=len, reverse=True)))
 _NAME_FOLLOWS = re.compile(r"[ \t]+[^\W\d]")
+_STORES = re.compile(r"[ \t]+[^=\r\n].*\bas[ \t]+[^\W\d]\w*[ \t]*(?:#|\r|\n|\Z)")
 _TEXT_FOLLOWS = re.compile(r"[ \t]*['\"]")
 _OPENS_BRACKET = re.compile(r"[ \t]*\(")
 _QUERY_HEAD = re.compile(r"query[ \t]+[^\W\d]")
@@ -312,16 +313,22 @@ class _Lexer:
             kind = KEYWORDS[word]
         elif first and word == "reveal":
             kind = "REVEAL"
+        elif first and word == "store" and _STORES.match(text, end):
+            kind = "STORE"
         elif (first and word in OPENING_KEYWORDS and _NAME_FOLLOWS.match(text, end)) or (
             first and word == "unique" and self.in_table() and _OPENS_BRACKET.match(text, end)
         ):
             kind = OPENING_KEYWORDS.get(word, "UNIQUE")
-        elif (after_operand and word in AFTER_OPERAND) or (word == "in" and self.last_type(0) == "NOT"):
+        elif (after_operand and word in AFTER_OPERAND) or (word == "in" and self.after_not()):
             kind = AFTER_OPERAND[word]
         elif word == "date" and _TEXT_FOLLOWS.match(text, end):
             kind = "DATE"
         self.emit(kind, self.pos, end, word)
         self.pos = end
+
+    def after_not(self) -> bool:
+        """Whether a `not` right after an operand was read last, as in `x not in (1, 2)`."""
+        return self.last_type(0) == "NOT" and self.last_type(1) in OPERAND_ENDS
 
     def in_table(self) -> bool:
         """Whether the statement being read is a table."""

@@ -33,7 +33,7 @@ _JOIN = re.compile(rf"{_GAP}+(?:outer{_GAP}+)?join\b", re.IGNORECASE)
 _TEXT = re.compile(rf"{_GAP}*'")
 _AMOUNT = re.compile(rf"{_GAP}*['0-9]")
 _OPENS = re.compile(rf"{_GAP}*\(")
-_VALUE = re.compile(rf"{_GAP}+[\w(]")
+_VALUE = re.compile(rf"{_GAP}+['\"\w(.-]")
 
 _HINTS = {
     ";": "a query is one select, without `;`",

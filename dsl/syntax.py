@@ -10,7 +10,8 @@ Conventions.
   wherever they stand**: spans do not take part in `==` or `hash`. A table keyed by place must be keyed by `span`.
 - An `Identifier` is a name where it is declared or used as a label (a party, a column in a `table`, the name after
   `as`); a `Name` is a name used as an expression or assigned to. So all uses of variables are the `Name`s of a tree.
-- The expressions of queries are the ordinary ones plus the family `QueryExpression`; `=` and `==` in queries both
+- The expressions of queries are the ordinary ones plus the family `QueryExpression` (of which `InList` and `Extract`
+  may stand in statements too, and `Star` as the argument of `count`); `=` and `==` in queries both
   become `Compare("==")`, `<>` and `!=` both `Compare("!=")`. Sequences are tuples, what may be missing is `None`.
 - A tree is never deeper than `MAX_DEPTH` nodes, so that it may be walked by recursion.
 """

@@ -37,7 +37,7 @@ def to_source(node: s.Node) -> str:
             return text
     if isinstance(node, s.Statement):
         return "".join(line + "\n" for line in _statement(node))
-    if isinstance(node, s.QueryExpression):
+    if isinstance(node, s.QueryExpression) and not isinstance(node, s.InList | s.Extract):
         return QueryWriter().expression(node)
     if isinstance(node, s.Expression):
         return Writer().expression(node)

@@ -71,7 +71,8 @@ class Writer:
             case s.Unary("not", operand):
                 return Level.NEGATION, f"not {self.expression(operand, Level.NEGATION)}"
             case s.Unary(_, operand):
-                return Level.FACTOR, f"-{self.expression(operand, Level.FACTOR)}"
+                text = self.expression(operand, Level.FACTOR)
+                return Level.FACTOR, f"-({text})" if text[0] == "-" else f"-{text}"  # `--` is refused in queries
             case s.Binary("**", left, right):
                 return Level.POWER, f"{self.expression(left, Level.POSTFIX)} ** {self.expression(right, Level.FACTOR)}"
             case s.Binary(op, left, right):
