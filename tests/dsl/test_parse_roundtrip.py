@@ -5,7 +5,6 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from syntax_trees import AT, expressions, queries, query_expressions, statements, studies
-from trees import AT, expressions, queries, query_expressions, statements, studies
 
 from dsl import syntax as s
 from dsl.parse import parse
