@@ -14,7 +14,7 @@ from typing import Any, NoReturn, TypeVar
 
 import click
 
-from runtime.errors import UsageError, as_json, report
+from runtime.errors import ToldByParty, UsageError, as_json, report
 from runtime.job import DEALER, Job, choose, version
 
 __all__ = ["main"]
@@ -228,10 +228,7 @@ def submit(study: Path, config: Path, as_json_: bool, **options: Any) -> None:
     width, color = shutil.get_terminal_size().columns, sys.stdout.isatty()
     answer = submit_job(job, config, width, color=color and not as_json_)
     if "error" in answer:
-        if as_json_:
-            _print_json({"error": answer["error"]})
-        click.echo(answer["text"], err=True)
-        sys.exit(int(answer["exit"]))
+        raise ToldByParty(answer["party"], answer["error"], answer["text"], int(answer["exit"]))
     if as_json_:
         name = answer["party"]
         _print_json({"outputs": {name: answer["outputs"]}, "stats": answer["stats"]})

@@ -11,14 +11,14 @@ import asyncio
 import json
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from dsl.inputs import requirements
 from dsl.parse import parse
-from network import Link, Mesh, NetworkError, Roster, load_identity, load_roster
+from network import Link, Mesh, NetworkError, Roster, load_card, load_identity
 from runtime.audit import Audit
 from runtime.config import NodeConfig
 from runtime.errors import PartyFailed, UsageError, as_json, exit_code, report
@@ -60,11 +60,12 @@ class Node:
         identity = load_identity(config.key, config.card)
         if identity.name != config.name:
             raise UsageError(f"{config.file}: the key and card are those of {identity.name}, not of {config.name}")
-        roster = load_roster([*config.cards, config.card])
-        self.roster: Roster = roster
+        cards = [load_card(path) for path in config.cards]
+        # A folder of everybody's cards holds this party's own too.
+        self.roster = Roster([identity.card, *(c for c in cards if c != identity.card)])
         self.mesh = Mesh(
             identity,
-            roster,
+            self.roster,
             listen=config.listen,
             link=link,
             connect_timeout=config.limits.connect_seconds,
@@ -198,7 +199,9 @@ class Node:
         limits = self.config.limits
         inputs = FileInputs(self.name, self.config.data.directory, self._files(), own=True)
         channels = await self.mesh.session(job.id, [n for n in job.places.names if n != self.name])
-        session = Session(job, self.name, channels, inputs, limits.round_seconds, guardian=self.guard)
+        session = Session(
+            job, self.name, channels, inputs, limits.round_seconds, guardian=self.guard, progress=_logged(job)
+        )
         async with asyncio.timeout(limits.job_seconds):
             finished = await session.run()
         self.audit.write(job, "done", [o.name for o in finished.outputs])
@@ -261,6 +264,16 @@ class Node:
         job = Job.from_json(request["job"])
         finished = await self.propose(job)
         return success(job, finished, int(request.get("width", 100)), color=bool(request.get("color")))
+
+
+def _logged(job: Job) -> Callable[[str, int, int], None]:
+    """Tells the log when a stage's rounds begin."""
+
+    def progress(phase: str, done: int, total: int) -> None:
+        if done == 1:
+            _log.info("job %s is %s: %d rounds", job.id[:8], phase, total)
+
+    return progress
 
 
 def success(job: Job, finished: Finished, width: int, *, color: bool) -> dict[str, Any]:
