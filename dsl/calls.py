@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 
 from dsl import syntax
-from dsl.builtins.table import SPECIALS, Builtin, CallSite
+from dsl.builtins.table import BUILTINS, SPECIALS, Builtin, CallSite
 from dsl.scope import Binding, Scope
 from dsl.source import Span
 from dsl.values import NOTHING, UNKNOWN, Function, Unknown, Val, describe
@@ -29,7 +29,7 @@ def call(w: Walker, e: syntax.Call) -> Val:
     """The value of a call."""
     if isinstance(e.function, syntax.Name) and w.scope.find(e.function.id) is None and e.function.id in SPECIALS:
         return SPECIALS[e.function.id].run(w, e)
-    function = w.evaluate(e.function)
+    function = _called(w, e.function)
     positional = [w.evaluate(a) for a in e.arguments]
     named = [(k.name.text, w.evaluate(k.value), k.name.span) for k in e.keywords]
     if isinstance(function, Unknown):
@@ -46,6 +46,14 @@ def call(w: Walker, e: syntax.Call) -> Val:
     return inline(w, function, {**function.defaults, **bound}, e.span)
 
 
+def _called(w: Walker, e: syntax.Expression) -> Val:
+    if isinstance(e, syntax.Name) and w.scope.find(e.id) is None and e.id not in BUILTINS and e.id not in w.scope.local:
+        functions = [n for n in w.scope.visible() if (b := w.scope.find(n)) and isinstance(b.val, Function)]
+        near = get_close_matches(e.id, [*functions, *BUILTINS, *SPECIALS], n=1)
+        return w.error("E0204", f"there is no function `{e.id}`", e.span, helps=[f"there is `{n}`" for n in near])
+    return w.evaluate(e)
+
+
 def arguments(
     w: Walker,
     name: str,
@@ -58,7 +66,8 @@ def arguments(
     """Arguments by parameter; None, with the error recorded, when they do not fit."""
     takes = f"`{name}` takes " + (", ".join(parameters) if parameters else "nothing")
     if len(positional) > len(parameters):
-        w.error("E0205", f"`{name}` takes {len(parameters)} arguments", e.arguments[len(parameters)].span, takes)
+        many = "one argument" if len(parameters) == 1 else f"{len(parameters)} arguments"
+        w.error("E0205", f"`{name}` takes {many}", e.arguments[len(parameters)].span, takes)
         return None
     bound = dict(zip(parameters, positional, strict=False))
     for key, val, span in named:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from difflib import get_close_matches
 
 import numpy as np
 
@@ -165,8 +166,9 @@ def word_index(w: Walker, text: str, stype: SType, span: Span) -> Array:
     """A word of an enum as a value of it; E0301 when it is none."""
     if text not in stype.words:
         listed = ", ".join(map(repr, stype.words))
-        near = [word for word in stype.words if word.lower() == text.lower()]
-        helps = [f"in this spelling: `'{near[0]}'`"] if near else []
+        lower = {word.lower(): word for word in stype.words}
+        near = [lower[n] for n in get_close_matches(text.lower(), lower, n=1)]
+        helps = [f"there is `'{near[0]}'`"] if near else []
         w.fail("E0301", f"'{text}' is no word of this enum", span, f"the words are {listed}", helps=helps)
     return Array(w.builder.const(np.int64(stype.words.index(text)), INT), stype.optional(False))
 

@@ -23,7 +23,7 @@ from dsl.outputs import Elaborated
 from dsl.region import Region, StudyBuilder
 from dsl.scope import Scope
 from dsl.statements import block
-from dsl.values import describe
+from dsl.values import Unset, describe
 from dsl.walker import Rules, StageBreak, Walker
 from mpc.circuit import Array, Circuit, Value
 
@@ -89,7 +89,9 @@ def _names(w: Walker) -> tuple[tuple[str, str], ...]:
     """What the study's own names stand for at its end, in the order in which they came."""
     shown = {"variable", "param", "input", "table", "query"}
     return tuple(
-        (name, describe(bound.val, viewers=True)) for name, bound in w.scopes[0].names.items() if bound.role in shown
+        (name, describe(bound.val, viewers=True))
+        for name, bound in w.scopes[0].names.items()
+        if bound.role in shown and not isinstance(bound.val, Unset)
     )
 
 

@@ -14,7 +14,7 @@ from difflib import get_close_matches
 import numpy as np
 
 from dsl import syntax
-from dsl.builtins import BUILTINS
+from dsl.builtins import BUILTINS, CallSite
 from dsl.calls import call
 from dsl.convert import choose, unify
 from dsl.indexing import subscript
@@ -96,6 +96,10 @@ def _dispatch(w: Walker, e: syntax.Expression) -> Val:
             return _list(w, items, e.span)
         case syntax.Reveal():
             return _reveal(w, e)
+        case syntax.InList():
+            return _among(w, e)
+        case syntax.Extract(part, value):
+            return BUILTINS[part].run(w, CallSite(e.span, {"d": value.span}), d=w.evaluate_known(value))
     return w.error("E0901", "this expression stands in queries only", e.span)
 
 
@@ -165,6 +169,16 @@ def _logical(w: Walker, e: syntax.Logical) -> Val:
         return a  # as in Python, the other side is not looked at
     right = w.evaluate_known(e.right)
     return logical(w, e.op, a, truth(w, right, e.right.span))
+
+
+def _among(w: Walker, e: syntax.InList) -> Val:
+    """`x in (a, b)`."""
+    val = w.evaluate_known(e.value)
+    found = w.const(False, BOOLEAN)
+    for item in e.items:
+        same = compare(w, "==", val, w.evaluate_known(item), item.span)
+        found = logical(w, "or", found, truth(w, same, item.span))
+    return invert(w, found, e.span) if e.negated else found
 
 
 def _conditional(w: Walker, e: syntax.Conditional) -> Val:

@@ -51,9 +51,10 @@ class Elaborated:
     """A study as a circuit.
 
     circuit: its surface circuit; `input` nodes are what parties bring, `reveal` nodes what they learn,
-    `circuit.results` the latter in order. outputs: what the reveals mean. needs: the index of the public value that must be
-    known for the walk to go on (walk again with it appended to `known`), None when the circuit is the whole study.
-    live: the indices of the values that later stages may use. abstract: sizes are symbolic, the circuit is for reading only.
+    `circuit.results` the latter in order. outputs: what the reveals mean. needs: the index of the public value that
+    must be known for the walk to go on (walk again with it appended to `known`), None when the circuit is the whole
+    study. live: the indices of the values that later stages may use. abstract: sizes are symbolic, the circuit is for
+    reading only.
     """
 
     circuit: Circuit

@@ -26,7 +26,7 @@ Role = Literal["variable", "param", "input", "table", "query", "function", "modu
 class Binding:
     """What a name stands for: its value, where it was first given one, and what kind of name it is.
 
-    passing: it belongs to one pass of a loop, so the next pass (with a smaller last batch, say) may give it another shape.
+    passing: it belongs to one pass of a loop, so the next (with a smaller last batch, say) may give it another shape.
     """
 
     val: Val

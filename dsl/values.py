@@ -293,8 +293,8 @@ def describe(val: Val, *, viewers: bool = False) -> str:
             return f"{len(items)} values"
         case Text():
             return "a text"
-        case Table(name=name):
-            return f"the table `{name}`"
+        case Table(name=name, rows=rows, columns=columns):
+            return f"table[{rows}]({', '.join(columns)})" if viewers else f"the table `{name}`"
         case Record(kind=kind):
             return f"a {kind}"
         case Function():

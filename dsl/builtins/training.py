@@ -61,9 +61,7 @@ def _binary(w: Walker, p: Value, y: Value) -> Value:
     one = b.const(1.0, w.fixed)
     if p.node.op == "sigmoid":
         z = Value(b, p.node.src[0])
-        # log(1 + exp(z)) - y z, the first as max(z, 0) + log(1 + exp(-|z|)).
-        tail = b.emit("log", b.emit("exp", -b.emit("abs", z)) + one)
-        return b.emit("relu", z) + tail - _times(w, y, z)
+        return b.emit("softplus", z) - _times(w, y, z)
     q = b.emit("clip", p, lo=LEAST, hi=1 - LEAST)
     yes, no = b.emit("log", q), b.emit("log", one - q)
     return -(_times(w, y, yes - no) + no)
