@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from mpc.circuit import Array, Attrs, Value
+from mpc.circuit import Array, Attrs
 from mpc.circuits.arithmetic import keep_bound
+from mpc.circuits.one_hot import take_secret
 from mpc.op import Interval, Op, Signature, register, same
 from mpc.types import BOOL, INT, Fixed, ShapeError, Size, Type, TypeRuleError, broadcast_shapes, shape_text, size_of
 
@@ -177,24 +178,12 @@ def _concat_ref(*xs: Array, axis: int) -> Array:
     return np.concatenate(xs, axis=axis)
 
 
-def take_secret(x: Value, index: Value, *, axis: int) -> Value:
-    """x at a secret index: a one-hot row for each index, times the array; an index outside gives 0."""
-    n = x.type.sizes[axis]
-    flat = index.reshape((int(np.prod(index.type.sizes, dtype=np.int64)),))
-    places = index.builder.const(np.arange(n))
-    hot = flat.reshape((*flat.shape, 1)).equals(places.reshape((1, n))).to_int()
-    order = (axis, *(a for a in range(x.ndim) if a != axis))
-    moved = x.transpose(order)
-    rest = tuple(d for a, d in enumerate(x.type.sizes) if a != axis)
-    width = int(np.prod(rest, dtype=np.int64))
-    numbers = moved if x.dtype != BOOL else moved.to_int()
-    picked = hot @ numbers.reshape((n, width))
-    if x.dtype == BOOL:
-        picked = picked > 0
-    out = picked.reshape((*index.shape, *rest))
-    k = index.ndim
-    back = (*range(k, k + axis), *range(k), *range(k + axis, out.ndim))
-    return out.transpose(back)
+def _take_bound(bounds: Sequence[Interval | None], types: Sequence[Type], attrs: Attrs) -> Interval | None:  # noqa: ARG001
+    """That of the array; a secret index outside it gives 0."""
+    known = bounds[0]
+    if known is None or not types[1].secret:
+        return known
+    return Interval(min(known.lo, 0), max(known.hi, 0))
 
 
 def _structural(name: str, infer: Any, ref: Any, doc: str) -> None:
@@ -206,7 +195,7 @@ _structural("broadcast_to", _broadcast, lambda x, *, shape: np.broadcast_to(x, s
 _structural("transpose", _transpose, lambda x, *, axes: np.transpose(x, axes), "axes in another order")
 _structural("slice", _slice, lambda x, *, parts: x[slices(parts)], "a slice along every axis")
 _structural("dynamic_slice", _dynamic_slice, _dynamic_slice_ref, "rows from a public place known at run time")
-register(Op(name="take", infer=_take, ref=_take_ref, expand=take_secret, bound=keep_bound, doc="elements by index"))
+register(Op(name="take", infer=_take, ref=_take_ref, expand=take_secret, bound=_take_bound, doc="elements by index"))
 register(Op(name="concat", infer=_concat, ref=_concat_ref, bound=_concat_bound, doc="arrays joined along an axis"))
 register(Op(name="update", infer=_update, ref=_update_ref, bound=_update_bound, doc="x with a part replaced"))
 register(

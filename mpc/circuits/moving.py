@@ -1,0 +1,111 @@
+"""Secret rows into a secret order: shuffling, and moving rows to places that nobody may learn.
+
+*Why opening is safe here.*  Destinations d of the rows are shared.  Rows and destinations are moved together by a fresh
+uniform permutation p that no party knows, and what is opened is d after p.  Since d is itself an order of the same
+rows, whatever it is, d after p is a uniform order independent of d and of everything else that was opened: a simulator
+draws it.  p serves once, for the rows that move together.  The opened order is seen by the compute nodes alone, who
+then put the freshly shared rows in their places without a message [Chida and others, ePrint 2019/695; Asharov and
+others, ePrint 2022/1595].
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from mpc.circuit import Array, Attrs, Value
+from mpc.circuits.arithmetic import keep_bound
+from mpc.lowerer import low
+from mpc.op import Op, Signature, op, register
+from mpc.prg import Prg, derive
+from mpc.types import INT, ShapeError, Type, TypeRuleError, shape_text
+
+__all__ = ["gather", "opened_order", "rows_at", "scatter", "shuffle"]
+
+
+def rows_at(x: Value, order: Value) -> Value:
+    """The rows of shared x at places that the nodes see in the clear."""
+    b = low(x)
+    out = b.on_shares("take", (x, order), {"axis": 0}, x.dtype, (*order.shape, *x.shape[1:]))
+    return b.know(out, b.range(x))
+
+
+def opened_order(shuffled: Value) -> Value:
+    """The order that brings shuffled rows to their shuffled destinations, in the clear at the nodes.
+
+    The caller has moved all rows, and these destinations with them, by one fresh permutation.
+    """
+    b = low(shuffled)
+    return b.emit("inverse_order", b.open_to_nodes(shuffled))
+
+
+def scatter(to: Value, columns: Sequence[Value]) -> list[Value]:
+    """Row i of every column moved to row to[i]; `to` (n,) is a shared order of n rows."""
+    b = low(to)
+    handle = b.permutation(to.type.sizes[0])
+    order = opened_order(b.permute(handle, to))
+    return [rows_at(b.permute(handle, c), order) for c in columns]
+
+
+def gather(at: Value, columns: Sequence[Value]) -> list[Value]:
+    """Row i of every result is row at[i] of its column; `at` (n,) is a shared order of n rows.
+
+    at after p is opened as for `scatter`; the rows there are taken in the clear, and p is undone.
+    """
+    b = low(at)
+    handle = b.permutation(at.type.sizes[0])
+    order = b.open_to_nodes(b.permute(handle, at))
+    return [b.permute(handle, rows_at(c, order), inverse=True) for c in columns]
+
+
+# -- the operations ----------------------------------------------------------------------------
+
+
+def _order(types: Sequence[Type], attrs: Attrs) -> Signature:  # noqa: ARG001
+    if types[0].dtype != INT or types[0].ndim != 1:
+        raise TypeRuleError("an order is a list of whole numbers")
+    return INT, types[0].shape
+
+
+def _inverse(x: Array) -> Array:
+    n = len(x)
+    if n and (x.min() < 0 or x.max() >= n):
+        raise ValueError("an order names a row that there is not")
+    out = np.full(n, -1, np.int64)
+    out[x] = np.arange(n)
+    if n and out.min() < 0:
+        raise ValueError("an order names a row twice")
+    return out
+
+
+register(
+    Op(
+        name="inverse_order",
+        infer=_order,
+        ref=_inverse,
+        doc="the inverse of an order of rows, in the clear; ValueError if it is none",
+    )
+)
+
+
+def _rows(types: Sequence[Type], attrs: Attrs) -> Signature:  # noqa: ARG001
+    if types[0].ndim == 0:
+        raise ShapeError(f"rows to shuffle are wanted, not {shape_text(types[0].shape)}")
+    return types[0].dtype, types[0].shape
+
+
+def _shuffle(x: Array) -> Array:
+    """In the clear: a fixed order, since all who see a value must come to the same result."""
+    return x[Prg(derive(bytes(32), "shuffle")).permutation(0, len(x))]
+
+
+@op("shuffle", infer=_rows, ref=_shuffle, bound=keep_bound, pure=False)
+def shuffle(x: Value) -> Value:
+    """The rows in a uniformly random order that no party knows.
+
+    Rows that some party sees in the clear come into an order that is fixed by their number alone.
+    """
+    b = low(x)
+    n = x.type.sizes[0]
+    return x if n < 2 else b.permute(b.permutation(n), x)

@@ -1,0 +1,174 @@
+"""Secret positions: one-hot rows, and elements at a secret index.
+
+A position's bits become a one-hot row by products of halves, a level of conjunctions for each doubling of the bits:
+about one conjunction an entry, three bits each, where comparing with every position would be an equality an entry.  For
+few positions and wide numbers equalities are cheaper, and are taken.
+
+An element at a secret index is found in two products: the array is folded to `a` rows of `b`, the index to a one-hot
+row of `a` and one of `b`, so that only a + b flags become ring elements and not a * b; the first product finds the row,
+the second the place in it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from mpc.circuit import Array, Attrs, Value
+from mpc.circuits import estimate
+from mpc.circuits.estimate import Work
+from mpc.circuits.ordering import all_of
+from mpc.lowerer import Lowerer, is_share, low
+from mpc.op import Interval, Signature, op
+from mpc.types import BOOL, INT, ShapeError, Type, TypeRuleError
+
+__all__ = ["one_hot", "take_secret"]
+
+
+def _one_hot(types: Sequence[Type], attrs: Attrs) -> Signature:
+    if types[0].dtype != INT:
+        raise TypeRuleError(f"a position is a whole number, not {types[0].dtype}")
+    if attrs["n"] < 0:
+        raise ShapeError(f"{attrs['n']} positions")
+    return INT, (*types[0].shape, attrs["n"])
+
+
+def _one_hot_ref(x: Array, *, n: int) -> Array:
+    return np.equal(x[..., None], np.arange(n)).astype(np.int64)
+
+
+def _flag(bounds: Sequence[Interval | None], types: Sequence[Type], attrs: Attrs) -> Interval | None:  # noqa: ARG001
+    return Interval(0, 1)
+
+
+@op("one_hot", infer=_one_hot, ref=_one_hot_ref, bound=_flag)
+def one_hot(x: Value, *, n: int) -> Value:
+    """A row of n with 1 at position x and 0 elsewhere; all 0 where x is outside 0..n-1."""
+    b = low(x)
+    if n == 0 or math.prod(x.type.sizes) == 0:
+        return b.shared(b.const(np.zeros((*x.type.sizes, n), np.int64)))
+    return b.emit("to_int", _flags(x, n))
+
+
+def _flags(x: Value, n: int) -> Value:
+    """Truth values (..., n): whether x is 0, 1, …, n - 1."""
+    b = low(x)
+    known = b.range(x)
+    inside = known is not None and known.lo >= 0 and known.hi < n
+    width = estimate.depth(n) if inside else max(b.width(x), estimate.depth(n) + 1)
+    elements = math.prod(x.type.sizes)
+    by_bits = _decode_work(width, n).times(elements).weight
+    by_places = estimate.equal(min(width, 64)).times(elements * n).weight
+    if width == 0 or by_places <= by_bits or width > 64:
+        return x.reshape((*x.shape, 1)).equals(b.const(np.arange(n)))
+    bits = b.bits(x, width)
+    return _decoded(bits, n)
+
+
+def _decode_work(width: int, n: int) -> Work:
+    levels = estimate.depth(estimate.depth(n)) + 1
+    return estimate.bits(max(width, 1)).then(Work(levels, estimate.AND.bytes * 3 / 2 * n))
+
+
+def _decoded(bits: Value, n: int) -> Value:
+    """(..., width) -> (..., n): whether the bits, lowest first, are those of 0, 1, …, n - 1; nowhere if beyond."""
+    ones = _halves(bits, estimate.depth(n))
+    return _product(ones, n)
+
+
+def _halves(bits: Value, k: int) -> list[Value]:
+    """One-hot rows for the lower and the upper half of the low k bits; none where a higher bit is set."""
+    width = bits.type.sizes[-1]
+    lead = (slice(None),) * (bits.ndim - 1)
+    cut = k // 2
+    low_half = _spread(bits[(*lead, slice(0, cut))])
+    high_half = _spread(bits[(*lead, slice(cut, k))])
+    if width > k:
+        none = all_of(~bits[(*lead, slice(k, width))])
+        high_half = high_half & none.reshape((*none.shape, 1))
+    return [low_half, high_half]
+
+
+def _spread(bits: Value) -> Value:
+    """(..., k) -> (..., 2^k), one-hot; k may be 0."""
+    k = bits.type.sizes[-1]
+    lead = (slice(None),) * (bits.ndim - 1)
+    if k == 0:
+        return bits.builder.const(np.ones((*bits.type.sizes[:-1], 1), np.bool_))
+    if k == 1:
+        return bits.builder.emit("concat", ~bits, bits, axis=bits.ndim - 1)
+    return _product([_spread(bits[(*lead, slice(0, k // 2))]), _spread(bits[(*lead, slice(k // 2, k))])], 1 << k)
+
+
+def _product(halves: Sequence[Value], n: int) -> Value:
+    """All products of an entry of the lower half's row with one of the upper's, the first n of them."""
+    lower, upper = halves
+    a, c = lower.type.sizes[-1], upper.type.sizes[-1]
+    needed = -(-n // a)
+    lead = (slice(None),) * (upper.ndim - 1)
+    upper = upper[(*lead, slice(0, min(needed, c)))]
+    both = upper.reshape((*upper.shape, 1)) & lower.reshape((*lower.shape[:-1], 1, a))
+    return both.reshape((*both.shape[:-2], both.type.sizes[-2] * a))[(*lead, slice(0, n))]
+
+
+# -- elements at secret places -----------------------------------------------------------------
+
+FOLD = 32
+"""Axes shorter than this are not folded: one product less."""
+
+
+def take_secret(x: Value, index: Value, *, axis: int) -> Value:
+    """x at a secret index along an axis; an index outside gives 0."""
+    b = low(index)
+    n = x.type.sizes[axis]
+    rest = tuple(d for a, d in enumerate(x.type.sizes) if a != axis)
+    order = (axis, *(a for a in range(x.ndim) if a != axis))
+    table = x.transpose(order).reshape((n, math.prod(rest)))
+    flat = index.reshape((math.prod(index.type.sizes),))
+    picked = _picked(b, table, flat).reshape((*index.shape, *rest))
+    k = index.ndim
+    back = (*range(k, k + axis), *range(k), *range(k + axis, picked.ndim))
+    return picked.transpose(back)
+
+
+def _picked(b: Lowerer, table: Value, index: Value) -> Value:
+    """Rows of table (n, w) at index (m,): (m, w)."""
+    n, w = table.type.sizes
+    m = index.type.sizes[0]
+    if n == 0 or m == 0 or w == 0:
+        return b.shared(b.const(np.zeros((m, w)), table.dtype))
+    numbers = table.to_int() if table.dtype == BOOL else table
+    if n < FOLD:
+        hot = b.emit("to_int", _flags(index, n))
+        out = b.product("matmul", hot, _ring(b, numbers), 0, numbers.dtype)
+    else:
+        out = _folded(b, numbers, index)
+    if table.dtype == BOOL:
+        return b.bits(out, 1).reshape(out.shape)
+    known = b.range(table)
+    return out if known is None else b.know(out, Interval(min(known.lo, 0), max(known.hi, 0)))
+
+
+def _ring(b: Lowerer, x: Value) -> Value:
+    """A share as it is, a public value as ring elements."""
+    return x if is_share(x) else b.encode(x, x.dtype.frac)
+
+
+def _folded(b: Lowerer, numbers: Value, index: Value) -> Value:
+    (n, w), m = numbers.type.sizes, index.type.sizes[0]
+    known = b.range(index)
+    k = estimate.depth(n)
+    inside = known is not None and known.lo >= 0 and known.hi < 1 << k
+    bits = b.bits(index, k if inside else min(max(b.width(index), k + 1), 64))
+    lower, upper = (b.emit("to_int", half) for half in _halves(bits, k))
+    a = lower.type.sizes[-1]
+    c = -(-n // a)
+    if n < a * c:
+        zeros = b.const(np.zeros((a * c - n, w)), numbers.dtype)
+        numbers = b.emit("concat", numbers, zeros, axis=0)
+    folded = _ring(b, numbers.reshape((c, a * w)))
+    rows = b.product("matmul", upper[:, :c], folded, 0, numbers.dtype)
+    row = lower.reshape((m, 1, a))
+    return b.product("matmul", row, rows.reshape((m, a, w)), 0, numbers.dtype).reshape((m, w))
