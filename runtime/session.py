@@ -275,10 +275,12 @@ class Session:
         context = bytes.fromhex(digest)
         session = f"{self.job.id}/{number}".encode()
         names = self.places.names
-        keys = {
-            names.index(peer): await agree(channel, self.me, session, context, self.limit)
-            for peer, channel in sorted(self.channels.items())
-        }
+        peers = sorted(self.channels)
+        # Side by side: one after the other would cost two round trips for each peer.
+        agreed = await asyncio.gather(
+            *(agree(self.channels[peer], self.me, session, context, self.limit) for peer in peers)
+        )
+        keys = {names.index(peer): key for peer, key in zip(peers, agreed, strict=True)}
         for peer, channel in self.channels.items():
             largest = _largest(timetable, names.index(peer), names.index(self.me))
             channel.limit = max(channel.limit, largest, MESSAGE_LIMIT)
