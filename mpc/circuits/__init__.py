@@ -1,5 +1,5 @@
 """Every operation of the surface language, one topic a file; importing the package fills the catalogue."""
 
-from mpc.circuits import arithmetic, structure
+from mpc.circuits import aggregate, arithmetic, extremes, moving, one_hot, sort, structure
 
-__all__ = ["arithmetic", "structure"]
+__all__ = ["aggregate", "arithmetic", "extremes", "moving", "one_hot", "sort", "structure"]
