@@ -15,7 +15,7 @@ from dataclasses import replace
 import numpy as np
 
 from dsl import syntax
-from dsl.convert import convert, text_array, unify, word_index
+from dsl.convert import convert, exact_decimal, text_array, unify, word_index
 from dsl.indexing import Plan, plan_of, read, stored
 from dsl.operators import binary
 from dsl.scope import Binding
@@ -95,6 +95,8 @@ def kept(w: Walker, name: str, before: Val, val: Val, span: Span, binding: Bindi
 def _kept_array(w: Walker, name: str, before: Array, val: Array, span: Span, binding: Binding) -> Array:
     if before.shape != val.shape:
         _changed(w, name, before, val, span, binding)
+    if before.stype.kind == "decimal":
+        val = exact_decimal(w, val)
     wanted, given = before.stype.optional(False), val.stype.optional(False)
     if wanted != given:
         widens = wanted.kind == "fixed" and given.kind in {"int", "decimal"}

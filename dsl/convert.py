@@ -221,7 +221,8 @@ def _choose_array(w: Walker, condition: Array, a: Array, b: Array, span: Span) -
     if x.valid is not None or y.valid is not None:
         shape = broadcast_shapes(condition.shape, x.shape, y.shape)
         true = w.builder.const(np.bool_(True), BOOL)
-        valid = w.builder.emit("select", condition.value, x.valid or true, y.valid or true).broadcast_to(shape)
+        masks = [true if a.valid is None else a.valid for a in (x, y)]
+        valid = w.builder.emit("select", condition.value, *masks).broadcast_to(shape)
     return Array(value, stype, valid, x.padded or y.padded)
 
 

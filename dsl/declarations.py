@@ -18,7 +18,7 @@ import numpy as np
 
 from dsl import syntax
 from dsl.assign import assigned_names
-from dsl.convert import convert, word_index
+from dsl.convert import convert, exact_decimal, word_index
 from dsl.library import member
 from dsl.params import ParamValue, parse_setting
 from dsl.scope import Binding, Role
@@ -112,6 +112,8 @@ def _param(w: Walker, s: syntax.Param) -> Val:
             return w.error("E0301", f"`{s.name.text}` is {stype}", s.default.span, "a text")
         return word_index(w, val.text, stype, s.default.span) if stype.kind == "enum" else val
     array = w.array(val, s.default.span)
+    if stype.kind == "decimal":
+        array = exact_decimal(w, array)
     found = common(stype, array.stype)
     if found is None or found.optional(False) != stype.optional(False):
         return w.error("E0301", f"`{s.name.text}` is {stype}", s.default.span, describe(array))

@@ -13,6 +13,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from importlib.resources.abc import Traversable
 
 from dsl import syntax
 from dsl.diagnostics import Diagnostic, Reporter
@@ -36,13 +37,19 @@ RULES = Rules(evaluate, block, load)
 
 
 def elaborate(
-    study: syntax.Study, bindings: Bindings, known: Sequence[Array] = (), *, check: bool = False
+    study: syntax.Study,
+    bindings: Bindings,
+    known: Sequence[Array] = (),
+    *,
+    check: bool = False,
+    library: Traversable | None = None,
 ) -> Elaborated:
     """The circuit of `study`.
 
     bindings: sizes, rows and parameters; sizes that are missing stay symbolic, and then nothing is assumed to be known
     that is opened (`abstract`), as also when `check` is set. known: the values that earlier stages opened, in the order
-    in which the walk needed them. Raises `StudyError` with all that is wrong.
+    in which the walk needed them. library: the folder of modules, the language's own by default. Raises `StudyError`
+    with all that is wrong.
     """
     reporter = Reporter(study.source)
     scope = Scope(study.source)
@@ -58,6 +65,8 @@ def elaborate(
         tree=study,
         scopes=[scope],
     )
+    if library is not None:
+        w.library = library
     _unknown_settings(study, bindings, reporter)
     needs: Value | None = None
     with _deep():

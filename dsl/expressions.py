@@ -38,7 +38,7 @@ from dsl.values import (
     same_frame,
 )
 from dsl.walker import Reported, Walker
-from mpc.types import INT, TypeRuleError
+from mpc.types import INT, ShapeError, TypeRuleError, broadcast_shapes
 
 __all__ = ["evaluate"]
 
@@ -187,15 +187,22 @@ def _conditional(w: Walker, e: syntax.Conditional) -> Val:
     if condition.value.is_const and not condition.shape:
         return w.evaluate(e.then if bool(condition.value.constant) else e.otherwise)
     then, otherwise = w.evaluate_known(e.then), w.evaluate_known(e.otherwise)
-    if condition.public and not condition.shape and not same_frame(then, otherwise) and not _numbers(then, otherwise):
+    if condition.public and not condition.shape and not _alike(then, otherwise):
         known = w.concrete(condition.value, e.condition.span, "a choice")
         if known.is_const:
             return then if bool(known.constant) else otherwise
     return choose(w, condition, then, otherwise, e.span)
 
 
-def _numbers(a: Val, b: Val) -> bool:
-    return isinstance(a, Array) and isinstance(b, Array)
+def _alike(a: Val, b: Val) -> bool:
+    """Whether one can be chosen for the other element by element."""
+    if not isinstance(a, Array) or not isinstance(b, Array):
+        return same_frame(a, b)
+    try:
+        broadcast_shapes(a.shape, b.shape)
+    except ShapeError:
+        return False
+    return True
 
 
 # ------------------------------------------------------------------------------------- attributes

@@ -3,8 +3,8 @@
 For: `load`, `member`.
 Leaves to others: the modules themselves; walking them is walking any text.
 
-A module consists of functions, imports of other modules, and constants. Names that begin with `_` are its own. It is
-parsed once in a process and walked once in each study that imports it, before the study goes on.
+A module consists of functions, imports of other modules, and constants. Names that begin with `_` are the library's
+own. It is parsed once in a process and walked once in each study that imports it, before the study goes on.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from __future__ import annotations
 from dataclasses import replace
 from difflib import get_close_matches
 from functools import cache
-from importlib.resources import files
+from importlib.resources.abc import Traversable
 
 from dsl import syntax
 from dsl.parse import parse
@@ -27,17 +27,15 @@ PROMISED = ("ml", "stats")
 """Modules that the language has."""
 
 
-def modules() -> tuple[str, ...]:
-    """The names of all modules there are."""
-    folder = files("dsl").joinpath("library")
+def modules(folder: Traversable) -> tuple[str, ...]:
+    """The names of all modules there are in a folder."""
     if not folder.is_dir():
         return ()
     return tuple(sorted(f.name.removesuffix(".parley") for f in folder.iterdir() if f.name.endswith(".parley")))
 
 
 @cache
-def _parsed(name: str) -> syntax.Study:
-    text = files("dsl").joinpath("library", f"{name}.parley").read_text(encoding="utf-8")
+def _parsed(name: str, text: str) -> syntax.Study:
     return parse(text, f"{name}.parley")
 
 
@@ -46,13 +44,13 @@ def load(w: Walker, name: str, span: Span) -> Module | Unknown:
     known = w.modules.get(name)
     if known is not None:
         return known
-    there = modules()
+    there = modules(w.library)
     if name not in there:
         if name in PROMISED:
             return w.error("E0901", f"the module `{name}` is not supported yet", span)
         near = [f"there is `{n}`" for n in get_close_matches(name, there, n=1)]
         return w.error("E0208", f"there is no module `{name}`", span, f"modules: {', '.join(there)}", helps=near)
-    tree = _parsed(name)
+    tree = _parsed(name, w.library.joinpath(f"{name}.parley").read_text(encoding="utf-8"))
     scope = Scope(tree.source)
     module = Module(name, scope)
     w.modules[name] = module
@@ -73,7 +71,7 @@ def load(w: Walker, name: str, span: Span) -> Module | Unknown:
 def member(w: Walker, module: Module, name: str, span: Span) -> Val:
     """A function (or constant) of a module of the library."""
     binding = module.scope.names.get(name)
-    if binding is None or name.startswith("_"):
+    if binding is None or (name.startswith("_") and w.source is w.reporter.source):
         near = get_close_matches(name, [n for n in module.scope.names if not n.startswith("_")], n=1)
         return w.error(
             "E0208", f"`{module.name}` has no `{name}`", span, helps=[f"there is `{module.name}.{n}`" for n in near]

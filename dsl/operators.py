@@ -299,7 +299,8 @@ def logical(w: Walker, op: str, left: Array, right: Array) -> Array:
         return Array(value, BOOLEAN)
     shape = value.shape
     true = w.builder.const(np.bool_(True))
-    va, vb = left.valid or true, right.valid or true
+    va = true if left.valid is None else left.valid
+    vb = true if right.valid is None else right.valid
     decides_a = ~left.value if op == "and" else left.value
     decides_b = ~right.value if op == "and" else right.value
     valid = (va & vb) | (va & decides_a) | (vb & decides_b)

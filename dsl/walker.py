@@ -17,6 +17,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from importlib.resources import files
+from importlib.resources.abc import Traversable
 from typing import NamedTuple, NoReturn
 
 import numpy as np
@@ -115,6 +117,8 @@ class Walker:
     resolved: dict[int, Value] = field(default_factory=dict)
     sizes: dict[str, int | Size] = field(default_factory=dict)
     """Letters that inputs have bound."""
+    library: Traversable = field(default_factory=lambda: files("dsl").joinpath("library"))
+    """Where modules are found."""
     tree: syntax.Study | None = None
     """The study or module being walked."""
     mentions: dict[int, dict[str, int]] = field(default_factory=dict)
