@@ -15,6 +15,7 @@ from dsl.inputs import requirements
 from dsl.parse import parse
 from mpc import plain
 from mpc.circuit import Array
+from mpc.protocols import SCHEMES
 from network import Link, parse_link
 from runtime.inputs import FileInputs
 from runtime.job import Job
@@ -117,4 +118,5 @@ def print_result(result: LocalResult, *, quiet: bool) -> None:
         return
     stats = result.stats
     sent = ", ".join(f"{stats['parties'][int(i)]} {amount(n)}" for i, n in stats["bytes_sent"].items())
+    click.secho(SCHEMES[stats["protocol"]].threat, dim=True)
     click.echo(f"{stats['protocol']}: {stats['rounds']} rounds in {stats['seconds']:.2f} s, sent by {sent}")
