@@ -17,11 +17,11 @@ import numpy as np
 from mpc.circuit import Array, Attrs, Value
 from mpc.circuits.arithmetic import keep_bound
 from mpc.lowerer import low
-from mpc.op import Op, Signature, op, register
+from mpc.op import Interval, Signature, op
 from mpc.prg import Prg, derive
 from mpc.types import INT, ShapeError, Type, TypeRuleError, shape_text
 
-__all__ = ["gather", "opened_order", "rows_at", "scatter", "shuffle"]
+__all__ = ["gather", "inverse_order", "opened_order", "reorder", "rows_at", "scatter", "shuffle"]
 
 
 def rows_at(x: Value, order: Value) -> Value:
@@ -79,14 +79,40 @@ def _inverse(x: Array) -> Array:
     return out
 
 
-register(
-    Op(
-        name="inverse_order",
-        infer=_order,
-        ref=_inverse,
-        doc="the inverse of an order of rows, in the clear; ValueError if it is none",
-    )
-)
+def _order_bound(bounds: Sequence[Interval | None], types: Sequence[Type], attrs: Attrs) -> Interval | None:  # noqa: ARG001
+    n = types[0].shape[0]
+    return Interval(0, max(n - 1, 0)) if isinstance(n, int) else None
+
+
+@op("inverse_order", infer=_order, ref=_inverse, bound=_order_bound)
+def inverse_order(order: Value) -> Value:
+    """The inverse of an order of rows, that is of 0..n-1 in some order; ValueError at the nodes if it is none.
+
+    On rep3: 3 rounds and 11 elements a row, where sorting would take many.
+    """
+    b = low(order)
+    return scatter(order, [b.shared(b.const(np.arange(order.type.sizes[0])))])[0]
+
+
+def _reorder(types: Sequence[Type], attrs: Attrs) -> Signature:
+    x, order = types
+    _order([order], attrs)
+    if x.ndim == 0 or x.shape[0] != order.shape[0]:
+        raise ShapeError(f"{shape_text(x.shape)} does not have one row for each place of {shape_text(order.shape)}")
+    return x.dtype, x.shape
+
+
+@op("reorder", infer=_reorder, ref=lambda x, order: x[_inverse(_inverse(order))], bound=keep_bound)
+def reorder(x: Value, order: Value) -> Value:
+    """Row i of the result is row order[i] of x, for an order of all its rows: 0..n-1, each once.
+
+    Only for what is an order by its making (an `argsort`, say): of anything else the nodes would learn which places
+    occur.  On rep3: 5 rounds, and for each row 7 elements and 4 for each column.
+    """
+    b = low(x)
+    if order.type.public:
+        return b.emit("take", x, order, axis=0)
+    return gather(order, [b.shared(x)])[0]
 
 
 def _rows(types: Sequence[Type], attrs: Attrs) -> Signature:  # noqa: ARG001

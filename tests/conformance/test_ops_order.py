@@ -18,7 +18,7 @@ from mpc.circuit import Array, Builder, Circuit, Value
 from mpc.circuits import extremes
 from mpc.circuits.aggregate import mean
 from mpc.circuits.extremes import argmax, argmin, groups, largest, smallest
-from mpc.circuits.moving import shuffle
+from mpc.circuits.moving import inverse_order, reorder, shuffle
 from mpc.circuits.one_hot import one_hot
 from mpc.circuits.ordering import WIDE
 from mpc.circuits.radix import digits, radix
@@ -394,6 +394,28 @@ def test_a_shuffle_in_the_clear_is_the_same_for_all_who_see_it() -> None:
     assert sorted(ref(x)) == x.tolist()
 
 
+@everywhere
+def test_secret_orders(where: str) -> None:
+    rng = np.random.default_rng(12)
+    keys, rows, flags = integers(rng, 20), fixed(rng, 20, 3), rng.integers(0, 2, 20).astype(bool)
+
+    def compute(b: Builder, v: Sequence[Value]) -> list[Value]:
+        order = argsort(v[0], axis=0)
+        public = b.emit("reorder", b.const(np.arange(20)), order)
+        return [reorder(v[1], order), reorder(v[2], order), inverse_order(order), public]
+
+    got = agree(compute, [keys, rows, flags], where).got
+    np.testing.assert_array_equal(got[0], rows[np.argsort(keys, kind="stable")])
+    np.testing.assert_array_equal(got[2], np.argsort(np.argsort(keys, kind="stable")))
+
+
+def test_public_orders_cost_nothing() -> None:
+    x = np.arange(6.0)
+    plain = run(lambda b, v: [v[0]], [x])
+    outcome = agree(lambda b, v: [b.emit("reorder", v[0], b.const(np.arange(6)[::-1]))], [x])
+    assert (outcome.rounds, outcome.bytes) == (plain.rounds, plain.bytes)
+
+
 # -- secret positions --------------------------------------------------------------------------
 
 
@@ -546,6 +568,9 @@ def test_sizes_may_be_unknown() -> None:
         ("one_hot", [Type(Fixed(), (3,))], {"n": 2}),
         ("one_hot", [Type(INT, (3,))], {"n": -1}),
         ("shuffle", [Type(INT, ())], {}),
+        ("reorder", [Type(INT, (3,)), Type(INT, (4,))], {}),
+        ("reorder", [Type(INT, (3,)), Type(BOOL, (3,))], {}),
+        ("inverse_order", [Type(INT, (3, 1))], {}),
         ("dot", [Type(INT, (3,)), Type(INT, (4,))], {}),
         ("outer", [Type(INT, (3, 1)), Type(INT, (4,))], {}),
     ],
