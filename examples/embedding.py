@@ -18,10 +18,10 @@ party east, west, laboratory
 param steps: int = 40
 param rate: fixed = 0.3
 
-input X_east: fixed in -8..8[n, 3] from east
-input X_west: fixed in -8..8[m, 3] from west
-input y_east: fixed in -64..64[n] from laboratory
-input y_west: fixed in -64..64[m] from laboratory
+input X_east: fixed[n, 3] from east
+input X_west: fixed[m, 3] from west
+input y_east: fixed[n] from laboratory
+input y_west: fixed[m] from laboratory
 
 X = concat(X_east, X_west)
 y = concat(y_east, y_west)
