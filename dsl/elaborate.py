@@ -108,7 +108,7 @@ def _live(w: Walker) -> tuple[int, ...]:
     """What later stages may use: all that names and unfinished expressions hold, and what must not be done twice."""
     builder = w.root.builder
     found = {v.index for v in w.alive() if v.builder is builder}
-    found |= {i for i, node in enumerate(builder.nodes) if node.op in {"open", "shuffle", "input"}}
+    found |= {i for i, node in enumerate(builder.nodes) if node.op in {"open", "shuffle", "shuffle_rows", "input"}}
     return tuple(sorted(i for i in found if builder.nodes[i].op not in {"const", "size"}))
 
 

@@ -21,7 +21,7 @@ from mpc.op import Interval, Signature, op
 from mpc.prg import Prg, derive
 from mpc.types import INT, ShapeError, Type, TypeRuleError, shape_text
 
-__all__ = ["gather", "inverse_order", "opened_order", "reorder", "rows_at", "scatter", "shuffle"]
+__all__ = ["gather", "inverse_order", "opened_order", "reorder", "rows_at", "scatter", "shuffle", "shuffle_rows"]
 
 
 def rows_at(x: Value, order: Value) -> Value:
@@ -135,3 +135,25 @@ def shuffle(x: Value) -> Value:
     b = low(x)
     n = x.type.sizes[0]
     return x if n < 2 else b.permute(b.permutation(n), x)
+
+
+def _all_rows(types: Sequence[Type], attrs: Attrs) -> list[Signature]:
+    out = [_rows([t], attrs) for t in types]
+    if any(t.shape[0] != types[0].shape[0] for t in types):
+        raise ShapeError("columns of one table are of one length: " + ", ".join(shape_text(t.shape) for t in types))
+    return out
+
+
+@op("shuffle_rows", infer=_all_rows, ref=lambda *xs: tuple(_shuffle(x) for x in xs), pure=False)
+def shuffle_rows(*columns: Value) -> list[Value]:
+    """The rows of several columns in one uniformly random order that no party knows.
+
+    If any column is secret all are moved as shares: a column that somebody sees would otherwise show the order.
+    """
+    b = low(columns[0])
+    n = columns[0].type.sizes[0]
+    shares = [b.shared(c) for c in columns]
+    if n < 2:
+        return shares
+    handle = b.permutation(n)
+    return [b.permute(handle, c) for c in shares]

@@ -100,7 +100,8 @@ def encode(part: Part, array: Array) -> Array:
     if part.kind == "flags":
         return np.packbits(array.reshape(-1), bitorder="little")
     if part.bits == 8 * part.dtype.itemsize:
-        return np.ascontiguousarray(array).reshape(part.shape)
+        # The wire has the width of the part whatever the array was computed in (row numbers are int64).
+        return np.ascontiguousarray(array, part.dtype).reshape(part.shape)
     return pack_bits(array, part.bits)
 
 
