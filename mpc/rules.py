@@ -57,19 +57,31 @@ def _sub(b: Lowerer, src: Sequence[Value], attrs: dict[str, Any], dtype: DType, 
     return b.on_shares("add_clear", (b.on_shares("neg", (y,), {}, dtype, y.shape), x), {}, dtype, shape)
 
 
-def _clear_frac(b: Lowerer, x: Value, share: Value, dtype: DType) -> int:
-    """Fraction bits for a public factor: none for whole numbers, else as many as the share's range leaves room for.
+FINEST = 40
+"""Most fraction bits of a public factor."""
 
-    More bits make the product more exact than the grid of `dtype`; the truncation takes them off again.
+
+def _clear_frac(b: Lowerer, x: Value, share: Value, dtype: DType) -> int:
+    """Fraction bits for a public factor: those that it has, if few; else as many as the share's range leaves room for.
+
+    More bits make the product more exact than the grid of `dtype`; the truncation takes them off again.  A constant
+    below 1 gets as many significant bits as 1 would, which needs no more room than multiplying by 1 does.
     """
-    if x.dtype.kind == "int" or (x.is_const and bool(np.all(x.constant == np.rint(x.constant)))):
+    if x.dtype.kind == "int":
         return 0
     plain = dtype.frac
+    if x.is_const:
+        for frac in range(plain + 1):
+            scaled = x.constant * 2.0**frac
+            if bool(np.all(scaled == np.rint(scaled))):
+                return frac
     share_bits, factor = b.raw_bits(share), b.range(x)
-    if share_bits is None or factor is None:
+    if factor is None:
         return plain
-    room = ROOM - 1 - share_bits - math.ceil(math.log2(max(factor.magnitude, 2.0**-30)))
-    return max(plain, min(room, 40))
+    size = math.ceil(math.log2(max(factor.magnitude, 2.0**-30)))
+    if share_bits is None:
+        return min(plain + max(0, -size), FINEST) if x.is_const else plain
+    return max(plain, min(ROOM - 1 - share_bits - size, FINEST))
 
 
 def _product(op: str) -> Rule:
