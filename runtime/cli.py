@@ -129,6 +129,14 @@ def check(
 @click.option("--network", default="lan", metavar="LINK", help="lan, wan, or RTT,BANDWIDTH such as 20ms,1Gbit.")
 @click.option("--limit", type=click.FloatRange(min=0.1), default=120.0, help="Seconds to wait for a silent party.")
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="Also write each party's results there.")
+@click.option("--profile", is_flag=True, help="Say where time, rounds and bytes went, line by line.")
+@click.option(
+    "--profile-out",
+    "picture",
+    metavar="FILE",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Where the profile's picture goes (HTML); profile.html when not said.",
+)
 @click.option("--json", "as_json_", is_flag=True, help="One JSON object on standard output.")
 @click.option("--quiet", "-q", is_flag=True, help="Results alone: no progress, no cost, no disclosures.")
 @protocol_options
@@ -140,6 +148,8 @@ def run(
     network: str,
     limit: float,
     out: Path | None,
+    profile: bool,
+    picture: Path | None,
     as_json_: bool,
     quiet: bool,
     **options: Any,
@@ -157,12 +167,16 @@ def run(
         result = running.run_plain(study, _params(options["params"]), options["frac"], data, _bound(bound))
     else:
         width, color = shutil.get_terminal_size().columns, sys.stdout.isatty()
-        settings = running.Options(data, _bound(bound), link, limit, out, width, color)
+        profile = profile or picture is not None
+        settings = running.Options(data, _bound(bound), link, limit, out, width, color, profile)
         result = running.run_shown(make_job(study, options), settings, quiet=quiet or as_json_)
     if as_json_:
-        _print_json({"outputs": result.outputs, "stats": result.stats})
+        told = {"outputs": result.outputs, "stats": result.stats}
+        _print_json(told if result.profile is None else {**told, "profile": result.profile})
     else:
         running.print_result(result, quiet=quiet)
+    if result.profile is not None:
+        running.show_profile(result.profile, study.name, picture, quiet=as_json_)
 
 
 @cli.command()

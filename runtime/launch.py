@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import resource
 import selectors
 import signal
 import socket
@@ -26,6 +27,7 @@ from runtime.errors import PartyFailed, ToldByParty, as_json, exit_code, report
 from runtime.inputs import FileInputs
 from runtime.job import Job
 from runtime.pages import keep_pages
+from runtime.profile import merge
 from runtime.results import to_json
 from runtime.session import Finished, Session
 from runtime.terminal import rendered
@@ -47,6 +49,8 @@ class LocalResult:
     shown: dict[str, str] = field(default_factory=dict)
     """The same, rendered for a terminal."""
     stats: dict[str, Any] = field(default_factory=dict)
+    profile: dict[str, Any] | None = None
+    """Where the time went, when that was asked for."""
 
 
 @dataclass(slots=True)
@@ -73,6 +77,7 @@ class Options:
     out: Path | None = None
     width: int = 100
     color: bool = False
+    profile: bool = False
 
 
 def run_local(
@@ -192,7 +197,7 @@ async def _live(
     mesh = Mesh(identity, roster, listener=listener, link=options.link, stall_limit=options.limit)
     async with mesh:
         channels = await mesh.session(job.id, others)
-        session = Session(job, name, channels, inputs, options.limit, progress=progress)
+        session = Session(job, name, channels, inputs, options.limit, progress=progress, profiled=options.profile)
         finished = await session.run()
     return _told(name, finished, options)
 
@@ -202,6 +207,7 @@ def _told(name: str, finished: Finished, options: Options) -> dict[str, Any]:
         from runtime.results import write
 
         write(finished.outputs, options.out / name)
+    used = resource.getrusage(resource.RUSAGE_SELF)
     return {
         "outputs": to_json(finished.outputs),
         "shown": rendered(finished.outputs, options.width, color=options.color),
@@ -211,6 +217,9 @@ def _told(name: str, finished: Finished, options: Options) -> dict[str, Any]:
         "seconds": finished.traffic.seconds,
         "waited": finished.traffic.waited,
         "peak": finished.peak,
+        "resident": used.ru_maxrss * (1 if sys.platform == "darwin" else 1024),
+        "processor": used.ru_utime + used.ru_stime,
+        "profile": None if finished.profile is None else finished.profile.to_json(),
     }
 
 
@@ -314,5 +323,10 @@ def _collect(job: Job, children: Sequence[_Child], total: float) -> LocalResult:
         "offline_seconds": 0.0,
         "startup_seconds": round(max(total - seconds, 0.0), 4),
         "peak_memory": max(r["peak"] for r in results.values()),
+        "resident_memory": max(r["resident"] for r in results.values()),
+        "processor_seconds": round(sum(r["processor"] for r in results.values()), 4),
     }
+    profiles = {name: r["profile"] for name, r in results.items()}
+    if all(profiles.values()):
+        out.profile = merge(profiles, job.places.nodes, names, job.study)
     return out

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 import numpy as np
@@ -27,7 +27,7 @@ from runtime.terminal import amount, rendered
 if TYPE_CHECKING:
     from rich.progress import TaskID
 
-__all__ = ["Options", "link", "print_result", "run_plain", "run_shown"]
+__all__ = ["Options", "link", "print_result", "run_plain", "run_shown", "show_profile"]
 
 PLAIN_SALT = bytes(32)
 """In the clear keys need no secret salt, only the same one."""
@@ -120,3 +120,18 @@ def print_result(result: LocalResult, *, quiet: bool) -> None:
     sent = ", ".join(f"{stats['parties'][int(i)]} {amount(n)}" for i, n in stats["bytes_sent"].items())
     click.secho(SCHEMES[stats["protocol"]].threat, dim=True)
     click.echo(f"{stats['protocol']}: {stats['rounds']} rounds in {stats['seconds']:.2f} s, sent by {sent}")
+
+
+def show_profile(profile: Mapping[str, Any], title: str, picture: Path | None, *, quiet: bool) -> None:
+    """The profile of a run: a table, and a picture in a file.  quiet: only the picture, if it is named."""
+    from rich.console import Console
+
+    from runtime.profile_page import print_profile, write_page
+
+    if not quiet:
+        print_profile(profile, Console(highlight=False))
+        picture = picture or Path("profile.html")
+    if picture is not None:
+        write_page(profile, title, picture)
+        if not quiet:
+            click.echo(f"picture: {picture}")

@@ -35,6 +35,7 @@ from network import Channel, HandshakeFailed, NetworkError, PeerLost, agree
 from runtime.errors import Disagreement, PartyFailed
 from runtime.executor import THREADED, Traffic, execute
 from runtime.job import Job
+from runtime.profile import Profiler
 from runtime.results import Output, collect
 from runtime.sources import bound_sizes
 
@@ -96,6 +97,7 @@ class Finished:
     """One-way delays on the longest path, over all stages."""
     bytes_sent: int
     peak: int
+    profile: Profiler | None = None
 
 
 @dataclass(slots=True)
@@ -111,9 +113,12 @@ class Session:
     guardian: Guardian | None = None
     progress: Callable[[str, int, int], None] | None = None
     """Called with (phase, rounds done, rounds of this stage)."""
+    profiled: bool = False
+    """Measure where the time goes, for `Finished.profile`."""
     phase: Phase = Phase.NEW
     places: Places = field(init=False)
     study: Study = field(init=False)
+    profiler: Profiler | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
         self.places = self.job.places
@@ -188,6 +193,7 @@ class Session:
                 if parts.get(part) != digest:
                     raise Disagreement(peer, part)
         self.study = parse(self.job.study, self.job.name)
+        self.profiler = Profiler(self.study.source) if self.profiled else None
         self._enter(Phase.AGREED)
 
     async def _supply(self) -> tuple[Bindings, Mapping[InputKey, Array]]:
@@ -243,9 +249,8 @@ class Session:
                 break
             compiler.opened(await self._course(carried[stage.needs]))
             number += 1
-        return Finished(
-            self.me, learned(stage.elaborated, self.me, found), traffic, rounds, sum(traffic.sent.values()), peak
-        )
+        outputs = learned(stage.elaborated, self.me, found)
+        return Finished(self.me, outputs, traffic, rounds, sum(traffic.sent.values()), peak, self.profiler)
 
     async def _course(self, value: Array | None) -> Array:
         """The opened value that decides how the study goes on; the dealer is told it by the first node."""
@@ -285,6 +290,8 @@ class Session:
             largest = _largest(timetable, names.index(peer), names.index(self.me))
             channel.limit = max(channel.limit, largest, MESSAGE_LIMIT)
         seat = self.places.seat(names.index(self.me), keys)
+        if self.profiler is not None:
+            return self.profiler.engine(timetable, seat, arrays, carried)
         return Engine(timetable, seat, arrays, carried=carried)
 
     async def _rounds(self, engine: Engine, timetable: Schedule, traffic: Traffic) -> Any:
