@@ -109,14 +109,15 @@ def check_study(job: Job, data: Path | None, files: Mapping[tuple[str, str], Pat
     study = parse(job.study, job.name)
     specs = requirements(study, dict(job.params))
     bindings = _bindings(job, specs, data, files, sizes)
-    done = elaborate(study, bindings)
-    scheme = SCHEMES[job.protocol]
-    stage: Stage | None = None
-    if not done.abstract:
-        stage = Compiler(study, bindings, job.places, scheme).stage()
+    # Walked without assuming anything of what is opened, so that all branches are seen.
+    done = elaborate(study, bindings, check=True)
     needed = [d for s in specs for d in s.shape if isinstance(d, str) and d not in bindings.sizes]
     rows = [f"{s.party}:{s.name}" for s in specs if s.table and s.max_rows is None]
     missing = [*needed, *(r for r in rows if tuple(r.split(":")) not in bindings.rows)]
+    scheme = SCHEMES[job.protocol]
+    stage: Stage | None = None
+    if not missing:
+        stage = Compiler(study, bindings, job.places, scheme).stage()
     return Report(
         job=job,
         threat=scheme.threat,
@@ -126,7 +127,7 @@ def check_study(job: Job, data: Path | None, files: Mapping[tuple[str, str], Pat
         cost=None if stage is None else _cost(stage, study.source),
         missing=tuple(dict.fromkeys(missing)),
         assumptions=() if stage is None else _assumptions(stage, study.source),
-        staged=done.needs is not None,
+        staged=stage is not None and stage.needs is not None,
         warnings=tuple(str(w.message) for w in done.warnings),
     )
 
