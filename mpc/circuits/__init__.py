@@ -1,5 +1,33 @@
 """Every operation of the surface language, one topic a file; importing the package fills the catalogue."""
 
-from mpc.circuits import aggregate, arithmetic, extremes, moving, one_hot, sort, structure
+from mpc.circuits import (
+    activations,
+    aggregate,
+    approx,
+    arithmetic,
+    divide,
+    extremes,
+    integer,
+    moving,
+    one_hot,
+    piecewise,
+    rounding,
+    sort,
+    structure,
+)
 
-__all__ = ["aggregate", "arithmetic", "extremes", "moving", "one_hot", "sort", "structure"]
+__all__ = [
+    "activations",
+    "aggregate",
+    "approx",
+    "arithmetic",
+    "divide",
+    "extremes",
+    "integer",
+    "moving",
+    "one_hot",
+    "piecewise",
+    "rounding",
+    "sort",
+    "structure",
+]
