@@ -110,12 +110,13 @@ def inline(w: Walker, function: Function, bound: Mapping[str, Val], span: Span) 
     if len(w.frames) >= MAX_CALLS:
         return w.error("E0206", f"more than {MAX_CALLS} calls within calls", span)
     spans = {p.name.text: p.name.span for p in function.definition.parameters}
-    names = {name: Binding(val, spans[name]) for name, val in bound.items()}
-    scope = Scope(function.source, function.scope, function.local, names)
+    scope = Scope(function.source, function.scope, function.local)
     before = (w.scope, w.source, w.loops, w.loop_guards)
     w.frames.append(Frame(function, span, w.source))
     w.scopes.append(scope)
     w.scope, w.source, w.loops, w.loop_guards = scope, function.source, [], []
+    for name, val in bound.items():
+        w.bind(name, Binding(val, spans[name]))
     try:
         result = w.rules.block(w, function.definition.body)
     finally:

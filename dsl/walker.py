@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from typing import NamedTuple, NoReturn
@@ -32,7 +32,8 @@ from dsl.region import DomainError, Region, StudyBuilder
 from dsl.scope import Binding, Scope
 from dsl.source import Source, Span
 from dsl.stypes import INTEGER, SType
-from dsl.values import UNKNOWN, Array, Function, Module, Unknown, Val, describe, leaves, map_leaves
+from dsl.values import UNKNOWN, Array, Function, Module, Record, Tuple, Unknown, Val, describe, leaves, map_leaves
+from dsl.variables import variables
 from dsl.why import why_secret
 from mpc.circuit import Array as NDArray
 from mpc.circuit import Origin, Value
@@ -122,6 +123,8 @@ class Walker:
     tree: syntax.Study | None = None
     """The study or module being walked."""
     mentions: dict[int, dict[str, int]] = field(default_factory=dict)
+    differentiated: dict[int, frozenset[str]] = field(default_factory=dict)
+    """For a function, study or module, the names that it differentiates by."""
 
     # -- places ------------------------------------------------------------------------------------
 
@@ -367,7 +370,22 @@ class Walker:
 
     def bind(self, name: str, binding: Binding) -> None:
         """Give `name` a binding in the innermost scope."""
-        self.scope.names[name] = binding
+        self.scope.names[name] = replace(binding, val=self.own(name, binding.val))
+
+    def own(self, name: str, val: Val) -> Val:
+        """`val` as nodes of its own where something is differentiated by `name` (see `variables`)."""
+        root = self.frames[-1].function.definition if self.frames else self.tree
+        if root is None or not isinstance(val, Array | Tuple | Record):
+            return val
+        names = self.differentiated.get(id(root))
+        if names is None:
+            names = self.differentiated[id(root)] = variables(root)
+        if name not in names:
+            return val
+        # Appended, not emitted: a constant must not fold into one that others share.
+        return map_leaves(
+            val, lambda v: v.builder.append("variable", (v,), {}, v.type, pure=False) if v.dtype.kind == "fixed" else v
+        )
 
     def mentioned(self, name: str, after: int) -> bool:
         """Whether the text of the function or study being walked has `name` after an offset."""

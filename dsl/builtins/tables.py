@@ -1,4 +1,4 @@
-"""Tables and what may be missing: matrix compact shuffle coalesce; and what is not there yet: grad."""
+"""Tables and what may be missing: matrix compact shuffle coalesce."""
 
 from __future__ import annotations
 
@@ -117,9 +117,3 @@ def coalesce(w: Walker, site: CallSite, x: Val, default: Val) -> Val:
 def _mask(a: Array) -> Value:
     assert a.valid is not None
     return a.valid.reshape((*a.valid.shape, 1)) if a.stype.kind == "text" else a.valid
-
-
-@special("grad")
-def grad(w: Walker, e: syntax.Call) -> Val:
-    """`grad(e, x)`: the derivative of e by x."""
-    return w.error("E0901", "`grad` is not supported yet", e.span)
