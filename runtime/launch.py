@@ -109,7 +109,7 @@ def run_local(
     finally:
         _end(children)
     _judge(children)
-    return _collect(job, children, time.perf_counter() - begun)
+    return _collect(job, children, begun)
 
 
 def _listener() -> socket.socket:
@@ -305,8 +305,9 @@ def _death(child: _Child) -> str:
     return f"its process ended with {os.waitstatus_to_exitcode(child.status)} and without a word"
 
 
-def _collect(job: Job, children: Sequence[_Child], total: float) -> LocalResult:
+def _collect(job: Job, children: Sequence[_Child], begun: float) -> LocalResult:
     out = LocalResult()
+    total = time.perf_counter() - begun
     results = {c.name: c.result for c in children if c.result is not None}
     for name in job.roles:
         out.outputs[name] = results[name]["outputs"]
@@ -328,5 +329,5 @@ def _collect(job: Job, children: Sequence[_Child], total: float) -> LocalResult:
     }
     profiles = {name: r["profile"] for name, r in results.items()}
     if all(profiles.values()):
-        out.profile = merge(profiles, job.places.nodes, names, job.study)
+        out.profile = merge(profiles, job.places.nodes, names, job.study, begun)
     return out

@@ -101,6 +101,8 @@ class Profiler:
         self.work = Work()
         self.timeline = _Timeline()
         self.seconds = 0.0
+        self.began: float | None = None
+        """When the first stage began, on this machine's clock (`perf_counter`)."""
         self.costs: dict[int, list[int]] = {}
         """Rounds and bytes by line."""
 
@@ -141,6 +143,7 @@ class Profiler:
                 one.seconds += row.seconds
                 one.waited += row.waited
         return {
+            "began": self.began,
             "seconds": self.seconds,
             "spent": [[s.line, s.op, s.calls, s.seconds, s.waited] for s in spent.values()],
             "costs": [[line, *cost] for line, cost in self.costs.items()],
@@ -197,6 +200,8 @@ class _MeasuringEngine(Engine):
         clock, timeline = time.perf_counter, self.profiler.timeline
         before = self.profiler.seconds
         self.begun = clock() - before
+        if self.profiler.began is None:
+            self.profiler.began = self.begun
         step = super().run()
         got: Any = None
         try:
@@ -266,9 +271,16 @@ class _MeasuringEngine(Engine):
 # -- all parties together --------------------------------------------------------------------------
 
 
-def merge(parties: Mapping[str, Mapping[str, Any]], nodes: tuple[str, ...], names: tuple[str, ...], study: str) -> Any:
+def merge(
+    parties: Mapping[str, Mapping[str, Any]],
+    nodes: tuple[str, ...],
+    names: tuple[str, ...],
+    study: str,
+    since: float,
+) -> Any:
     """The profile of a run, from what each party measured: a JSON object.
 
+    since: when the command began; `startup_seconds` are those until the last party's first round.
     `lines`: for each line, seconds of computation and of waiting at the slowest node (of those that came last, the one
     that waited least), rounds, bytes sent by all, share of that node's time.  `operations`: the same by line and
     operation.  `engine_seconds`: what that node spent between operations.  `work`: from the moment the inputs were
@@ -292,6 +304,7 @@ def merge(parties: Mapping[str, Mapping[str, Any]], nodes: tuple[str, ...], name
     works = [parties[name]["work"] for name in nodes]
     return {
         "node": slowest,
+        "startup_seconds": round(max(parties[name]["began"] for name in names) - since, 6),
         "seconds": round(total, 6),
         "engine_seconds": round(max(total - sum(map(sum, lines.values())), 0.0), 6),
         "lines": [
