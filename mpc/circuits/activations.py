@@ -47,6 +47,9 @@ class Near(NamedTuple):
 FINE, BLOCK = 24, 30
 """Fraction bits of s, s^2 and z s, and of what s^2 is multiplied by."""
 
+MOST = 20
+"""Fraction bits of x beyond which the polynomial does not look."""
+
 SIGMOID = Near(
     8.75,
     3,
@@ -70,6 +73,8 @@ GELU = Near(
 
 def _near(p: Near, x: Value, frac: int, out: int) -> tuple[Value, Value]:
     """E(x^2) and x O(x^2) at `out` fraction bits, where |x| < reach: 9 rounds, 1.6 kbit on rep3."""
+    if frac > MOST:
+        x, frac = trunc(x, frac - MOST), MOST
     z_frac = frac + p.z_shift
     s = mul(x, x, 2 * frac + p.s_shift - FINE) - round(p.centre * 2.0**FINE)
     q = mul(s, s, FINE)
@@ -93,6 +98,16 @@ class Where(NamedTuple):
     below: Value | int
     above: Value | int
 
+    @property
+    def near(self) -> Value | int:
+        """1 where |x| < reach."""
+        return 1 - self.above - self.below
+
+    @property
+    def near_by_sign(self) -> Value | int:
+        """1 or -1 by the sign of x where |x| < reach, 0 elsewhere."""
+        return self.near - 2 * (self.negative - self.below)
+
 
 def _where(p: Near, x: Value, frac: int) -> Where:
     b, known = low(x), low(x).range(x)
@@ -109,21 +124,12 @@ def _where(p: Near, x: Value, frac: int) -> Where:
     )
 
 
-def _choose(p: Near, x: Value, frac: int, out: int, half: int) -> tuple[Where, Value]:
-    """Where x is, and (half + sign(x) E + x O) near 0, 0 elsewhere: sigmoid's middle with half = 1/2 in units."""
-    at = _where(p, x, frac)
-    even, odd = _near(p, x, frac, out)
-    inside = 1 - at.above - at.below
-    signed = inside - 2 * (at.negative - at.below)
-    odd = odd + half if half else odd
-    pairs = [(odd, inside), (even, signed)]
-    shares = [(v, f) for v, f in pairs if isinstance(f, Value)]
-    plain = [times(v, f) for v, f in pairs if isinstance(f, int) and f]
-    parts = ([dot([v for v, _ in shares], [f for _, f in shares])] if shares else []) + plain
-    total = parts[0]
-    for part in parts[1:]:
-        total = total + part
-    return at, total
+def _sum_of_products(pairs: Sequence[tuple[Value, Value | int]]) -> Value:
+    """Values times flags, added up; a flag that the range decides costs nothing."""
+    secret = [(v, f) for v, f in pairs if isinstance(f, Value)]
+    parts = [dot([v for v, _ in secret], [f for _, f in secret])] if secret else []
+    parts += [times(v, f) for v, f in pairs if isinstance(f, int) and f]
+    return linear([(part, 1) for part in parts]) if parts else times(pairs[0][0], 0)
 
 
 def _out(x: Value) -> int:
@@ -140,11 +146,11 @@ def _sigmoid_ref(x: Array) -> Array:
 
 
 def _logistic(x: Value, frac: int, out: int) -> Value:
-    """Units of sigmoid(x) at `out` fraction bits."""
-    at, middle = _choose(SIGMOID, x, frac, out, 1 << (out - 1))
-    if isinstance(at.above, int):
-        return middle + (at.above << out) if at.above else middle
-    return middle + times(at.above, 1 << out)
+    """Units of sigmoid(x) at `out` fraction bits: 1/2 + sign(x) E + x O near 0, beyond it 0 or 1."""
+    at = _where(SIGMOID, x, frac)
+    even, odd = _near(SIGMOID, x, frac, out)
+    middle = _sum_of_products([(odd + (1 << (out - 1)), at.near), (even, at.near_by_sign)])
+    return middle + (at.above << out if isinstance(at.above, int) else times(at.above, 1 << out))
 
 
 @op(
@@ -177,11 +183,8 @@ def tanh(x: Value) -> Value:
     """tanh x = 2 sigmoid(2x) - 1 for every |x| < 2^45; error below 2^-11.  Costs what `sigmoid` does."""
     out = _out(x)
     # 2x: the same units with a fraction bit less; 2 sigmoid: the same units with one less again.
-    raw, frac = (units(x), x.dtype.frac - 1) if x.dtype.frac else (times(units(x), 2), 0)
-    known = low(x).range(x)
-    if known is not None and not x.dtype.frac:
-        low(x).know(raw, Interval(2 * known.lo, 2 * known.hi))
-    return as_fixed(_logistic(raw, frac, out + 1) - (1 << out), out)
+    raw = share_units(x, x.dtype.frac or 1)
+    return as_fixed(_logistic(raw, (x.dtype.frac or 1) - 1, out + 1) - (1 << out), out)
 
 
 # -- gelu --------------------------------------------------------------------------------------
@@ -212,21 +215,12 @@ def gelu(x: Value) -> Value:
     max(x, 0) - |x| (1 - Phi(|x|)), the second part by a polynomial of degree 8 in |x| < 4 and 0 beyond.  On rep3,
     nothing known of x: 11 rounds, 4.1 kbit.
     """
-    out, frac = _out(x), x.dtype.frac
+    out = _out(x)
     raw = share_units(x, out)
     at = _where(GELU, raw, out)
     even, odd = _near(GELU, raw, out, out)
-    inside = 1 - at.above - at.below
-    signed = inside - 2 * (at.negative - at.below)
-    # max(x, 0) - (E + sign x O) near 0: what is multiplied by each of the flags stands beside it.
-    pairs = [(raw, 1 - at.negative), (-even, inside), (-odd, signed)]
-    shares = [(v, f) for v, f in pairs if isinstance(f, Value)]
-    total = dot([v for v, _ in shares], [f for _, f in shares]) if shares else times(raw, 0)
-    for v, f in pairs:
-        if isinstance(f, int) and f:
-            total = total + times(v, f)
-    del frac
-    return as_fixed(total, out)
+    pairs = [(raw, 1 - at.negative), (-even, at.near), (-odd, at.near_by_sign)]
+    return as_fixed(_sum_of_products(pairs), out)
 
 
 # -- softmax -----------------------------------------------------------------------------------

@@ -224,7 +224,9 @@ def rsqrt(x: Value) -> Value:
 
     1/sqrt(u) by a polynomial of degree 8.  On rep3, nothing known: 32 rounds, 6.4 kbit.
     """
-    out, fine, guard = _out(x), 22, 10
+    out, fine = _out(x), 22
+    # The result is below 2^(out + frac / 2) units, the polynomial below 2^(fine + 1).
+    guard = min(10, 61 - fine - 1 - out - -(-x.dtype.frac // 2))
     raw = units(x)
     at = measure(raw, "the argument of rsqrt", least=1)
     scale = _root_of_two(at, 1, 2 * (out + guard) + x.dtype.frac - at.top - 1)

@@ -73,12 +73,13 @@ def reciprocal(y: Value) -> Value:
 def inverse_units(y: Value, frac: int, out: int) -> Value:
     """Units of 1/y at `out` fraction bits from units of y at `frac`."""
     at = measure(y, "the divisor")
-    w = evaluate(RECIPROCAL, at.normal(y, 26) - (3 << 24), 24)
     # The scale 2^(frac + out - top - 1 + d) with guard bits, as far as the product has room.
     most = frac + out - 1 - _bottom(low(y), y)
-    guard = min(6, 61 - 25 - most)
+    guard = max(min(6, 36 - most), 0)
+    fine = min(24, 60 - most - guard)
+    w = evaluate(RECIPROCAL, at.normal(y, 26) - (3 << 24), fine)
     scale = _power_of_two(at, frac + out - at.top - 1 + guard)
-    return mul(w, scale, 24 + guard)
+    return mul(w, scale, fine + guard)
 
 
 def _bottom(b: Lowerer, y: Value) -> int:

@@ -22,6 +22,7 @@ from mpc.op import find
 from mpc.types import NOBODY, Fixed, Type, TypeRuleError
 
 UNIT = 2.0**-16
+BINARY = ("maximum", "minimum", "div", "floordiv", "mod")
 ENDS = np.iinfo(np.int64)
 
 
@@ -145,7 +146,10 @@ def numeric_cases(n: int) -> list[Case]:
     ]
     for op in ("sigmoid", "tanh", "gelu"):
         cases += [Case(op, (np.concatenate([between(-12, 12, n), fixed(n, high=45)]),)), Case(op, (whole(n, 40),))]
-        cases += [Case(op, (between(-3, 3, n),), ((-3, 3),), name="near")]
+        cases += [
+            Case(op, (between(lo, hi, n),), ((lo, hi),), name=f"{lo}..{hi}")
+            for lo, hi in ((-3, 3), (0, 3), (-3, 12), (-12, 0), (10, 20), (-20, -10))
+        ]
     for op in ("softmax", "log_softmax"):
         rows = grid(np.random.default_rng(8).normal(0, 4, (max(n // 40, 2), 10)))
         rows[0] *= 2.0**20
@@ -208,10 +212,28 @@ def test_public_divisors_on_a_scheme(case: Case) -> None:
     hold(case, on_scheme(case, "rep3"))
 
 
+class Opened(Case):
+    """The operation on a second operand that is opened during the run."""
+
+    def compute(self, b: Builder, secret: Sequence[Value]) -> list[Value]:
+        return [b.emit(self.op, secret[0], b.emit("open", secret[1]))]
+
+
+@pytest.mark.parametrize("within", [None, (-8.0, -0.5), (0.25, 100.0), (-8.0, 100.0)], ids=str)
+@pytest.mark.parametrize("op", BINARY)
+def test_an_operand_opened_in_mid_study(op: str, within: tuple[float, float] | None) -> None:
+    y = between(*(within or (1.0, 50.0)), 600, 3)
+    y[y == 0] = 1.0
+    for x, range_ in ((between(-1000, 1000, 600), (-1000.0, 1000.0)), (fixed(600, high=27), None)):
+        case = Opened(op, (x, y), (range_, within))
+        for rounding in ROUNDINGS:
+            hold(case, in_the_clear(case, rounding))
+        hold(case, on_scheme(case, "rep3"))
+
+
 # -- shapes ------------------------------------------------------------------------------------
 
 UNARY = ("abs", "sign", "relu", "floor", "ceil", "round", "square", "reciprocal", "exp", "log", "sqrt", "rsqrt")
-BINARY = ("maximum", "minimum", "div", "floordiv", "mod")
 
 
 @pytest.mark.parametrize("shape", [(), (0,), (1,), (2, 0, 3), (2, 3, 4)], ids=str)
