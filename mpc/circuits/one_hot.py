@@ -24,7 +24,7 @@ from mpc.lowerer import Lowerer, is_share, low
 from mpc.op import Interval, Signature, op
 from mpc.types import BOOL, INT, ShapeError, Type, TypeRuleError
 
-__all__ = ["one_hot", "take_secret"]
+__all__ = ["one_hot", "spread_bits", "take_secret"]
 
 
 def _one_hot(types: Sequence[Type], attrs: Attrs) -> Signature:
@@ -83,15 +83,15 @@ def _halves(bits: Value, k: int) -> list[Value]:
     width = bits.type.sizes[-1]
     lead = (slice(None),) * (bits.ndim - 1)
     cut = k // 2
-    low_half = _spread(bits[(*lead, slice(0, cut))])
-    high_half = _spread(bits[(*lead, slice(cut, k))])
+    low_half = spread_bits(bits[(*lead, slice(0, cut))])
+    high_half = spread_bits(bits[(*lead, slice(cut, k))])
     if width > k:
         none = all_of(~bits[(*lead, slice(k, width))])
         high_half = high_half & none.reshape((*none.shape, 1))
     return [low_half, high_half]
 
 
-def _spread(bits: Value) -> Value:
+def spread_bits(bits: Value) -> Value:
     """(..., k) -> (..., 2^k), one-hot; k may be 0."""
     k = bits.type.sizes[-1]
     lead = (slice(None),) * (bits.ndim - 1)
@@ -99,7 +99,8 @@ def _spread(bits: Value) -> Value:
         return bits.builder.const(np.ones((*bits.type.sizes[:-1], 1), np.bool_))
     if k == 1:
         return bits.builder.emit("concat", ~bits, bits, axis=bits.ndim - 1)
-    return _product([_spread(bits[(*lead, slice(0, k // 2))]), _spread(bits[(*lead, slice(k // 2, k))])], 1 << k)
+    halves = [spread_bits(bits[(*lead, part)]) for part in (slice(0, k // 2), slice(k // 2, k))]
+    return _product(halves, 1 << k)
 
 
 def _product(halves: Sequence[Value], n: int) -> Value:

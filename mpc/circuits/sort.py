@@ -27,7 +27,7 @@ from mpc.lowerer import low
 from mpc.op import Interval, Signature, op
 from mpc.types import BOOL, INT, ShapeError, Type, TypeRuleError, shape_text
 
-__all__ = ["argsort", "arrange", "sort", "sort_by", "top_k"]
+__all__ = ["argsort", "arrange", "key_bits", "sort", "sort_by", "top_k"]
 
 
 # -- keys --------------------------------------------------------------------------------------
@@ -48,7 +48,7 @@ def _span(key: Value) -> tuple[int, int]:
     return (least, width) if width < whole[1] else whole
 
 
-def _key_bits(key: Value) -> Value:
+def key_bits(key: Value) -> Value:
     """The bits of key (rows, n), lowest first, whose unsigned order is that of the keys: (rows * n, width)."""
     b = low(key)
     offset, width = _span(key)
@@ -106,9 +106,9 @@ def arrange(key: Value, columns: Sequence[Value]) -> list[Value]:
         to = ranks(numeric) + b.const(np.arange(rows)[:, None] * n)
         return scatter(to.reshape((total,)), columns)
     if direct:
-        return radix(_key_bits(key), rows, columns)
+        return radix(key_bits(key), rows, columns)
     numbers = b.shared(b.const(np.arange(total)))
-    return gather(radix(_key_bits(key), rows, [numbers])[0], columns)
+    return gather(radix(key_bits(key), rows, [numbers])[0], columns)
 
 
 # -- the operations ----------------------------------------------------------------------------

@@ -1,0 +1,210 @@
+"""A join whose left side has unique keys: each right row gets what the left row of its key says.
+
+For: `lookup_rows`, and `match_rows`, for which left keys may repeat.  Leaves to others: joins where keys repeat on
+both sides (`relational_join`), sorting, copying down.
+
+Few rows are compared all with all, and the flags of equality times the left columns are the result: one product of
+matrices.  Many are put together and sorted by key, a visible left row before its key's others; the first row of every
+key, which is that left row if there is one and has nothing otherwise, is copied down to the rest of its key
+(`relational_move.spread`), and rows go back to where they stood.  The same order, opened once, serves for the way there
+and the way back.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from mpc.circuit import Array, Attrs, Value
+from mpc.circuits import estimate
+from mpc.circuits.estimate import Work
+from mpc.circuits.moving import rows_at
+from mpc.circuits.ordering import all_of, difference_width
+from mpc.circuits.relational_columns import Packed, flag_column, ring_column, rows_of, signature, stacked, truths, zeros
+from mpc.circuits.relational_move import spread
+from mpc.circuits.relational_sort import joint_bits, key_codes, same_as_before, sorted_numbers, sorting_work
+from mpc.lowerer import Lowerer, low
+from mpc.op import Signature, op
+from mpc.types import BOOL, INT, Dim, Type, TypeRuleError
+
+__all__ = ["check_keys", "joined_keys", "lookup_rows", "match_rows", "opened"]
+
+PAIRS = 1 << 20
+"""Pairs of rows above which all are never compared with all: memory, not bytes, would be in the way."""
+
+
+def check_keys(left: Sequence[Type], right: Sequence[Type]) -> None:
+    """TypeRuleError unless the columns of a key are alike on both sides."""
+    for x, y in zip(left, right, strict=True):
+        if x.dtype != y.dtype or x.shape[1:] != y.shape[1:]:
+            raise TypeRuleError(
+                f"a key of {x.dtype} on one side and of {y.dtype} on the other, or texts of two lengths"
+            )
+
+
+def _infer(types: Sequence[Type], attrs: Attrs) -> list[Signature]:
+    keys, payload = attrs["keys"], attrs["payload"]
+    if keys < 1 or len(types) != 2 * keys + payload + 2:
+        raise TypeRuleError(f"{len(types)} operands for {keys} keys and {payload} columns of the left side")
+    left, right = types[: keys + 1 + payload], types[keys + 1 + payload :]
+    flag_column("which left rows are visible", left[keys])
+    flag_column("which right rows are visible", right[keys])
+    check_keys(left[:keys], right[:keys])
+    rows_of(left)
+    n: Dim = rows_of(right)
+    return [(BOOL, (n,)), *(signature(t, n) for t in left[keys + 1 :])]
+
+
+def _ref(*columns: Array, keys: int, payload: int) -> tuple[Array, ...]:
+    left, right = columns[: keys + 1 + payload], columns[keys + 1 + payload :]
+    m, n = len(left[keys]), len(right[keys])
+    codes = key_codes([np.concatenate([x, y]) for x, y in zip(left[:keys], right[:keys], strict=True)])
+    table = np.stack(codes, axis=1)
+    where = {tuple(table[i]): i for i in reversed(range(m)) if left[keys][i]}
+    found = np.array([where.get(tuple(row), -1) for row in table[m:]], np.int64).reshape(n)
+    out = [right[keys] & (found >= 0)]
+    for c in left[keys + 1 :]:
+        picked = np.zeros((n, *c.shape[1:]), c.dtype)
+        picked[found >= 0] = c[found[found >= 0]]
+        out.append(picked)
+    return tuple(out)
+
+
+@op("lookup_rows", infer=_infer, ref=_ref)
+def lookup_rows(*columns: Value, keys: int, payload: int) -> Any:
+    """For each right row, the left row with the same key: whether there is one, and its columns.
+
+    Operands: the left key's `keys` columns, which left rows are visible (m,), `payload` left columns; the right key's
+    columns, which right rows are visible (n,).  Keys are unique among visible left rows (see `duplicates`); where two
+    are equal, every result may be wrong.  Invisible left rows match nothing. Returns, in the order of the right rows:
+    matched (n,), true where the right row is visible and its key was found; then the left columns, zero or false
+    where the key was not found.
+    """
+    b = low(columns[0])
+    cut = keys + 1 + payload
+    left_keys, left_visible, left = columns[:keys], columns[keys], columns[keys + 1 : cut]
+    right_keys, right_visible = columns[cut:-1], columns[-1]
+    m, n = left_visible.type.sizes[0], right_visible.type.sizes[0]
+    carried = Packed.of(b, [ring_column(b, c) for c in left])
+    if m == 0 or n == 0:
+        return [zeros(b.shared(left_visible), n), *(zeros(b.shared(c), n) for c in left)]
+    shown = b.emit("to_int", b.shared(left_visible)).reshape((m, 1))
+    if _pairwise(left_keys, right_keys):
+        table = shown if carried.numbers is None else stacked([shown, carried.numbers])
+        equal = b.emit("to_int", _equal(left_keys, right_keys, left_visible))
+        found = b.product("matmul", equal, table, 0, INT)
+    else:
+        table = shown
+        if carried.numbers is not None:
+            masked = carried.numbers if _always(left_visible) else b.product("mul", shown, carried.numbers, 0, INT)
+            table = stacked([shown, masked])
+        found = _by_sorting(b, joined_keys(left_keys, right_keys), left_visible, table, n)
+    matched = truths(found[:, 0]) & right_visible
+    back = Packed(found[:, 1:], None, carried.places).columns(or_zero=True)
+    return [matched, *(truths(v) if c.dtype == BOOL else v for v, c in zip(back, left, strict=True))]
+
+
+def _matched(types: Sequence[Type], attrs: Attrs) -> Signature:
+    return _infer(types, {**attrs, "payload": 0})[0]
+
+
+def _matched_ref(*columns: Array, keys: int) -> Array:
+    return _ref(*columns, keys=keys, payload=0)[0]
+
+
+@op("match_rows", infer=_matched, ref=_matched_ref)
+def match_rows(*columns: Value, keys: int) -> Value:
+    """Which right rows are visible and have the key of some visible left row, any number of them: (n,).
+
+    Operands: the left key's `keys` columns, which left rows are visible (m,), the right key's columns, which right
+    rows are visible (n,).
+    """
+    b = low(columns[0])
+    left, left_visible, right, right_visible = columns[:keys], columns[keys], columns[keys + 1 : -1], columns[-1]
+    m, n = left_visible.type.sizes[0], right_visible.type.sizes[0]
+    if m == 0 or n == 0:
+        return zeros(b.shared(left_visible), n)
+    if _pairwise(left, right):
+        return ~all_of(~_equal(left, right, left_visible)) & right_visible
+    shown = b.emit("to_int", b.shared(left_visible)).reshape((m, 1))
+    found = _by_sorting(b, joined_keys(left, right), left_visible, shown, n, unique=False)
+    return truths(found[:, 0]) & right_visible
+
+
+def opened(at: Value) -> tuple[Value, Value, Callable[[Value], Value]]:
+    """For `at` (n,), the numbers of the rows in their order: a handle, what is opened with it, how rows get there."""
+    b = low(at)
+    handle = b.permutation(at.type.sizes[0])
+    seen = b.open_to_nodes(b.permute(handle, at))
+    return handle, seen, lambda x: b.permute(handle, rows_at(x, seen), inverse=True)
+
+
+def joined_keys(left: Sequence[Value], right: Sequence[Value]) -> list[Value]:
+    """The columns of a key, the left rows first."""
+    b = low(left[0])
+    return [b.emit("concat", b.shared(x), b.shared(y), axis=0) for x, y in zip(left, right, strict=True)]
+
+
+def _always(visible: Value) -> bool:
+    """Whether it is public that every row is visible."""
+    return visible.is_const and bool(visible.constant.all())
+
+
+# -- all with all ------------------------------------------------------------------------------
+
+
+def _words(key: Value) -> Value:
+    """A column of a key as (rows, words)."""
+    share = low(key).shared(key)
+    return share.reshape((share.type.sizes[0], math.prod(share.type.sizes[1:])))
+
+
+def _pairwise(left: Sequence[Value], right: Sequence[Value]) -> bool:
+    m, n = left[0].type.sizes[0], right[0].type.sizes[0]
+    if m * n > PAIRS:
+        return False
+    width = 0
+    for key in joined_keys(left, right):
+        bits = 1 if key.dtype == BOOL else min(difference_width(key), 64)
+        width += bits * math.prod(key.type.sizes[1:])
+    pairs = estimate.equal(width).then(estimate.AND).then(estimate.TO_RING).then(Work(1, 0)).times(m * n)
+    rows = estimate.TO_RING.then(estimate.MUL).then(estimate.OPEN).then(estimate.MOVE.times(8)).times(m + n)
+    return pairs.weight < sorting_work(m + n, width).then(rows).then(Work(8, 0)).weight
+
+
+def _equal(left: Sequence[Value], right: Sequence[Value], visible: Value) -> Value:
+    """Truth values (n, m): whether right row i and the visible left row j have equal keys."""
+    equal: list[Value] = []
+    for x, y in zip(left, right, strict=True):
+        here, there = _words(x), _words(y)
+        (m, w), n = here.type.sizes, there.type.sizes[0]
+        equal.append(there.reshape((n, 1, w)).equals(here.reshape((1, m, w))))
+    return all_of(stacked(equal, axis=2)) & visible.reshape((1, visible.type.sizes[0]))
+
+
+# -- by sorting --------------------------------------------------------------------------------
+
+
+def _by_sorting(
+    b: Lowerer, keys: Sequence[Value], visible: Value, table: Value, n: int, *, unique: bool = True
+) -> Value:
+    """The rows of table (m, w), zero where invisible, for each of the n right rows; zero where there is none.
+
+    unique: visible left keys are, so a row that is not the first of its key is zero already.
+    """
+    m = table.type.sizes[0]
+    rest = zeros(table, n)
+    bits = joint_bits(keys)
+    order_bits = bits
+    if not _always(visible):
+        last = b.emit("concat", ~b.shared(visible), b.const(np.ones(n, np.bool_)), axis=0)
+        order_bits = stacked([last.reshape((m + n, 1)), bits])
+    handle, seen, there = opened(sorted_numbers(order_bits))
+    first = ~same_as_before(there(bits))
+    copied = spread(b.emit("to_int", first), there(stacked([table, rest], axis=0)), masked=unique)
+    # x[seen] moved back by the handle is the way there; the way back is the handle, then the inverse of seen.
+    home = b.emit("inverse_order", seen)[m:]
+    return rows_at(b.permute(handle, copied), home)
