@@ -111,6 +111,8 @@ def _name(w: Walker, e: syntax.Name) -> Val:
     if binding is None:
         if e.id in BUILTINS:
             return BUILTINS[e.id]
+        if e.id in w.sizes and w.source is w.reporter.source:
+            return Array(w.region.dim(w.sizes[e.id]), INTEGER)
         return _unknown_name(w, e)
     if isinstance(binding.val, Unset):
         unset = binding.val

@@ -43,8 +43,15 @@ class StudyBuilder(Builder):
             raise DomainError("E0901", f"the operation {op} is not supported yet") from None
         if op in DIVISIONS and src[-1].is_const and not src[-1].constant.all():
             raise DomainError("E0502", "division by zero")
-        with np.errstate(all="ignore"):
-            out = super().emit(op, *src, **attrs)
+        try:
+            with np.errstate(all="ignore"):
+                out = super().emit(op, *src, **attrs)
+        except TypeRuleError:
+            raise
+        except IndexError as error:
+            raise DomainError("E0306", str(error)) from None
+        except (ValueError, ArithmeticError) as error:
+            raise DomainError("E0503", f"{op}: {error}") from None
         if src and out.is_const and out.dtype.kind != "bool":
             self._check(op, out, src, attrs)
         return out

@@ -233,7 +233,8 @@ def finish(w: Walker, this: Loop, rolled: Rolled) -> None:
             binding = w.scope.names[name]
             w.bind(name, replace(binding, val=rebuild(val, [next(results) for _ in leaves(val)])))
     for name, span in assigned_names(s.body).items():
-        if name not in rolled.after:
+        before = w.scope.names.get(name)
+        if name not in rolled.after and not (before and isinstance(before.val, Unknown)):
             w.bind(name, Binding(Unset("it is given one within this loop only", s.iterable.span), span))
     _last(w, this)
 

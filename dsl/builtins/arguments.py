@@ -38,8 +38,8 @@ def axis_of(w: Walker, site: CallSite, val: Val | None, ndim: int, default: int 
     return axis + ndim if axis < 0 else axis
 
 
-def shape_of(w: Walker, val: Val, span: Span) -> Shape:
-    """A size or a tuple of sizes."""
+def shape_of(w: Walker, val: Val, span: Span, least: int = 0) -> Shape:
+    """A size or a tuple of sizes, each at least `least`."""
     items = val.items if isinstance(val, Tuple) else (val,)
     dims: list[Dim] = []
     for item in items:
@@ -47,6 +47,9 @@ def shape_of(w: Walker, val: Val, span: Span) -> Shape:
             dims += [int(d) for d in item.value.constant]
         else:
             dims.append(w.whole(item, span, "a size"))
+    for dim in dims:
+        if isinstance(dim, int) and dim < least:
+            w.fail("E0301", "a size is not below 0", span, f"{dim}")
     return tuple(dims)
 
 

@@ -22,6 +22,9 @@ from mpc.types import BOOL, INT, Dim, Shape, Size, size_of
 
 __all__: list[str] = []
 
+MAX_ELEMENTS = 1 << 24
+"""Of an array that is written into the circuit."""
+
 
 @builtin("zeros")
 def zeros(w: Walker, site: CallSite, shape: Val) -> Val:
@@ -45,8 +48,16 @@ def full(w: Walker, site: CallSite, shape: Val, value: Val) -> Val:
 @builtin("eye")
 def eye(w: Walker, site: CallSite, n: Val) -> Val:
     """The identity matrix, `fixed`."""
-    size = w.number(n, site.of("n"), "a size")
+    (size,) = shape_of(w, n, site.of("n")) or (0,)
+    if isinstance(size, Size):
+        return Array(w.builder.const(0.0, w.fixed).broadcast_to((size, size)), FIXED)
+    _limited(w, site, size * size)
     return w.const(np.eye(size), FIXED)
+
+
+def _limited(w: Walker, site: CallSite, count: float) -> None:
+    if not count <= MAX_ELEMENTS:
+        w.fail("E0901", f"more than {MAX_ELEMENTS} numbers of the study itself", site.span)
 
 
 def _ends(w: Walker, site: CallSite, ends: Sequence[Val], name: str) -> tuple[Dim, Dim, int]:
@@ -80,11 +91,17 @@ def arange(w: Walker, site: CallSite, *ends: Val) -> Val:
     """The numbers from start up to and without stop: whole, or `fixed` when one of the arguments is."""
     if any(isinstance(e, Array) and e.stype.kind == "fixed" and e.value.is_const and not e.shape for e in ends):
         numbers = [float(numeric(w, e, s).value.constant) for e, s in zip(ends, site.items, strict=True)]
-        return w.const(np.arange(*numbers), FIXED)
+        start_, stop_ = (0.0, numbers[0]) if len(numbers) == 1 else (numbers[0], numbers[1])
+        step_ = numbers[2] if len(numbers) > 2 else 1.0
+        if step_ == 0 or len(numbers) > 3:
+            w.fail("E0301", "`arange` takes a start, a stop and a step other than 0", site.span)
+        _limited(w, site, abs((stop_ - start_) / step_))
+        return w.const(np.arange(start_, stop_, step_), FIXED)
     start, stop, step = _ends(w, site, ends, "arange")
     if isinstance(start, Size) or isinstance(stop, Size):
         length = stop - start if step == 1 else Size.named(w.text(site.span))
         return Array(w.builder.const(np.int64(0), INT).broadcast_to((length,)), INTEGER)
+    _limited(w, site, abs((stop - start) / step))
     return w.const(np.arange(start, stop, step), INTEGER)
 
 
@@ -181,7 +198,7 @@ def _widened(a: Array, axis: int) -> Array:
 def reshape(w: Walker, site: CallSite, x: Val, shape: Val) -> Val:
     """The same elements in another shape; one size may be -1."""
     a = w.array(x, site.of("x"))
-    wanted = shape_of(w, shape, site.of("shape"))
+    wanted = shape_of(w, shape, site.of("shape"), -1)
     if -1 in wanted:
         wanted = _inferred(w, a, wanted, site.of("shape"))
     tail = a.value.shape[len(a.shape) :]
@@ -209,7 +226,7 @@ def transpose(w: Walker, site: CallSite, x: Val, axes: Val | None = None) -> Val
     ndim = len(a.shape)
     order = tuple(reversed(range(ndim)))
     if axes is not None:
-        dims = shape_of(w, axes, site.of("axes"))
+        dims = shape_of(w, axes, site.of("axes"), -ndim)
         order = tuple(d + ndim if isinstance(d, int) and d < 0 else d for d in dims if isinstance(d, int))
     valid = None if a.valid is None else a.valid.transpose(order)
     full_order = (*order, ndim) if a.stype.kind == "text" else order

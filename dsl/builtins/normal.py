@@ -139,8 +139,6 @@ def randn(w: Walker, site: CallSite, shape: Val, seed: Val) -> Val:
     count = int(np.prod(sizes, dtype=object)) if sizes else 1
     if count > MAX_NUMBERS:
         return w.error("E0901", f"more than {MAX_NUMBERS} random numbers at once", site.span)
-    if any(d < 0 for d in sizes):
-        return w.error("E0301", "a size is not below 0", site.of("shape"))
     return w.const(_rounded(normal(uniform(number, count)), w.frac).reshape(sizes), FIXED)
 
 
