@@ -255,7 +255,7 @@ class Lowerer(Builder):
         return self.on_shares("bits", (x,), {"width": width}, BOOL, (*x.shape, width))
 
     def leading(self, x: Value, width: int) -> Value:
-        """One-hot place of the highest set ring bit of 0 <= x < 2^width, along a new last axis."""
+        """One-hot place of the highest set ring bit of x mod 2^width, along a new last axis."""
         return self.on_shares("leading", (x,), {"width": width}, BOOL, (*x.shape, width))
 
     def product(self, op: str, x: Value, y: Value, m: int, dtype: DType) -> Value:

@@ -273,7 +273,7 @@ class Player(ABC):
 
     @abstractmethod
     def leading(self, use: int, x: Share, *, width: int) -> Step[Share]:
-        """BITS (k, *shape, width): one-hot place of the highest set bit of 0 <= x < 2^width; all 0 when x = 0."""
+        """BITS (k, *shape, width): one-hot place of the highest set bit of x mod 2^width; all 0 when that is 0."""
 
     @abstractmethod
     def b2a(self, use: int, x: Share) -> Step[Share]:
