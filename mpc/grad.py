@@ -41,8 +41,8 @@ def gradient(builder: Builder, y: Value, xs: Sequence[Value]) -> list[Value]:
     out = []
     for x in xs:
         adjoint = adjoints.get(x.index)
-        if adjoint is None and x.index in again.needed:
-            raise again.refuse(x.index)
+        if adjoint is None and x.index in again.needed and (jump := again.jump(x.index)) is not None:
+            raise jump
         out.append(zeros(builder, x.dtype, x.shape) if adjoint is None else adjoint.whole(x.dtype))
     return out
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence, Set
 
-from mpc.circuit import Builder, Node, Origin, Value
+from mpc.circuit import Builder, Circuit, Node, Origin, Value, reachable
 from mpc.derivatives.adjoint import Adjoint
 from mpc.derivatives.table import NOT_DIFFERENTIABLE, PIECEWISE_CONSTANT, RULES, Use
 
@@ -44,15 +44,35 @@ class Depends:
                 found.add(i)
         return found
 
-    def refuse(self, variable: int) -> NotDifferentiable:
-        """Why a variable on which the result depends has no adjoint: where the first of its ways ends."""
+    def jump(self, variable: int) -> NotDifferentiable | None:
+        """Why a variable has no adjoint: the first operation on its ways, loops' bodies included, that is constant
+        between jumps.  None where there is none: a loop makes all that it carries look as if it depended on all.
+        """
         after = self._from({variable})
         for i in sorted(after):
             node = self.circuit[i]
             if node.op in PIECEWISE_CONSTANT:
                 return NotDifferentiable(node.op, node.origin, PIECEWISE_CONSTANT[node.op])
-        node = self.circuit[max(after)]
-        return NotDifferentiable(node.op, node.origin, "it changes in jumps only")
+            if node.op == "loop":
+                found = _jump_in(node["body"], {k for k, s in enumerate(node.src) if s in after})
+                if found is not None:
+                    return found
+        return None
+
+
+def _jump_in(body: Circuit, operands: Set[int]) -> NotDifferentiable | None:
+    """As `jump`, within a loop of which some operands depend on the variable."""
+    found = set(operands)
+    needed = reachable(body, body.results)
+    while True:
+        variables = {i for i in needed if body.nodes[i].op == "param" and body.nodes[i]["index"] - 1 in found}
+        depends = Depends(body.nodes, variables, needed)
+        more = {j for j, i in enumerate(body.results) if i in depends.nodes}
+        if more <= found:
+            break
+        found |= more
+    jumps = (depends.jump(i) for i in sorted(variables))
+    return next((j for j in jumps if j is not None), None)
 
 
 def sweep(

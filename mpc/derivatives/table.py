@@ -111,6 +111,8 @@ NOT_DIFFERENTIABLE: Final[dict[str, str]] = {
             "group_totals",
             "join_rows",
             "lookup_rows",
+            "running_extremes",
+            "shuffle_rows",
             "sort_rows",
         ),
         "queries have no derivative",
