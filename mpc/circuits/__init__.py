@@ -8,6 +8,7 @@ from mpc.circuits import (
     divide,
     extremes,
     integer,
+    losses,
     moving,
     one_hot,
     piecewise,
@@ -20,8 +21,10 @@ from mpc.circuits import (
     relational_scan,
     relational_sort,
     rounding,
+    slopes,
     sort,
     structure,
+    variable,
 )
 
 __all__ = [
@@ -32,6 +35,7 @@ __all__ = [
     "divide",
     "extremes",
     "integer",
+    "losses",
     "moving",
     "one_hot",
     "piecewise",
@@ -44,6 +48,8 @@ __all__ = [
     "relational_scan",
     "relational_sort",
     "rounding",
+    "slopes",
     "sort",
     "structure",
+    "variable",
 ]

@@ -1,8 +1,5 @@
 """Derivatives, one rule for each operation, one topic a file; importing the package fills the table."""
 
-import mpc.circuits.losses
-import mpc.circuits.slopes
-import mpc.circuits.variable  # noqa: F401
 from mpc.derivatives import arithmetic, numeric, ordering, structure
 from mpc.derivatives.table import NOT_DIFFERENTIABLE, PIECEWISE_CONSTANT, RULES
 

@@ -10,7 +10,6 @@ from ops import ROUNDINGS, Case, hold, hold_bound, in_the_clear, on_scheme
 from order_run import PLACES, agree, run, study
 from test_ops_numeric import between, fixed, whole
 
-import mpc.derivatives  # noqa: F401 - enters them into the catalogue
 from mpc.circuit import Array, Builder, Value
 from mpc.grad import gradient
 from mpc.lower import lower
