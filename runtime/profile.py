@@ -51,6 +51,8 @@ class Work:
     """What was done between secret and secret: after the last input was shared, before the first result was opened."""
 
     seconds: float = 0.0
+    processor: float = 0.0
+    """Seconds of processor time of this party's process."""
     rounds: int = 0
     bytes: dict[int, int] = field(default_factory=dict)
     """Sent by each place."""
@@ -148,7 +150,12 @@ class Profiler:
             "spent": [[s.line, s.op, s.calls, s.seconds, s.waited] for s in spent.values()],
             "costs": [[line, *cost] for line, cost in self.costs.items()],
             "timeline": self.timeline.to_json(),
-            "work": {"seconds": self.work.seconds, "rounds": self.work.rounds, "bytes_sent": self.work.bytes},
+            "work": {
+                "seconds": self.work.seconds,
+                "processor": self.work.processor,
+                "rounds": self.work.rounds,
+                "bytes_sent": self.work.bytes,
+            },
         }
 
 
@@ -192,14 +199,17 @@ class _MeasuringEngine(Engine):
         self.results = _results(timetable)
         self.waiting: list[Spent] = []
         self.begun = 0.0
-        self.shared: float | None = None
-        self.opened: float | None = None
+        self.first = (0.0, 0.0)
+        self.shared: tuple[float, float] | None = None
+        self.opened: tuple[float, float] | None = None
+        """When, and the processor time used by then."""
 
     def run(self) -> Step[Report]:
         """The stage, with what its rounds wait for shared out among the operations under way."""
         clock, timeline = time.perf_counter, self.profiler.timeline
         before = self.profiler.seconds
-        self.begun = clock() - before
+        self.first = _now()
+        self.begun = self.first[0] - before
         if self.profiler.began is None:
             self.profiler.began = self.begun
         step = super().run()
@@ -215,15 +225,17 @@ class _MeasuringEngine(Engine):
                     row.waited += seconds / len(waiting)
                     timeline.add(since - self.begun, seconds / len(waiting), row.line, waiting=True)
         except StopIteration as stop:
-            self._finish(clock())
+            self._finish(_now())
             return stop.value  # type: ignore[no-any-return]
         finally:
             step.close()
 
-    def _finish(self, now: float) -> None:
-        self.profiler.seconds = now - self.begun
-        since = self.begun if self.shared is None else self.shared
-        self.profiler.work.seconds += max((self.opened or now) - since, 0.0)
+    def _finish(self, now: tuple[float, float]) -> None:
+        self.profiler.seconds = now[0] - self.begun
+        since = self.first if self.shared is None else self.shared
+        until = self.opened or now
+        self.profiler.work.seconds += max(until[0] - since[0], 0.0)
+        self.profiler.work.processor += max(until[1] - since[1], 0.0)
 
     def _spend(self, row: Spent, since: float, now: float) -> None:
         row.seconds += now - since
@@ -233,7 +245,7 @@ class _MeasuringEngine(Engine):
         self, s: Schedule, index: int, node: Node, src: list[Any], params: Mapping[int, Any]
     ) -> Step[Any] | None:
         if s is self.schedule and index in self.results:
-            self.opened = time.perf_counter()
+            self.opened = _now()
         step = super()._start(s, index, node, src, params)
         if step is None or node.op == "loop":
             return step
@@ -254,7 +266,7 @@ class _MeasuringEngine(Engine):
             now = clock()
             self._spend(row, since, now)
             if row.op == "share":
-                self.shared = now
+                self.shared = _now()
             return stop.value
         finally:
             step.close()
@@ -266,6 +278,10 @@ class _MeasuringEngine(Engine):
         row.calls += 1
         self._spend(row, since, time.perf_counter())
         return value
+
+
+def _now() -> tuple[float, float]:
+    return time.perf_counter(), time.process_time()
 
 
 # -- all parties together --------------------------------------------------------------------------
@@ -333,6 +349,7 @@ def merge(
         },
         "work": {
             "seconds": round(max(w["seconds"] for w in works), 6),
+            "processor_seconds": round(sum(w["processor"] for w in works), 6),
             "rounds": works[0]["rounds"],
             "bytes_sent": {name: int(works[0]["bytes_sent"].get(str(i), 0)) for i, name in enumerate(names)},
         },

@@ -98,10 +98,9 @@ def run_plain(
         if done.needs is None:
             break
         known.append(np.asarray(values[done.needs]))
-    found = plain.outputs(done.circuit, values)
     result = LocalResult()
     for party in done.parties:
-        outputs = learned(done, party, found)
+        outputs = learned(done, party, values.__getitem__)
         result.outputs[party] = to_json(outputs)
         result.shown[party] = rendered(outputs, 100, color=False)
     result.stats = {"protocol": "plain", "rounds": 0, "bytes_sent": {}, "seconds": 0.0, "offline_seconds": 0.0}

@@ -319,16 +319,13 @@ class Session:
         await self._exchange({"done": True})
 
 
-def learned(done: Elaborated, party: str, found: Mapping[tuple[str, str], Array]) -> list[Output]:
-    """What `party` has learned in all, in the order of the text, from the opened arrays by (name, column)."""
+def learned(done: Elaborated, party: str, opened: Callable[[int], Array]) -> list[Output]:
+    """What `party` has learned in all, in the order of the text; `opened` gives the value of a reveal by its node."""
     if party not in done.parties:
         return []
     told = [o for o in done.outputs if o.receivers is None or party in o.receivers]
-    opened = {}
-    for index in (i for o in told for c in o.columns for i in (c.node, c.valid, o.visible) if i is not None):
-        node = done.circuit.nodes[index]
-        opened[index] = found[node["name"], node.get("column", "")]
-    return collect(told, opened)
+    nodes = (i for o in told for c in o.columns for i in (c.node, c.valid, o.visible) if i is not None)
+    return collect(told, {index: opened(index) for index in nodes})
 
 
 def _largest(timetable: Schedule, source: int, target: int) -> int:

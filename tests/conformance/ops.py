@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from evaluate import evaluate
+from lowered_run import lowered_run
 from order_run import PLACES, Range, run, study
 
 from mpc.circuit import Array, Builder, Circuit, Value

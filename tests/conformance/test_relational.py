@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import itertools
-from collections import Counter
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from order_run import PLACES, Outcome, Range, agree, run, study
+from order_run import PLACES, Outcome, Range, agree, run
 
 from mpc.circuit import Array, Builder, Value
 from mpc.circuits import relational_scan
@@ -24,14 +21,8 @@ from mpc.circuits.relational_lookup import lookup_rows, match_rows
 from mpc.circuits.relational_move import copy_down, front_rows
 from mpc.circuits.relational_scan import running_extremes
 from mpc.circuits.relational_sort import duplicates, group_starts, sort_rows
-from mpc.engine import Engine
-from mpc.lockstep import lockstep
-from mpc.lower import lower
 from mpc.lowerer import RangeOverflowError
 from mpc.op import find
-from mpc.protocols import SCHEMES
-from mpc.schedule import schedule
-from mpc.simulate import pair_keys
 from mpc.types import BOOL, INT, Fixed, ShapeError, Size, Type, TypeRuleError
 
 ENDS = np.iinfo(np.int64)
@@ -335,74 +326,6 @@ def test_joins_where_keys_repeat(
     right = [rng.integers(0, different, n), column("bool", n, rng), flags(n, rng), column("fixed", n, rng)]
     same(run(lambda b, x: join_rows(*x, keys=2, left=4, right=1, rows=rows), [*left, *right], where))
     same(run(lambda b, x: join_rows(*x, keys=1, left=0, right=0, rows=rows), [*left[::2][:2], *right[::2][:2]], where))
-
-
-# -- what is opened ----------------------------------------------------------------------------
-
-Opened = list[list[tuple[int, ...]]]
-
-
-def opened_inside(compute: Any, arrays: Sequence[Array], runs: int) -> Opened:
-    """For everything that the nodes open among themselves: what it was, run by run."""
-    circuit, inputs = study(compute, arrays)
-    places = PLACES["rep3"]
-    lowered = lower(circuit, places.nodes).circuit
-    at = tuple(i for i, node in lowered if node.op == "decode" and node.type.seen_by == frozenset(places.nodes))
-    assert at
-    timetable = schedule(replace(lowered, results=at), places, SCHEMES["rep3"])
-    seen: Opened = [[] for _ in at]
-    for _ in range(runs):
-        keys = pair_keys(3)
-        engines = [
-            Engine(timetable, places.seat(i, keys[i]), inputs.get(name, {})) for i, name in enumerate(places.names)
-        ]
-        reports, _ = lockstep([e.run() for e in engines])
-        for orders, i in zip(seen, at, strict=True):
-            orders.append(tuple(reports[1].kept[i].tolist()))
-    return seen
-
-
-def assert_uniform(found: Counter[Any], kinds: int) -> None:
-    """As often as any other: chi squared within 10 deviations of its mean."""
-    expected = found.total() / kinds
-    chi = sum((n - expected) ** 2 / expected for n in found.values()) + (kinds - len(found)) * expected
-    assert chi < kinds - 1 + 10 * np.sqrt(2 * (kinds - 1))
-
-
-THREE = np.array([4, 4, 1])
-SOME, NONE, ALL = (np.array(f, np.bool_) for f in ([1, 0, 1], [0, 0, 0], [1, 1, 1]))
-
-
-@pytest.mark.parametrize(
-    ("compute", "arrays"),
-    [
-        *((lambda b, x: front_rows(*x), [f, THREE]) for f in (SOME, NONE, ALL)),
-        *((lambda b, x: copy_down(*x), [f, THREE]) for f in (SOME, NONE, ALL)),
-        *((lambda b, x: group_rows(*x, how=("sum",)), [f, ALL, THREE]) for f in (SOME, NONE)),
-        (lambda b, x: group_totals(*x), [SOME, THREE]),
-        (lambda b, x: sort_rows(*x, keys=1, descending=(True,)), [THREE, SOME]),
-        *((lambda b, x: expand_rows(*x, rows=3), [np.array(c), THREE]) for c in ([0, 2, 1], [0, 0, 0], [9, 0, 9])),
-    ],
-)
-def test_opened_orders_are_uniform(compute: Any, arrays: Sequence[Array]) -> None:
-    kinds = set(itertools.permutations(range(3)))
-    seen = opened_inside(compute, arrays, 150)
-    for orders in seen:
-        assert set(orders) <= kinds
-        assert_uniform(Counter(orders), len(kinds))
-    for first, second in itertools.combinations(seen, 2):
-        assert_uniform(Counter(zip(first, second, strict=True)), len(kinds) ** 2)
-
-
-@pytest.mark.parametrize("rows", [2, 4])
-def test_a_join_opens_orders_alone_even_if_it_does_not_fit(rows: int) -> None:
-    arrays = [np.array([1, 1]), np.ones(2, np.bool_), np.array([1, 1]), np.ones(2, np.bool_), np.arange(2)]
-    seen = opened_inside(lambda b, x: join_rows(*x, keys=1, left=0, right=1, rows=rows), arrays, 4)
-    left = opened_inside(
-        lambda b, x: join_rows(x[0], x[1], x[4], x[2], x[3], keys=1, left=1, right=0, rows=rows), arrays, 4
-    )
-    for order in (o for orders in (*seen, *left) for o in orders):
-        assert sorted(order) == list(range(len(order)))
 
 
 # -- type rules --------------------------------------------------------------------------------
