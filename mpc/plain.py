@@ -13,7 +13,7 @@ import numpy as np
 from mpc.circuit import Array, Circuit, Node, natural, reachable
 from mpc.op import find
 
-__all__ = ["evaluate", "outputs"]
+__all__ = ["evaluate"]
 
 Key = tuple[str, str, str]
 """(party, name of the input or table, column; empty for an array)."""
@@ -24,13 +24,6 @@ def evaluate(circuit: Circuit, inputs: Mapping[Key, Array], roots: Iterable[int]
     if roots is None:
         roots = [*circuit.results, *(i for i, node in circuit if node.op == "reveal")]
     return _run(circuit, reachable(circuit, roots), inputs, {})
-
-
-def outputs(circuit: Circuit, values: Mapping[int, Any]) -> dict[tuple[str, str], Array]:
-    """What the reveals among `values` say, by (name, column)."""
-    return {
-        (node["name"], node.get("column", "")): values[i] for i, node in circuit if node.op == "reveal" and i in values
-    }
 
 
 def _run(circuit: Circuit, needed: set[int], inputs: Mapping[Key, Array], params: Mapping[int, Any]) -> dict[int, Any]:

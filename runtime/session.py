@@ -249,7 +249,8 @@ class Session:
                 break
             compiler.opened(await self._course(carried[stage.needs]))
             number += 1
-        outputs = learned(stage.elaborated, self.me, found)
+        nodes = stage.elaborated.circuit.nodes
+        outputs = learned(stage.elaborated, self.me, lambda i: found[nodes[i]["name"], nodes[i].get("column", "")])
         return Finished(self.me, outputs, traffic, rounds, sum(traffic.sent.values()), peak, self.profiler)
 
     async def _course(self, value: Array | None) -> Array:
