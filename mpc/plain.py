@@ -13,7 +13,7 @@ import numpy as np
 from mpc.circuit import Array, Circuit, Node, natural, reachable
 from mpc.op import find
 
-__all__ = ["evaluate"]
+__all__ = ["evaluate", "outputs"]
 
 Key = tuple[str, str, str]
 """(party, name of the input or table, column; empty for an array)."""

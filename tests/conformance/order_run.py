@@ -9,7 +9,7 @@ import numpy as np
 
 from mpc.circuit import Array, Builder, Circuit, Value
 from mpc.places import Places
-from mpc.plain import lowered_run, outputs
+from mpc.plain import evaluate, outputs
 from mpc.protocols import SCHEMES
 from mpc.simulate import simulate
 from mpc.types import BOOL, INT, DType, Fixed, Type

@@ -10,9 +10,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from order_run import PLACES, study
+from order_run import PLACES, private, study
 
-from mpc.circuit import Array
+from mpc.circuit import Array, Circuit
+from mpc.circuits.radix import opened_numbers, radix
 from mpc.circuits.relational_expand import expand_rows
 from mpc.circuits.relational_group import group_rows, group_totals
 from mpc.circuits.relational_join import join_rows
@@ -21,6 +22,7 @@ from mpc.circuits.relational_sort import sort_rows
 from mpc.engine import Engine
 from mpc.lockstep import lockstep
 from mpc.lower import lower
+from mpc.lowerer import Lowerer
 from mpc.protocols import SCHEMES
 from mpc.schedule import schedule
 from mpc.simulate import pair_keys
@@ -31,11 +33,16 @@ Opened = list[list[tuple[int, ...]]]
 def opened_inside(compute: Any, arrays: Sequence[Array], runs: int) -> Opened:
     """For everything that the nodes open among themselves: what it was, run by run."""
     circuit, inputs = study(compute, arrays)
-    places = PLACES["rep3"]
-    lowered = lower(circuit, places.nodes).circuit
-    at = tuple(i for i, node in lowered if node.op == "decode" and node.type.seen_by == frozenset(places.nodes))
+    lowered = lower(circuit, PLACES["rep3"].nodes).circuit
+    nodes = frozenset(PLACES["rep3"].nodes)
+    return kept(lowered, inputs, [i for i, n in lowered if n.op == "decode" and n.type.seen_by == nodes], runs)
+
+
+def kept(lowered: Circuit, inputs: Any, at: Sequence[int], runs: int) -> Opened:
+    """What these nodes of a lowered circuit are at party b, run by run."""
     assert at
-    timetable = schedule(replace(lowered, results=at), places, SCHEMES["rep3"])
+    places = PLACES["rep3"]
+    timetable = schedule(replace(lowered, results=tuple(at)), places, SCHEMES["rep3"])
     seen: Opened = [[] for _ in at]
     for _ in range(runs):
         keys = pair_keys(3)
@@ -89,3 +96,24 @@ def test_a_join_opens_orders_alone_even_if_it_does_not_fit(rows: int) -> None:
     )
     for order in (o for orders in (*seen, *left) for o in orders):
         assert sorted(order) == list(range(len(order)))
+
+
+def test_numbers_that_travel_above_their_destinations_show_nothing() -> None:
+    """Two digits, then the order itself: the whole element that is opened is a place, times 2^32."""
+    b = Lowerer(PLACES["rep3"].nodes)
+    x = np.array([3, 9, 3])
+    bits = b.bits(b.shared(private(b, "a", "x", x)), 4)
+    (numbers,) = radix(bits, 1, [], numbered=True)
+    order = opened_numbers(b.permute(b.permutation(3), numbers))
+    lowered = b.finish([order])
+    at = [i for i, node in lowered if node.op in ("decode", "upper_half")]
+    seen = kept(lowered, {"a": {("x", ""): x}}, at, 300)
+    kinds = set(itertools.permutations(range(3)))
+    places = [[tuple(v >> 32 for v in o) for o in orders] for orders in seen[::2]]
+    assert all(v % 2**32 == 0 for orders in seen[::2] for o in orders for v in o)
+    assert places == seen[1::2]
+    for orders in places:
+        assert set(orders) <= kinds
+        assert_uniform(Counter(orders), len(kinds))
+    for first, second in itertools.combinations(places, 2):
+        assert_uniform(Counter(zip(first, second, strict=True)), len(kinds) ** 2)
