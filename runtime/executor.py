@@ -23,8 +23,8 @@ __all__ = ["Traffic", "execute"]
 
 T = TypeVar("T")
 
-THREADED = 64 << 20
-"""Runs whose live values exceed this many bytes compute in a thread, so that the event loop keeps answering peers."""
+UNSENT = 1 << 20
+"""After a round with more bytes than this to send, what follows is computed in a thread: the loop goes on sending."""
 
 
 @dataclass(slots=True)
@@ -45,23 +45,25 @@ async def execute(
     *,
     limit: float,
     place: Callable[[int], str],
-    heavy: bool = False,
+    heavy: Callable[[int], bool] = lambda r: False,  # noqa: ARG005
     progress: Callable[[int], None] | None = None,
 ) -> T:
     """Run `step` to its end.  channels: by place.  limit: seconds to wait for any one frame.
 
-    place(round) says what of the study that round is about, for messages.  heavy: compute outside the event loop.
+    place(round) says what of the study that round is about, for messages.  heavy(round): compute what comes before that
+    round outside the event loop, which then keeps answering peers.  Rounds are counted as in `traffic`.
     Raises PeerLost, PeerStalled, FrameError.
     """
     begun = time.perf_counter()
     try:
-        exchange = await _advance(step, None, heavy)
+        exchange = await _advance(step, None, heavy(traffic.rounds))
         while True:
             got = await _round(exchange, channels, traffic, limit, place)
+            much = _size(exchange) > UNSENT
             traffic.rounds += 1
             if progress is not None:
                 progress(traffic.rounds)
-            exchange = await _advance(step, got, heavy)
+            exchange = await _advance(step, got, much or heavy(traffic.rounds))
     except StopIteration as stop:
         return stop.value  # type: ignore[no-any-return]
     except _Finished as done:
@@ -69,6 +71,10 @@ async def execute(
     finally:
         step.close()
         traffic.seconds += time.perf_counter() - begun
+
+
+def _size(exchange: Exchange) -> int:
+    return sum(a.nbytes for arrays in exchange.send.values() for a in arrays)
 
 
 class _Finished(Exception):  # noqa: N818 - a StopIteration cannot leave a thread or a coroutine

@@ -31,9 +31,10 @@ from mpc.engine import Engine, InputKey
 from mpc.places import Places
 from mpc.protocols import SCHEMES
 from mpc.schedule import Schedule
+from mpc.weight import heavy_rounds
 from network import Channel, HandshakeFailed, NetworkError, PeerLost, agree
 from runtime.errors import Disagreement, PartyFailed
-from runtime.executor import THREADED, Traffic, execute
+from runtime.executor import Traffic, execute
 from runtime.job import Job
 from runtime.profile import Profiler
 from runtime.results import Output, collect
@@ -300,6 +301,7 @@ class Session:
         channels = {names.index(peer): channel for peer, channel in self.channels.items()}
         before = traffic.rounds
         total = timetable.rounds
+        heavy = heavy_rounds(timetable).tolist()
 
         def tell(done: int) -> None:
             if self.progress is not None:
@@ -311,7 +313,7 @@ class Session:
             traffic,
             limit=self.limit,
             place=lambda r: _where(timetable, r - before, self.study),
-            heavy=timetable.peak > THREADED,
+            heavy=lambda r: heavy[r - before],
             progress=tell,
         )
 
