@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from lowered_run import lowered_run
+from lowered_run import evaluate
 from order_run import PLACES, Range, run, study
 
 from mpc.circuit import Array, Builder, Circuit, Value
