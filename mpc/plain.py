@@ -26,6 +26,13 @@ def evaluate(circuit: Circuit, inputs: Mapping[Key, Array], roots: Iterable[int]
     return _run(circuit, reachable(circuit, roots), inputs, {})
 
 
+def outputs(circuit: Circuit, values: Mapping[int, Any]) -> dict[tuple[str, str], Array]:
+    """What the reveals among `values` say, by (name, column), where each name is revealed once."""
+    return {
+        (node["name"], node.get("column", "")): values[i] for i, node in circuit if node.op == "reveal" and i in values
+    }
+
+
 def _run(circuit: Circuit, needed: set[int], inputs: Mapping[Key, Array], params: Mapping[int, Any]) -> dict[int, Any]:
     values: dict[int, Any] = {}
     for index, node in circuit:
