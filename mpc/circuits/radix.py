@@ -21,9 +21,13 @@ from mpc.circuits import estimate
 from mpc.circuits.estimate import Work
 from mpc.circuits.moving import opened_order, rows_at
 from mpc.lowerer import low
+from mpc.op import Op, register, same
 from mpc.types import INT
 
-__all__ = ["digits", "radix", "radix_work"]
+__all__ = ["digits", "opened_numbers", "radix", "radix_work"]
+
+HALF = 32
+"""Rows' numbers and their destinations share a ring element, each in its half."""
 
 DIGIT = 3
 """Bits of a digit: 2^d - 1 flags become ring elements for each, so that fewer or more bits both cost more a bit."""
@@ -36,10 +40,12 @@ def digits(width: int) -> tuple[int, ...]:
     return (*(least + 1,) * more, *(least,) * (passes - more))
 
 
-def radix(bits: Value, rows: int, columns: Sequence[Value]) -> list[Value]:
+def radix(bits: Value, rows: int, columns: Sequence[Value], *, numbered: bool = False) -> list[Value]:
     """The columns (rows * n, ...) with their rows in the order of `bits` (rows * n, width), lowest bit first.
 
-    Each run of n rows is sorted for itself; all `rows` runs move together.
+    Each run of n rows is sorted for itself; all `rows` runs move together.  numbered: the rows' numbers come as one
+    more column, times 2^32, for `opened_numbers`.  They travel without cost, above the destinations, of which alone the
+    low half is opened: the sum is multiplied by 2^32 before.
     """
     b = low(bits)
     total, width = bits.type.sizes
@@ -47,10 +53,18 @@ def radix(bits: Value, rows: int, columns: Sequence[Value]) -> list[Value]:
     flags = b.emit("to_int", _flags(bits[:, : sizes[0]]))
     following, rest = _split(bits[:, sizes[0] :], sizes[1])
     columns = list(columns)
+    places = b.const(np.arange(total))
+    numbers = b.shared(b.const(np.arange(total) << HALF)) if numbered else None
     for turn in range(len(sizes) - 2):
         to = _destinations(flags, rows)
         handle = b.permutation(total)
-        order = opened_order(b.permute(handle, to))
+        if numbers is None:
+            order = opened_order(b.permute(handle, to))
+        else:
+            both = b.permute(handle, to + numbers)
+            factor = b.encode(b.const([1 << HALF]), 0)
+            order = b.emit("inverse_order", opened_numbers(b.product("mul", both, factor, 0, INT)))
+            numbers = rows_at(both, order) - places
         columns = [rows_at(b.permute(handle, c), order) for c in columns]
         if following is None:
             break
@@ -61,7 +75,18 @@ def radix(bits: Value, rows: int, columns: Sequence[Value]) -> list[Value]:
         following, rest = _split(moved[:, ready:], sizes[turn + 2])
         following = None if following is None else rows_at(following, order)
         rest = None if rest is None else rows_at(rest, order)
-    return columns
+    return columns if numbers is None else [*columns, numbers]
+
+
+def opened_numbers(x: Value) -> Value:
+    """Numbers below 2^31, shared times 2^32 and shuffled by the caller, in the clear at the nodes."""
+    b = low(x)
+    return b.emit("upper_half", b.open_to_nodes(x))
+
+
+register(
+    Op(name="upper_half", infer=same, ref=lambda x: x >> HALF, doc="x / 2^32, rounded down, of numbers in the clear")
+)
 
 
 def radix_work(width: int, total: int, columns: int) -> Work:

@@ -29,9 +29,9 @@ from mpc.circuits.relational_columns import (
     zeros,
 )
 from mpc.circuits.relational_expand import expanded
-from mpc.circuits.relational_lookup import check_keys, joined_keys, opened
+from mpc.circuits.relational_lookup import check_keys, joined_keys
 from mpc.circuits.relational_move import running, spread
-from mpc.circuits.relational_sort import joint_bits, key_codes, same_as_before, sorted_numbers
+from mpc.circuits.relational_sort import joint_bits, key_codes, order_of, same_as_before
 from mpc.lowerer import Lowerer, low
 from mpc.op import Interval, Signature, op
 from mpc.types import BOOL, INT, ShapeError, Type, TypeRuleError
@@ -143,8 +143,8 @@ class _Plan(NamedTuple):
 
 def _plan(b: Lowerer, keys: Sequence[Value], table: Value) -> _Plan:
     bits = joint_bits(keys)
-    _, _, there = opened(sorted_numbers(bits))
-    ordered = there(table)
+    order = order_of(bits)
+    ordered = order.there(table)
     shown = ordered[:, :2]
     before = minus(running(shown), shown)
     whole = shown.sum(axis=0, keepdims=True)
@@ -153,7 +153,7 @@ def _plan(b: Lowerer, keys: Sequence[Value], table: Value) -> _Plan:
         """What stands before each key, and how many left and right rows it has."""
         return stacked([at_first, minus(stacked([at_first[1:], whole], axis=0), at_first)])
 
-    first = b.emit("to_int", ~same_as_before(there(bits)))
+    first = b.emit("to_int", ~same_as_before(order.there(bits)))
     key = spread(first, before, groups)
     lefts, rights = key[:, 2:3], key[:, 3:4]
     rank = minus(before[:, :1], key[:, :1])

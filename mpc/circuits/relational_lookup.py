@@ -13,7 +13,7 @@ and the way back.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -21,16 +21,15 @@ import numpy as np
 from mpc.circuit import Array, Attrs, Value
 from mpc.circuits import estimate
 from mpc.circuits.estimate import Work
-from mpc.circuits.moving import rows_at
 from mpc.circuits.ordering import all_of, difference_width
 from mpc.circuits.relational_columns import Packed, flag_column, ring_column, rows_of, signature, stacked, truths, zeros
 from mpc.circuits.relational_move import spread
-from mpc.circuits.relational_sort import joint_bits, key_codes, same_as_before, sorted_numbers, sorting_work
+from mpc.circuits.relational_sort import joint_bits, key_codes, order_of, same_as_before, sorting_work
 from mpc.lowerer import Lowerer, low
 from mpc.op import Signature, op
 from mpc.types import BOOL, INT, Dim, Type, TypeRuleError
 
-__all__ = ["check_keys", "joined_keys", "lookup_rows", "match_rows", "opened"]
+__all__ = ["check_keys", "joined_keys", "lookup_rows", "match_rows"]
 
 PAIRS = 1 << 20
 """Pairs of rows above which all are never compared with all: memory, not bytes, would be in the way."""
@@ -134,14 +133,6 @@ def match_rows(*columns: Value, keys: int) -> Value:
     return truths(found[:, 0]) & right_visible
 
 
-def opened(at: Value) -> tuple[Value, Value, Callable[[Value], Value]]:
-    """For `at` (n,), the numbers of the rows in their order: a handle, what is opened with it, how rows get there."""
-    b = low(at)
-    handle = b.permutation(at.type.sizes[0])
-    seen = b.open_to_nodes(b.permute(handle, at))
-    return handle, seen, lambda x: b.permute(handle, rows_at(x, seen), inverse=True)
-
-
 def joined_keys(left: Sequence[Value], right: Sequence[Value]) -> list[Value]:
     """The columns of a key, the left rows first."""
     b = low(left[0])
@@ -202,9 +193,7 @@ def _by_sorting(
     if not _always(visible):
         last = b.emit("concat", ~b.shared(visible), b.const(np.ones(n, np.bool_)), axis=0)
         order_bits = stacked([last.reshape((m + n, 1)), bits])
-    handle, seen, there = opened(sorted_numbers(order_bits))
-    first = ~same_as_before(there(bits))
-    copied = spread(b.emit("to_int", first), there(stacked([table, rest], axis=0)), masked=unique)
-    # x[seen] moved back by the handle is the way there; the way back is the handle, then the inverse of seen.
-    home = b.emit("inverse_order", seen)[m:]
-    return rows_at(b.permute(handle, copied), home)
+    order = order_of(order_bits)
+    first = ~same_as_before(order.there(bits))
+    copied = spread(b.emit("to_int", first), order.there(stacked([table, rest], axis=0)), masked=unique)
+    return order.back(copied, slice(m, m + n))

@@ -1,6 +1,6 @@
 """Tables in the order of several keys: all columns move at once, whatever the keys are.
 
-For: `sort_rows`, and for other relational operations `joint_bits`, `arranged`, `sorted_numbers`, `same_as_before`.
+For: `sort_rows`, and for other relational operations `joint_bits`, `arranged`, `order_of`, `same_as_before`.
 Leaves to others: radix sort itself (`radix`), why what it opens is harmless (`moving`), sorting an array (`sort`).
 
 All keys become one number of bits, the last key lowest: a descending key has its bits turned, a text is its words one
@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -21,9 +21,9 @@ import numpy.typing as npt
 from mpc.circuit import Array, Attrs, Value
 from mpc.circuits import estimate
 from mpc.circuits.estimate import Work
-from mpc.circuits.moving import gather, scatter
+from mpc.circuits.moving import rows_at, scatter
 from mpc.circuits.ordering import all_of, at_all
-from mpc.circuits.radix import radix, radix_work
+from mpc.circuits.radix import opened_numbers, radix, radix_work
 from mpc.circuits.relational_columns import Packed, rows_of, signature, stacked
 from mpc.circuits.sort import key_bits
 from mpc.lowerer import low
@@ -31,13 +31,14 @@ from mpc.op import Signature, op
 from mpc.types import BOOL, Type, TypeRuleError
 
 __all__ = [
+    "Order",
     "any_of",
     "arranged",
     "joint_bits",
     "key_codes",
+    "order_of",
     "same_as_before",
     "sort_rows",
-    "sorted_numbers",
     "sorting_work",
 ]
 
@@ -88,7 +89,7 @@ def _travel_work(n: int, width: int, elements: float) -> tuple[Work, bool]:
     """What radix sort costs, and whether the columns travel themselves, or their rows' numbers."""
     direct = radix_work(width, n, math.ceil(elements))
     fetched = estimate.MOVE.then(estimate.OPEN).then(estimate.MOVE.times(elements)).times(n)
-    numbered = radix_work(width, n, 1).then(fetched)
+    numbered = radix_work(width, n, 0).then(fetched)
     return (direct, True) if direct.weight <= numbered.weight else (numbered, False)
 
 
@@ -142,7 +143,6 @@ def _less(x: Value, y: Value) -> Value:
 
 def arranged(bits: Value, columns: Packed) -> Packed:
     """The rows of all columns in the order of their keys' bits (n, width), equal ones as they stood."""
-    b = low(bits)
     n, width = bits.type.sizes
     if n < 2:
         return columns
@@ -154,18 +154,41 @@ def arranged(bits: Value, columns: Packed) -> Packed:
     elif direct:
         moved = radix(bits, 1, arrays)
     else:
-        moved = gather(radix(bits, 1, [b.shared(b.const(np.arange(n)))])[0], arrays)
+        return columns.each(order_of(bits).there)
     left = iter(moved)
     return columns.each(lambda _: next(left))
 
 
-def sorted_numbers(bits: Value) -> Value:
-    """The numbers of the rows in the order of their keys' bits (n, width): what `gather` takes."""
+class Order(NamedTuple):
+    """An order of rows that nobody knows, by a permutation and what was opened of the order after it."""
+
+    handle: Value
+    seen: Value
+    """Row i after the permutation is row seen[i] of those that are to be put in order; in the clear at the nodes."""
+
+    def there(self, x: Value) -> Value:
+        """The rows of x in the order."""
+        return low(x).permute(self.handle, rows_at(x, self.seen), inverse=True)
+
+    def back(self, x: Value, rows: slice) -> Value:
+        """Rows in the order to where they stood: those that come to stand at `rows`."""
+        b = low(x)
+        return rows_at(b.permute(self.handle, x), b.emit("inverse_order", self.seen)[rows])
+
+
+def order_of(bits: Value) -> Order:
+    """The order of the rows by their keys' bits (n, width), equal ones as they stood; n > 0.
+
+    It is opened after a fresh permutation, with which every column goes there and back: `moving` says why that is safe.
+    """
     b = low(bits)
-    n = bits.type.sizes[0]
-    packed = arranged(bits, Packed.of(b, [b.const(np.arange(n))]))
-    assert packed.numbers is not None
-    return packed.numbers.reshape((n,))
+    n, width = bits.type.sizes
+    handle = b.permutation(n)
+    if n > 1 and _by_pairs(n, width, _travel_work(n, width, 1)[0]):
+        (at,) = scatter(_ranks(bits), [b.shared(b.const(np.arange(n)))])
+        return Order(handle, b.open_to_nodes(b.permute(handle, at)))
+    (numbers,) = radix(bits, 1, [], numbered=True)
+    return Order(handle, opened_numbers(b.permute(handle, numbers)))
 
 
 def same_as_before(bits: Value) -> Value:
