@@ -150,3 +150,12 @@ def test_no_module_needs_itself_to_load() -> None:
 
 def module_name(path: Path) -> str:
     return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+
+
+def test_modules_of_tests_have_names_of_their_own() -> None:
+    """The folders of tests share one search path: of two modules with one name, one would be taken for the other."""
+    found: dict[str, Path] = {}
+    for path in sorted((ROOT / "tests").rglob("*.py")):
+        if path.name not in ("conftest.py", "__init__.py"):
+            assert path.name not in found, f"{name(path)} and {name(found[path.name])}"
+            found[path.name] = path
