@@ -29,7 +29,7 @@ lint: $(VENV)/.dev
 	@$(BIN)/mypy --no-error-summary
 
 bench: $(VENV)/.dev ## measure speed here, each benchmark in turn (some minutes)
-	@for file in benchmarks/[a-z]*.py; do \
+	@for file in $$(grep -l __main__ benchmarks/*.py); do \
 		name=$$(basename "$$file" .py); echo "== $$name"; $(BIN)/python -m "benchmarks.$$name" || exit 1; \
 	done
 
