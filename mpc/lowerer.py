@@ -68,6 +68,8 @@ class Lowerer(Builder):
         """In a loop's body: how many parameters after the index change from one iteration to the next."""
         self.ranges: dict[int, Interval] = {}
         self.assumptions: list[Assumption] = parent.assumptions if parent else []
+        self.factors: dict[int, tuple[Value, float]] = {}
+        """For a share that is another one times a public number: that one and the number."""
         self.hoisted: list[tuple[Value, Value]] = []
         """In a loop's body: (clear parameter, its shared twin), for values shared once before the loop."""
 

@@ -70,23 +70,51 @@ def _clear_frac(b: Lowerer, x: Value, share: Value, dtype: DType) -> int:
     if x.dtype.kind == "int":
         return 0
     plain = dtype.frac
-    if x.is_const:
-        for frac in range(plain + 1):
-            scaled = x.constant * 2.0**frac
-            if bool(np.all(scaled == np.rint(scaled))):
-                return frac
     share_bits, factor = b.raw_bits(share), b.range(x)
     if factor is None:
         return plain
     size = math.ceil(math.log2(max(factor.magnitude, 2.0**-30)))
+    if x.is_const:
+        for frac in range(min(plain + max(0, -size), FINEST) + 1):
+            scaled = x.constant * 2.0**frac
+            if bool(np.all(scaled == np.rint(scaled))):
+                return frac
     if share_bits is None:
         return min(plain + max(0, -size), FINEST) if x.is_const else plain
     return max(plain, min(ROOM - 1 - share_bits - size, FINEST))
 
 
+def _by_number(b: Lowerer, x: Value, y: Value, dtype: DType, shape: Shape) -> Value | None:
+    """A fixed-point share times one public number.
+
+    Factors that it was multiplied by before go into the same product: one truncation for all.  Half, a quarter, … are
+    a truncation alone.
+    """
+    share, number = (x, y) if is_share(x) else (y, x)
+    if is_share(number) or not number.is_const or number.shape or share.shape != shape or share.dtype != dtype:
+        return None
+    factor = float(number.constant)
+    share, earlier = b.factors.get(share.index, (share, 1.0))
+    if earlier != 1.0:
+        factor *= earlier
+        number = b.const(factor, dtype)
+    frac = _clear_frac(b, number, share, dtype)
+    bound = mul_bound([b.range(share), Interval(factor, factor)], [share.type, number.type], {})
+    b.fits("the product", bound, dtype.frac + frac)
+    if abs(factor) * 2.0**frac == 1:
+        raw = share if factor > 0 else b.on_shares("neg", (share,), {}, dtype, shape)
+        out = b.trunc(raw, frac, dtype)
+    else:
+        out = b.product("mul", share, b.encode(number, frac), frac, dtype)
+    b.factors[out.index] = share, factor
+    return b.know(out, bound)
+
+
 def _product(op: str) -> Rule:
     def rule(b: Lowerer, src: Sequence[Value], attrs: dict[str, Any], dtype: DType, shape: Shape) -> Value:
         x, y = src
+        if op == "mul" and (single := _by_number(b, x, y, dtype, shape)) is not None:
+            return single
         bound = (mul_bound if op == "mul" else matmul_bound)([b.range(x), b.range(y)], [x.type, y.type], attrs)
         fracs = []
         for v, other in ((x, y), (y, x)):

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from mpc.circuit import Circuit
 from mpc.passes.join import join
 from mpc.passes.late import late_truncation
+from mpc.passes.merge import merge_truncations
 from mpc.passes.simplify import dead, fold, same
 from mpc.spec import check
 
@@ -17,6 +18,7 @@ PASSES: tuple[Callable[[Circuit], Circuit], ...] = (
     same,  # before counting uses
     late_truncation,  # while products still stand alone
     dead,  # what late truncation and sharing left behind
+    merge_truncations,  # when uses count what is needed only
     join,  # last: it hides the shape of the study
     same,  # equal flattenings that joining made
     dead,

@@ -129,11 +129,11 @@ def logistic_arrays(rows: int) -> list[Array]:
 
 
 def test_logistic_loss_needs_no_logarithm_on_the_way_back() -> None:
-    """Sharing, product, sigmoid, product, the mean's factor, opening."""
+    """Sharing, product, sigmoid, product (in whose truncation the mean is), opening."""
     table = timetable(logistic, logistic_arrays(128))
 
     assert not any(node.op == "leading" for _, node in table.circuit)
-    assert table.rounds == 1 + 3 + 11 + 3 + 2 + 1
+    assert table.rounds == 1 + 3 + 11 + 3 + 1
 
 
 @pytest.mark.parametrize("where", PLACES)
