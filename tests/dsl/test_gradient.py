@@ -238,3 +238,15 @@ def test_what_is_refused_is_shown_where_it_stands() -> None:
     assert "a comparison has no derivative" in shown
     assert "differentiated here" in shown
     assert "sigmoid(8 * (x - c))" in shown
+
+
+def test_what_one_party_sees_it_differentiates_in_the_clear() -> None:
+    """Federated learning: a step on a party's own rows from public weights is seen by that party."""
+    text = PARTIES + "input X: fixed[7, 3] from p\ninput y: bool[7] from p\n" + LOGISTIC
+    text += "w = zeros(3)\nfor i in range(900):\n    w -= 0.5 * grad(loss(w, 0.0, X, y), w)\nreveal w to all\n"
+
+    done = elaborate(parse(text), Bindings())
+
+    (reveal,) = [node for _, node in done.circuit if node.op == "reveal"]
+    assert done.circuit.nodes[reveal.src[0]].type.seen_by == frozenset({"p"})
+    assert any(node.op == "loop" for _, node in done.circuit)
