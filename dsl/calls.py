@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 
 from dsl import syntax
-from dsl.builtins.table import BUILTINS, SPECIALS, Builtin, CallSite
+from dsl.builtins.table import BUILTINS, SPECIALS, Builtin, CallSite, builtin_named, special_named
 from dsl.scope import Binding, Scope
 from dsl.source import Span
 from dsl.values import NOTHING, UNKNOWN, Function, Unknown, Val, describe
@@ -27,8 +27,10 @@ MAX_CALLS = 60
 
 def call(w: Walker, e: syntax.Call) -> Val:
     """The value of a call."""
-    if isinstance(e.function, syntax.Name) and w.scope.find(e.function.id) is None and e.function.id in SPECIALS:
-        return SPECIALS[e.function.id].run(w, e)
+    if isinstance(e.function, syntax.Name) and w.scope.find(e.function.id) is None:
+        special = special_named(e.function.id, library=w.in_library)
+        if special is not None:
+            return special.run(w, e)
     function = _called(w, e.function)
     positional = [w.evaluate(a) for a in e.arguments]
     named = [(k.name.text, w.evaluate(k.value), k.name.span) for k in e.keywords]
@@ -47,9 +49,15 @@ def call(w: Walker, e: syntax.Call) -> Val:
 
 
 def _called(w: Walker, e: syntax.Expression) -> Val:
-    if isinstance(e, syntax.Name) and w.scope.find(e.id) is None and e.id not in BUILTINS and e.id not in w.scope.local:
+    if (
+        isinstance(e, syntax.Name)
+        and w.scope.find(e.id) is None
+        and builtin_named(e.id, library=w.in_library) is None
+        and e.id not in w.scope.local
+    ):
         functions = [n for n in w.scope.visible() if (b := w.scope.find(n)) and isinstance(b.val, Function)]
-        near = get_close_matches(e.id, [*functions, *BUILTINS, *SPECIALS], n=1)
+        there = [n for n in (*BUILTINS, *SPECIALS) if not n.startswith("_")]
+        near = get_close_matches(e.id, [*functions, *there], n=1)
         return w.error("E0204", f"there is no function `{e.id}`", e.span, helps=[f"there is `{n}`" for n in near])
     return w.evaluate(e)
 

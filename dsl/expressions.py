@@ -15,6 +15,7 @@ import numpy as np
 
 from dsl import syntax
 from dsl.builtins import BUILTINS, CallSite
+from dsl.builtins.table import builtin_named
 from dsl.calls import call
 from dsl.convert import choose, unify
 from dsl.indexing import subscript
@@ -109,8 +110,9 @@ def _dispatch(w: Walker, e: syntax.Expression) -> Val:
 def _name(w: Walker, e: syntax.Name) -> Val:
     binding = w.scope.find(e.id)
     if binding is None:
-        if e.id in BUILTINS:
-            return BUILTINS[e.id]
+        builtin = builtin_named(e.id, library=w.in_library)
+        if builtin is not None:
+            return builtin
         if e.id in w.sizes and w.source is w.reporter.source:
             return Array(w.region.dim(w.sizes[e.id]), INTEGER)
         return _unknown_name(w, e)

@@ -3,8 +3,9 @@
 For: `load`, `member`.
 Leaves to others: the modules themselves; walking them is walking any text.
 
-A module consists of functions, imports of other modules, and constants. Names that begin with `_` are the library's
-own. It is parsed once in a process and walked once in each study that imports it, before the study goes on.
+A module consists of functions, imports of other modules, and constants. Names that begin with `_`, of modules too, are
+the library's own: a module that a study can import passes on what it takes from those. It is parsed once in a process
+and walked once in each study that imports it, before the study goes on.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ def load(w: Walker, name: str, span: Span) -> Module | Unknown:
     known = w.modules.get(name)
     if known is not None:
         return known
-    there = modules(w.library)
+    there = [n for n in modules(w.library) if w.in_library or not n.startswith("_")]
     if name not in there:
         if name in PROMISED:
             return w.error("E0901", f"the module `{name}` is not supported yet", span)
@@ -63,7 +64,7 @@ def load(w: Walker, name: str, span: Span) -> Module | Unknown:
         w.scope, w.source, w.tree, w.frames, w.loops, w.loop_guards = before
     for key, binding in list(scope.names.items()):
         val = binding.val
-        if isinstance(val, Function) and val.source is tree.source and not val.module:
+        if isinstance(val, Function) and (not val.module or val.module.startswith("_")):
             scope.names[key] = replace(binding, val=replace(val, module=name))
     return module
 
@@ -71,7 +72,7 @@ def load(w: Walker, name: str, span: Span) -> Module | Unknown:
 def member(w: Walker, module: Module, name: str, span: Span) -> Val:
     """A function (or constant) of a module of the library."""
     binding = module.scope.names.get(name)
-    if binding is None or (name.startswith("_") and w.source is w.reporter.source):
+    if binding is None or (name.startswith("_") and not w.in_library):
         near = get_close_matches(name, [n for n in module.scope.names if not n.startswith("_")], n=1)
         return w.error(
             "E0208", f"`{module.name}` has no `{name}`", span, helps=[f"there is `{module.name}.{n}`" for n in near]

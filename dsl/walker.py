@@ -151,6 +151,11 @@ class Walker:
         """The element type of `fixed`."""
         return Fixed(self.frac)
 
+    @property
+    def in_library(self) -> bool:
+        """Whether the text being walked is the library's."""
+        return self.source is not self.reporter.source
+
     @contextmanager
     def at(self, span: Span) -> Iterator[None]:
         """Nodes made inside come from `span`."""

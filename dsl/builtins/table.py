@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from dsl import syntax
     from dsl.values import Val
 
-__all__ = ["BUILTINS", "Builtin", "CallSite", "Special", "builtin", "special"]
+__all__ = ["BUILTINS", "Builtin", "CallSite", "Special", "builtin", "builtin_named", "special", "special_named"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,3 +84,13 @@ def special(name: str) -> Callable[[Callable[..., Val]], Callable[..., Val]]:
         return run
 
     return enter
+
+
+def builtin_named(name: str, *, library: bool) -> Builtin | None:
+    """The function called `name`; one that begins with `_` is there for the library's text alone."""
+    return BUILTINS.get(name) if library or not name.startswith("_") else None
+
+
+def special_named(name: str, *, library: bool) -> Special | None:
+    """As `builtin_named`, of those that take their arguments as they are written."""
+    return SPECIALS.get(name) if library or not name.startswith("_") else None

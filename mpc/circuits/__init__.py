@@ -25,6 +25,7 @@ from mpc.circuits import (
     sort,
     structure,
     variable,
+    within,
 )
 
 __all__ = [
@@ -52,4 +53,5 @@ __all__ = [
     "sort",
     "structure",
     "variable",
+    "within",
 ]

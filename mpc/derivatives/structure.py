@@ -34,6 +34,11 @@ def _reshape(u: Use) -> Sequence[Adjoint | None]:
     return [u.g.reshaped(u.x.shape)]
 
 
+@rule("within")
+def _within(u: Use) -> Sequence[Adjoint | None]:
+    return [u.g]
+
+
 @rule("broadcast_to")
 def _broadcast_to(u: Use) -> Sequence[Adjoint | None]:
     return [u.g.sum_to(u.x.shape)]

@@ -1,0 +1,105 @@
+"""What modules of the library have beside the language: `_record`, `_within` and `_balanced`.
+
+Their names begin with `_`, and only the library's own text finds them.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from dsl import syntax
+from dsl.builtins.arguments import numeric
+from dsl.builtins.table import CallSite, builtin, special
+from dsl.convert import to_fixed, to_int
+from dsl.stypes import FIXED
+from dsl.values import Array, Record, Text, Tuple, Unknown, Val, describe
+from dsl.walker import Reported, Walker
+from mpc.circuit import Value
+
+__all__: list[str] = []
+
+
+@special("_record")
+def record(w: Walker, e: syntax.Call) -> Val:
+    """`_record('ridge regression', weights=w, …)`: a thing with named parts; its `kind` is the text."""
+    kinds = [w.evaluate_known(a) for a in e.arguments]
+    if len(kinds) != 1 or not isinstance(kinds[0], Text):
+        return w.error("E0205", "`_record` takes a kind and parts by name", e.span)
+    fields: dict[str, Val] = {"kind": kinds[0]}
+    for part in e.keywords:
+        fields[part.name.text] = w.evaluate(part.value)
+    if any(isinstance(v, Unknown) for v in fields.values()):
+        raise Reported
+    return Record(kinds[0].text, fields)
+
+
+@builtin("_within")
+def within(w: Walker, site: CallSite, x: Val, lo: Val | None = None, hi: Val | None = None) -> Val:
+    """x, which by the way it was made lies within the public lo and hi; without them nothing is known of its range."""
+    a = numeric(w, x, site.of("x"))
+    ends = [None if v is None else numeric(w, v, site.span).value for v in (lo, hi)]
+    known = [float(v.constant) if v is not None and v.is_const else None for v in ends]
+    if None in known:
+        known = [None, None]
+    return a.with_value(w.builder.emit("within", a.value, lo=known[0], hi=known[1]))
+
+
+UPS, DOWNS = 13, 14
+"""The largest power of two that a column is multiplied by, and, as exponents below 1, each of the two least ones."""
+
+
+@builtin("_balanced")
+def balanced(w: Walker, site: CallSite, X: Val, floor: Val) -> Val:
+    """Columns with mean 0 and a like size: (Z, centre, factors, inverses).
+
+    Z = (X - centre) * factors[0] * factors[1] * factors[2]; a factor is a power of two for each column, the first from
+    1 to 2^13, the others from 1 down to 2^-14, such that the mean of |Z| lies in [1/2, 1), or below where the mean
+    distance of a column from its mean is below 2^-13 or below the public `floor`. A constant column becomes 0, exactly.
+    """
+    a = to_fixed(w, to_int(numeric(w, X, site.of("X"))))
+    if len(a.shape) != 2:
+        return w.error("E0302", "expected a matrix, a row for each case", site.of("X"), describe(a))
+    if a.shape[0] == 0:
+        return w.error("E0302", "there are no rows", site.of("X"), describe(a))
+    b, x = w.builder, a.value
+    first = b.emit("slice", x, parts=((0, 1, 1), (0, x.shape[1], 1)))
+    x = x - first  # a constant column is 0 from here on, exactly
+    middle = b.emit("mean", x, axis=0, keepdims=True)
+    x = x - middle
+    spread = b.emit("mean", b.emit("abs", x), axis=0, keepdims=False)
+    least = numeric(w, floor, site.of("floor")).value
+    powers, ranges = _powers(w, spread, float(least.constant) if least.is_const else 0.0)
+    factors = [b.emit("within", _row(w, powers, k), lo=lo, hi=hi) for k, (lo, hi) in enumerate(ranges)]
+    for factor in factors[:3]:
+        x = b.emit("mul", x, factor)
+    x = b.emit("within", x, lo=None, hi=None)
+    centre = (first + middle).reshape((x.shape[1],))
+    rows = [Array(factor.reshape((x.shape[1],)), FIXED) for factor in factors]
+    return Tuple((Array(x, FIXED), Array(centre, FIXED), Tuple(tuple(rows[:3])), Tuple(tuple(rows[3:]))))
+
+
+def _powers(w: Walker, spread: Value, floor: float) -> tuple[Value, list[tuple[float, float]]]:
+    """(columns, 6): the three factors of each column, then their inverses; and the range of each.
+
+    Each is a sum over the thresholds that the column does not reach.
+    """
+    b = w.builder
+    up, down = np.arange(1, UPS + 1), np.arange(DOWNS)
+    limits = np.concatenate([2.0**-up, 2.0**down, 2.0 ** (DOWNS + down)])
+    added = np.zeros((len(limits), 6))
+    base = np.array([1.0, 2.0**-DOWNS, 2.0**-DOWNS, 1.0, 2.0**DOWNS, 2.0**DOWNS])
+    added[:UPS, 0], added[:UPS, 3] = 2.0 ** (up - 1), -(2.0**-up)
+    for k, start in ((1, UPS), (2, UPS + DOWNS)):
+        added[start : start + DOWNS, k] = 2.0 ** -(down + 1)
+        added[start : start + DOWNS, k + 3] = -(2.0**down)
+    added[limits <= floor] = 0.0  # reached, whatever the spread is
+    tall = spread.reshape((spread.shape[0], 1))
+    below = tall < b.const(limits, w.fixed).reshape((1, len(limits)))
+    sums = b.emit("matmul", below.to_int(), b.const(added, w.fixed)) + b.const(base, w.fixed)
+    ends = [sorted((one, one + float(more))) for one, more in zip(base, added.sum(axis=0), strict=True)]
+    return sums, [(lo, hi) for lo, hi in ends]
+
+
+def _row(w: Walker, powers: Value, k: int) -> Value:
+    column = w.builder.emit("slice", powers, parts=((0, powers.shape[0], 1), (k, k + 1, 1)))
+    return column.reshape((1, powers.shape[0]))
