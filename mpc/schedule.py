@@ -203,7 +203,8 @@ def _lives(
     circuit: Circuit, start: Sequence[int], length: Sequence[int], scheme: Scheme, bodies: Mapping[int, Schedule]
 ) -> tuple[dict[int, tuple[int, ...]], int]:
     """When each value dies, and the largest sum of values alive."""
-    done = [(s + n, i) for i, (s, n) in enumerate(zip(start, length, strict=True))]
+    # The engine's order: steps that end with a round, as they began; then what starts before the next one.
+    done = [(s + n, n == 0, s if n else 0, i) for i, (s, n) in enumerate(zip(start, length, strict=True))]
     last: dict[int, int] = {}
     for index, node in circuit:
         for i in (*node.src, index):
@@ -216,10 +217,8 @@ def _lives(
             release.setdefault(user, []).append(value)
     size = [sum(_nbytes(t, scheme.components) for t in node.types) for _, node in circuit]
     alive = peak = 0
-    born: set[int] = set()
     for index in sorted(range(len(size)), key=lambda i: done[i]):
         alive += size[index]
-        born.add(index)
         peak = max(peak, alive + (bodies[index].peak if index in bodies else 0))
         for value in release.get(index, ()):
             alive -= size[value]
