@@ -17,7 +17,7 @@ from mpc.circuit import Array, Const, Node, natural
 from mpc.local import KERNELS, decode, encode
 from mpc.op import find
 from mpc.places import Places
-from mpc.protocol import USES, Dealer, Exchange, Player, Scheme, Seat, Step, Template, interactive
+from mpc.protocol import USES, Dealer, Exchange, Player, Scheme, Seat, Step, Template, blocks, interactive
 from mpc.schedule import Schedule
 from mpc.types import BOOL, Layout, Type
 
@@ -158,14 +158,17 @@ class Engine:
             return self._tell(node, src[0])
         if not interactive(node):
             return None
-        use = self.use
-        self.use += USES
         attrs: dict[str, Any] = dict(node.attrs)
         if "to" in attrs:
             attrs["to"] = self.places.of(attrs["to"])
         if "owner" in attrs:
             attrs["owner"] = self.places.names.index(attrs["owner"])
         types = [s.circuit.nodes[i].type for i in node.src]
+        parts = blocks(node, types)
+        use = self.use
+        self.use += USES * len(parts)
+        if len(parts) > 1:
+            return self._in_blocks(node, parts, use, src, attrs, types)
         if self.dealer is not None:
             if node.op == "permute":
                 attrs["handle"] = src[0]
@@ -173,6 +176,43 @@ class Engine:
         if self.player is not None:
             return self._play(node, use, src, attrs, types)
         return self._client(node, src, attrs, types)
+
+    def _in_blocks(
+        self,
+        node: Node,
+        parts: Sequence[tuple[int, int]],
+        use: int,
+        src: list[Any],
+        attrs: dict[str, Any],
+        types: Sequence[Type],
+    ) -> Step[Any] | None:
+        """An element-wise step on many elements, block after block."""
+        if self.player is None and self.dealer is None:
+            return None
+        return self._blocks(node, parts, use, src, attrs, types)
+
+    def _blocks(
+        self,
+        node: Node,
+        parts: Sequence[tuple[int, int]],
+        use: int,
+        src: list[Any],
+        attrs: dict[str, Any],
+        types: Sequence[Type],
+    ) -> Step[Any]:
+        out: Array | None = None
+        flat = [None if v is None else v.reshape(v.shape[0], -1) for v in src]
+        for k, (first, last) in enumerate(parts):
+            if self.dealer is not None:
+                inner = [t.with_(shape=(last - first,)) for t in types]
+                yield from self.dealer.deal(node.op, use + USES * k, inner, attrs)
+                continue
+            block = [v[:, first:last] for v in flat if v is not None]
+            done = yield from self._play(node, use + USES * k, block, attrs, types)
+            if out is None:
+                out = np.empty((done.shape[0], parts[-1][1], *done.shape[2:]), done.dtype)
+            out[:, first:last] = done
+        return None if out is None else out.reshape(out.shape[0], *node.type.sizes)
 
     def _play(self, node: Node, use: int, src: list[Any], attrs: dict[str, Any], types: Sequence[Type]) -> Step[Any]:
         bits = types[0].dtype == BOOL if node.op != "permute" else types[1].dtype == BOOL

@@ -19,6 +19,7 @@ from F(key, use): the order in which messages arrive can change nothing.
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -28,9 +29,11 @@ import numpy as np
 import numpy.typing as npt
 
 from mpc.circuit import Array, Attrs, Node
-from mpc.types import Layout, Type
+from mpc.types import Layout, Type, count
 
 __all__ = [
+    "BLOCK",
+    "ELEMENTWISE",
     "LOCAL",
     "STEPS",
     "Cost",
@@ -43,6 +46,7 @@ __all__ = [
     "Share",
     "Step",
     "Template",
+    "blocks",
     "exchange",
     "interactive",
     "parallel",
@@ -63,7 +67,7 @@ class Template(NamedTuple):
     @property
     def nbytes(self) -> int:
         """Bytes on the wire."""
-        return int(np.prod(self.shape, dtype=np.int64)) * np.dtype(self.dtype).itemsize
+        return math.prod(self.shape) * np.dtype(self.dtype).itemsize
 
 
 class Exchange(NamedTuple):
@@ -329,6 +333,24 @@ STEPS = frozenset(
 def interactive(node: Node) -> bool:
     """True if the node of a lowered circuit is a step: `open`, or on shares (a private value's `mul` is none)."""
     return node.op in STEPS and (node.op == "open" or node.type.layout in (Layout.ARITH, Layout.BITS))
+
+
+ELEMENTWISE = frozenset(["mul", "trunc", "mul_trunc", "shift", "and_", "ltz", "eqz", "bits", "leading", "b2a"])
+"""Steps that treat every element alike: they may be joined, or done in blocks."""
+
+BLOCK = 1 << 22
+"""Elements that such a step does at once: of more, one block after another, so that what it needs beside its operands
+and its result stays small.  Rounds are nothing beside the bytes then."""
+
+
+def blocks(node: Node, types: Sequence[Type]) -> list[tuple[int, int]]:
+    """The ranges of flattened elements in which a step is done, one after another."""
+    shape = types[0].shape if types else ()
+    if node.op not in ELEMENTWISE or any(t.shape != shape for t in types):
+        return [(0, 0)]
+    n = count(shape)
+    # Blocks begin at multiples of 64, where packed truth values do.
+    return [(a, min(a + BLOCK, n)) for a in range(0, n, BLOCK)] or [(0, 0)]
 
 
 LOCAL = frozenset(["constant", "add_clear", "xor_clear", "permutation"])

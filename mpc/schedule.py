@@ -18,7 +18,7 @@ import numpy as np
 
 from mpc.circuit import Circuit, Node, Origin
 from mpc.places import Places
-from mpc.protocol import Cost, Scheme, interactive
+from mpc.protocol import Cost, Scheme, Seat, blocks, interactive
 from mpc.types import BOOL, Layout, Type
 
 __all__ = ["Schedule", "schedule"]
@@ -163,7 +163,7 @@ def schedule(circuit: Circuit, places: Places, scheme: Scheme) -> Schedule:
                 attrs["to"] = places.of(attrs["to"])
             if "owner" in attrs:
                 attrs["owner"] = places.names.index(attrs["owner"])
-            cost = scheme.cost(node.op, [circuit.nodes[i].type for i in node.src], node.type, attrs, seat)
+            cost = _step(node, [circuit.nodes[i].type for i in node.src], attrs, scheme, seat)
             length.append(len(cost.rounds))
         else:
             length.append(0)
@@ -185,6 +185,19 @@ def schedule(circuit: Circuit, places: Places, scheme: Scheme) -> Schedule:
         bodies,
         peak,
     )
+
+
+def _step(node: Node, types: Sequence[Type], attrs: Mapping[str, Any], scheme: Scheme, seat: Seat) -> Cost:
+    """The cost of a step, of all its blocks one after another."""
+    parts = blocks(node, types)
+    if len(parts) == 1:
+        return scheme.cost(node.op, types, node.type, attrs, seat)
+    total = Cost()
+    for first, last in parts:
+        inner = [t.with_(shape=(last - first,)) for t in types]
+        tail = node.type.shape[types[0].ndim :]
+        total = total.then(scheme.cost(node.op, inner, node.type.with_(shape=(last - first, *tail)), attrs, seat))
+    return total
 
 
 def _tell(node: Node, places: Places) -> Cost:

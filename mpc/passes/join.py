@@ -11,15 +11,13 @@ from dataclasses import replace
 
 from mpc.circuit import Circuit, Node
 from mpc.passes.rewrite import Rebuild, in_bodies
-from mpc.protocol import interactive
+from mpc.protocol import ELEMENTWISE, interactive
 from mpc.types import Type, count
 
 __all__ = ["join"]
 
 SMALL = 4096
 """Elements above which an operation stands alone: its fixed work no longer matters."""
-
-ELEMENTWISE = frozenset(["mul", "trunc", "mul_trunc", "shift", "and_", "ltz", "eqz", "bits", "leading", "b2a"])
 
 
 def join(circuit: Circuit) -> Circuit:
