@@ -21,6 +21,7 @@ from dsl.assign import assigned_names
 from dsl.convert import convert, exact_decimal, word_index
 from dsl.library import member
 from dsl.params import ParamValue, parse_setting
+from dsl.query import define
 from dsl.scope import Binding, Role
 from dsl.source import Span
 from dsl.stypes import DATE_RANGE, EPOCH, TEXT_BYTES, SType, common, text_words
@@ -46,7 +47,7 @@ def declare(w: Walker, s: syntax.Statement) -> None:
         case syntax.Table():
             _named(w, s.name, "table", lambda: _table(w, s))
         case syntax.QueryDefinition():
-            _named(w, s.name, "query", lambda: w.error("E0901", "queries are not supported yet", s.span, "a query"))
+            _named(w, s.name, "query", lambda: define(w, s))
         case syntax.Function():
             _named(w, s.name, "function", lambda: _function(w, s))
         case syntax.Import(modules):

@@ -1,7 +1,7 @@
 """`reveal … to …`: the study's results.
 
 For: `reveal_to`, `visible_first`.
-Leaves to others: opening in mid-study (`parts.opened`), guards and noise, rendering results.
+Leaves to others: opening in mid-study (`parts.opened`), noise, rendering results.
 
 **The `reveal` node.** One source, the value. Attributes: `to` (a tuple of parties, None for all), `name` (of the
 result), `column` ('' for a number or array; of a table, the column). What may be missing has a second one for its mask,
@@ -17,13 +17,15 @@ import numpy as np
 
 from dsl import syntax
 from dsl.convert import text_array
+from dsl.operators import truth
 from dsl.outputs import Output, OutputColumn
-from dsl.rows import front, shuffled
+from dsl.rows import by_contents, front, shuffled
+from dsl.scope import Binding, Scope
 from dsl.source import Span
-from dsl.values import Array, Nothing, Record, Table, Text, Tuple, Unknown, Val, describe
+from dsl.values import Array, Nothing, Record, Table, Text, Tuple, Unknown, Val, describe, leaves
 from dsl.walker import Reported, Walker
 from mpc.circuit import Value
-from mpc.types import EVERYONE, Viewers
+from mpc.types import EVERYONE, Viewers, meet
 
 __all__ = ["reveal_to", "visible_first"]
 
@@ -87,8 +89,6 @@ def _reveal(
     span = expression.span
     if s.guard is not None and not isinstance(val, Table):
         w.fail("E0702", "`where` belongs to a revealed query", s.guard.span, secondary=[(span, describe(val))])
-    if s.guard is not None:
-        w.fail("E0901", "`where` is not supported yet", s.guard.span)
     name = _name(w, expression, alias)
     _unique(w, name, receivers, span if alias is None else alias.span)
     with w.at(span):
@@ -98,7 +98,7 @@ def _reveal(
             case Text(text):
                 w.outputs.append(_array(w, text_array(w, text), name, receivers, span))
             case Table():
-                w.outputs.append(_table(w, val, name, receivers, span))
+                w.outputs.append(_table(w, val, name, receivers, span, s.guard))
             case _:
                 _unfit(w, val, span, w.text(span))
 
@@ -177,10 +177,19 @@ def _blanked(w: Walker, array: Array) -> Array:
     return array.with_value(w.builder.emit("select", mask, array.value, zero))
 
 
-def _table(w: Walker, table: Table, name: str, to: tuple[str, ...] | None, span: Span) -> Output:
+def _table(
+    w: Walker,
+    table: Table,
+    name: str,
+    to: tuple[str, ...] | None,
+    span: Span,
+    guard: syntax.Expression | None = None,
+) -> Output:
     for key, column in table.columns.items():
         if column.stype.kind == "key":
             w.fail("E0309", "a key is never revealed", span, f"column `{key}` of `{table.name}`")
+    if guard is not None:
+        table = _guarded(w, table, guard)
     if table.visible is not None:
         table = visible_first(w, table)
     columns = tuple(_column(w, _blanked(w, a), name, key, to, span) for key, a in table.columns.items())
@@ -188,21 +197,35 @@ def _table(w: Walker, table: Table, name: str, to: tuple[str, ...] | None, span:
     return Output(name, to, True, columns, (table.rows,), visible, span)
 
 
-def visible_first(w: Walker, table: Table) -> Table:
-    """The table with its visible rows first, the others emptied; in secret-shuffled order unless it has an order.
+def _guarded(w: Walker, table: Table, guard: syntax.Expression) -> Table:
+    """The table without the rows for which the guard, over its columns, is false or missing; its order stays."""
+    scope = Scope(w.source, w.scope, names={n: Binding(a, guard.span) for n, a in table.columns.items()})
+    before, w.scope = w.scope, scope
+    try:
+        condition = truth(w, w.evaluate_known(guard), guard.span)
+    finally:
+        w.scope = before
+    if condition.shape not in {(), (table.rows,)}:
+        w.fail("E0702", "a guard is one truth value for each row", guard.span, describe(condition))
+    kept = condition.value if condition.valid is None else condition.value & condition.valid
+    kept = kept.broadcast_to((table.rows,))
+    table = replace(table, visible=kept if table.visible is None else table.visible & kept)
+    return front(w, table) if table.ordered else table
 
-    So what is opened shows how many rows there are, and not where in the inputs they stood.
+
+def visible_first(w: Walker, table: Table) -> Table:
+    """The table with its invisible rows emptied, and in an order that does not show where its rows stood.
+
+    That of `order by`, which has the visible rows first; or one that no party knows. What one party sees it cannot be
+    kept from, so there the rows come in the order of what they hold, the visible ones first.
     """
-    assert table.visible is not None
-    if not table.ordered:
-        table = shuffled(w, table)
-    table = front(w, table)
     assert table.visible is not None
     shown = table.visible
     columns: dict[str, Array] = {}
     for key, a in table.columns.items():
-        valid = None if a.valid is None else a.valid & shown
-        columns[key] = _blanked(w, replace(a, valid=shown)) if valid is None else replace(a, valid=valid)
-        if valid is None:
-            columns[key] = replace(columns[key], valid=None)
-    return replace(table, columns=columns)
+        blank = _blanked(w, replace(a, valid=shown if a.valid is None else a.valid & shown))
+        columns[key] = blank if a.valid is not None else replace(blank, valid=None)
+    table = replace(table, columns=columns)
+    if table.ordered:
+        return table
+    return shuffled(w, table) if meet(v.type.seen_by for v in leaves(table)) == frozenset() else by_contents(w, table)

@@ -1,6 +1,6 @@
 """Rows of a table moved together: shuffled, or the visible ones brought to the front.
 
-For: `shuffled`, `front`.
+For: `shuffled`, `front`, `by_contents`.
 Leaves to others: what is opened of them (`reveals`, `builtins.tables`).
 """
 
@@ -12,7 +12,7 @@ from dsl.values import Table, leaves, rebuild
 from dsl.walker import Walker
 from mpc.circuit import Value
 
-__all__ = ["front", "shuffled"]
+__all__ = ["by_contents", "front", "shuffled"]
 
 
 def front(w: Walker, table: Table) -> Table:
@@ -25,6 +25,16 @@ def front(w: Walker, table: Table) -> Table:
 def shuffled(w: Walker, table: Table) -> Table:
     """The rows in an order that no party knows, if no party sees all of the table."""
     return _rebuilt(table, w.builder.emit_many("shuffle_rows", *leaves(table)))
+
+
+def by_contents(w: Walker, table: Table) -> Table:
+    """The visible rows first, in the order of what they hold."""
+    assert table.visible is not None
+    values = list(leaves(table))
+    moved = w.builder.emit_many(
+        "sort_rows", ~table.visible, *values, keys=1 + len(values), descending=(False,) * (1 + len(values))
+    )
+    return _rebuilt(table, moved[1:])
 
 
 def _rebuilt(table: Table, moved: Sequence[Value]) -> Table:

@@ -21,9 +21,11 @@ from mpc.circuits import (
     relational_scan,
     relational_sort,
     rounding,
+    scales,
     slopes,
     sort,
     structure,
+    texts,
     variable,
     within,
 )
@@ -49,9 +51,11 @@ __all__ = [
     "relational_scan",
     "relational_sort",
     "rounding",
+    "scales",
     "slopes",
     "sort",
     "structure",
+    "texts",
     "variable",
     "within",
 ]

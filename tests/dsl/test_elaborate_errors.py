@@ -121,5 +121,5 @@ y = zeros(total)
 
 
 def test_what_is_not_there_yet_says_so() -> None:
-    text = "party p\ntable t from p:\n    x: int\nquery q:\n    select x from t\nreveal q to p\n"
-    assert errors(text) == [("E0901", 4)]
+    text = "party p\ninput x: int[n] from p\nstore x as kept\n"
+    assert errors(text) == [("E0901", 3)]

@@ -1,0 +1,127 @@
+"""The `from` of a select: tables, sub-queries and joins as sources.
+
+For: `bind_from`.
+Leaves to others: which source is joined when, and how (`joins`, `rewrite`).
+
+Tables listed with commas and inner joins without a bound are all one: sources and conditions.  A left join, or a join
+with a bound, is a source of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TypeAlias
+
+from dsl import syntax
+from dsl.node import Node
+from dsl.query.names import Common, Names, study_table
+from dsl.query.plan import (
+    Attach,
+    Column,
+    Derived,
+    From,
+    Joined,
+    Plan,
+    Scan,
+    Source,
+    columns_of,
+    conjuncts,
+    outputs,
+    refs,
+)
+from dsl.source import Span
+from dsl.walker import Walker
+from mpc.types import Dim, Size
+
+__all__ = ["bind_from"]
+
+Tables: TypeAlias = "Sequence[syntax.TableExpression]"
+
+
+def bind_from(w: Walker, tables: Tables, names: Names, span: Span) -> From:
+    """The sources of a select, whose columns `names` is given."""
+    out = From([], span=span)
+    for table in tables:
+        part = _table(w, table, names)
+        out.sources += part.sources
+        out.conditions += part.conditions
+        out.attaches += part.attaches
+    return out
+
+
+def _table(w: Walker, t: syntax.TableExpression, names: Names) -> From:
+    match t:
+        case syntax.TableName():
+            return From([_named(w, t, names)], span=t.span)
+        case syntax.DerivedTable(query, alias, columns):
+            plan = _bound_query(w, query, names.common)
+            listed = _renamed(w, outputs(plan), columns, t.span)
+            names.add(None if alias is None else alias.text, listed, t.span)
+            return From([Derived(plan, t.span)], span=t.span)
+    return _join(w, t, names)
+
+
+def _bound_query(w: Walker, query: syntax.Query, common: Mapping[str, Common]) -> Plan:
+    from dsl.query.bind import bind_query
+
+    return bind_query(w, query, None, common)
+
+
+def _named(w: Walker, t: syntax.TableName, names: Names) -> Source:
+    alias = t.alias.text if t.alias else t.name.text
+    common = names.common.get(t.name.text)
+    if common is not None:
+        plan = _bound_query(w, common.table.query, common.seen)
+        names.add(alias, _renamed(w, outputs(plan), common.table.columns, common.table.span), t.span)
+        return Derived(plan, t.span)
+    table = study_table(w, t.name)
+    columns = {Column(name): name for name in table.columns}
+    names.add(alias, [(name, column) for column, name in columns.items()], t.span)
+    return Scan(table, columns, t.span)
+
+
+def _renamed(
+    w: Walker, listed: list[tuple[str, Column]], names: Sequence[syntax.Identifier], span: Span
+) -> list[tuple[str, Column]]:
+    if not names:
+        return listed
+    if len(names) != len(listed):
+        w.fail("E0601", f"{len(names)} names for {len(listed)} columns", names[0].span.to(names[-1].span), "")
+    del span
+    return [(name.text, column) for name, (_, column) in zip(names, listed, strict=True)]
+
+
+def _join(w: Walker, t: syntax.Join, names: Names) -> From:
+    left, right = _table(w, t.left, names), _table(w, t.right, names)
+    attaches: list[Attach] = []
+    from dsl.query.bind import Binder
+
+    bound = Binder(w, names, None, attaches, "on").expression(t.condition)
+    conditions = conjuncts(bound)
+    if t.kind == "inner" and t.bound is None:
+        return From(
+            [*left.sources, *right.sources],
+            [*left.conditions, *right.conditions, *conditions],
+            [*left.attaches, *right.attaches, *attaches],
+            t.span,
+        )
+    if attaches:
+        w.fail("E0901", "a sub-query in the `on` of a left join is not supported yet", t.condition.span)
+    _only(w, conditions, columns_of(left) | columns_of(right), t.condition.span)
+    limit = None if t.bound is None else _bound(w, t.bound)
+    return From([Joined(t.kind, left, right, conditions, limit, t.span)], span=t.span)
+
+
+def _only(w: Walker, conditions: Sequence[Node], columns: set[Column], span: Span) -> None:
+    for condition in conditions:
+        for column in refs(condition):
+            if column not in columns:
+                message = f"`{column.name}` belongs to neither side of this join"
+                w.fail("E0603", message, span, helps=["put the condition into `where`"])
+
+
+def _bound(w: Walker, e: syntax.Expression) -> Dim:
+    limit = w.whole(w.evaluate_known(e), e.span, "the bound of a join")
+    if not isinstance(limit, Size) and limit < 1:
+        w.fail("E0601", "the bound of a join is at least 1", e.span)
+    return limit

@@ -1,0 +1,75 @@
+"""`query q:` and a select: a new table.
+
+For: `define`.
+Leaves to others: revealing (`dsl.reveals`).
+
+What a query relies on and no owner alone can check (a key that is unique over several owners, the bound of a join) is
+checked here: all its flags are put together, the one that results is opened, and if it is true the job ends with an
+error that tells nothing else.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from dsl import syntax
+from dsl.parts import open_value
+from dsl.query.bind import bind_query
+from dsl.query.plan import Column, Plan, outputs
+from dsl.query.relation import Check, Context, Relation, merged
+from dsl.query.select import build
+from dsl.values import Table
+from dsl.walker import Walker
+
+__all__ = ["define"]
+
+
+def define(w: Walker, s: syntax.QueryDefinition) -> Table:
+    """The table that a query is."""
+    ctx = Context(w)
+    plan = bind_query(w, s.query, None, {})
+    shown = outputs(plan)
+    relation = build(ctx, plan, {c for _, c in shown})
+    table = _table(ctx, s.name.text, plan, relation, s)
+    w.pending.append(table)
+    if ctx.checks:
+        _hold(w, ctx.checks)
+        _checked(w, ctx.tables)
+    return table
+
+
+def _table(ctx: Context, name: str, plan: Plan, relation: Relation, s: syntax.QueryDefinition) -> Table:
+    part = merged(ctx, relation)
+    places: dict[Column, str] = {}
+    columns = {}
+    for shown, column in outputs(plan):
+        places.setdefault(column, shown)
+        columns[shown] = part.columns[column]
+    uniques = tuple(
+        tuple(places[c] for c in unique) for unique in relation.uniques if unique and unique <= places.keys()
+    )
+    return Table(name, columns, part.rows, part.visible, uniques, ordered=relation.ordered, span=s.name.span)
+
+
+def _hold(w: Walker, checks: list[Check]) -> None:
+    """End the job if any of the flags is true."""
+    first = checks[0]
+    flag = first.flag
+    for check in checks[1:]:
+        flag = flag | check.flag
+    with w.at(first.span):
+        opened = flag if flag.type.public else open_value(w, flag)
+    known = w.concrete(opened, first.span, "whether the job goes on")
+    if known.is_const and bool(known.constant):
+        message = first.message if len(checks) == 1 else "a key is not unique, or a join has more rows than its bound"
+        w.error("E0809", message, first.span)
+
+
+def _checked(w: Walker, plan_tables: set[int]) -> None:
+    """What tables declare has been checked, and need not be again."""
+    for scope in w.scopes:
+        for name, binding in list(scope.names.items()):
+            table = binding.val
+            if isinstance(table, Table) and id(table) in plan_tables:
+                known = replace(table, uniques=(*table.uniques, *table.declared), declared=())
+                scope.names[name] = replace(binding, val=known)

@@ -1,0 +1,78 @@
+"""Grouping a relation before it is joined.
+
+For: `Early`.
+Leaves to others: when it is worth while (`joins`), the grouping (`groups`).
+
+    sum of x over L join R on k  =  sum over L join R', where R' has for each k the sum of x over R
+
+[eager aggregation: Yan and Larson, VLDB 1995.]  R' has each k once, so L keeps its rows, and these are fewer; and
+where R belongs to one party, that party adds up in the clear.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Final, TypeAlias
+
+from dsl.node import Node
+from dsl.query.plan import Block, Column, Kind, Measure, Ref, refs
+from dsl.query.relation import Context, Relation
+
+__all__ = ["Early"]
+
+LATER: Final[dict[str, Kind]] = {
+    "rows": "total",
+    "count": "total",
+    "total": "total",
+    "sum": "sum",
+    "min": "min",
+    "max": "max",
+}
+"""How the measures of parts become those of the whole."""
+
+Group: TypeAlias = "Callable[[Context, Relation, list[tuple[Column, Node]], list[Measure]], Relation]"
+
+
+class Early:
+    """What may group the relations of one select; `block`'s measures become those of what has been grouped."""
+
+    def __init__(self, ctx: Context, block: Block, wanted: set[Column], group: Group) -> None:
+        self.ctx = ctx
+        self.block = block
+        self.above = wanted
+        self.group = group
+
+    def wanted(self) -> set[Column]:
+        """The columns that the select needs after all joins."""
+        block = self.block
+        if not block.grouped:
+            return {c for i in block.items if i.hidden or i.column in self.above for c in refs(i.value)} | self._all()
+        found = {c for _, key in block.keys for c in refs(key)}
+        return found | {c for m in block.measures if m.argument is not None for c in refs(m.argument)}
+
+    def _all(self) -> set[Column]:
+        """Every row is told apart by all columns where rows are to be distinct."""
+        return {c for i in self.block.items for c in refs(i.value)} if self.block.distinct else set()
+
+    def reduce(self, relation: Relation, joins: Sequence[Node], rest: Sequence[Node]) -> Relation | None:
+        """The relation grouped by the columns that it is joined by; None where the select's result would change."""
+        block, own = self.block, relation.columns
+        by = list(dict.fromkeys(n.column for n in joins if isinstance(n, Ref)))
+        if not block.grouped or any(not isinstance(n, Ref) for n in joins):
+            return None
+        used = [*rest, *(key for _, key in block.keys)]
+        if any(set(refs(node)) & own - set(by) for node in used):
+            return None
+        constants = set(self.ctx.constants)
+        for m in block.measures:
+            there = set() if m.argument is None else set(refs(m.argument)) - constants
+            if m.kind not in LATER or (m.argument is not None and not (there and there <= own)):
+                return None
+        parts = [replace(m, column=Column(m.column.name)) for m in block.measures]
+        done = self.group(self.ctx, relation, [(c, Ref(c, span=block.span)) for c in by], parts)
+        block.measures = [
+            Measure(m.column, LATER[m.kind], Ref(p.column, span=m.span), m.span)
+            for m, p in zip(block.measures, parts, strict=True)
+        ]
+        return done

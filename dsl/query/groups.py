@@ -1,0 +1,135 @@
+"""Groups and their measures.
+
+For: `grouped`.
+Leaves to others: few public groups (`buckets`), any groups (`sorted_groups`), all rows as one group (`totals`).
+
+Rows that are each a group of their own need no grouping.  Keys of few public values (enums, truth values, declared
+ranges) need no sort: every owner adds up its own rows for each of them, in the clear, and only these sums are shared.
+Otherwise rows are sorted by the keys that determine all others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from dsl.convert import to_int
+from dsl.node import Node
+from dsl.query import buckets, sorted_groups, totals
+from dsl.query.expressions import column_of, rows_of
+from dsl.query.measures import number
+from dsl.query.plan import Column, Measure, Ref, refs
+from dsl.query.relation import Context, Part, Relation, closure, emit, merged, unique_on
+from dsl.stypes import INTEGER
+from dsl.values import Array
+
+__all__ = ["grouped"]
+
+
+def grouped(
+    ctx: Context, relation: Relation, keys: Sequence[tuple[Column, Node]], measures: Sequence[Measure]
+) -> Relation:
+    """A row for each group, with the columns of the keys and of the measures."""
+    if not keys:
+        return totals.totals(ctx, relation, measures)
+    plain = [node.column for _, node in keys if isinstance(node, Ref)]
+    if unique_on(relation, plain):
+        parts = tuple(_each(ctx, part, keys, measures) for part in relation.parts)
+        return Relation(parts, _uniques(ctx, relation, keys), _renamed(relation, keys))
+    space = buckets.space(ctx, relation, keys)
+    if space is not None:
+        part = buckets.by_bucket(ctx, relation, space, measures)
+        return Relation((part,), (frozenset(c for c, _ in keys),))
+    return _sorted(ctx, relation, keys, measures)
+
+
+def _sorted(
+    ctx: Context, relation: Relation, keys: Sequence[tuple[Column, Node]], measures: Sequence[Measure]
+) -> Relation:
+    kept, carried = _determining(relation, keys)
+    more = [Measure(column, "any", node, node.span) for column, node in carried]
+    needed = {c for _, node in kept for c in refs(node)}
+    needed |= {c for m in (*measures, *more) if m.argument is not None for c in refs(m.argument)}
+    part = merged(ctx, relation, needed)
+    arrays = [column_of(rows_of(ctx, part), node) for _, node in kept]
+    groups = sorted_groups.by_sorting(ctx, part, arrays, [*measures, *more], sorted_groups.most(arrays))
+    columns = {column: array for (column, _), array in zip(kept, groups.keys, strict=True)} | groups.measures
+    key = frozenset(c for c, _ in kept)
+    return Relation((Part(groups.rows, columns, groups.there),), (key,), ((key, frozenset(columns)),))
+
+
+def _determining(
+    relation: Relation, keys: Sequence[tuple[Column, Node]]
+) -> tuple[list[tuple[Column, Node]], list[tuple[Column, Node]]]:
+    """The keys that determine all others, and those others: long ones are left out first."""
+    types = relation.parts[0].columns
+
+    def cost(key: tuple[Column, Node]) -> int:
+        _, node = key
+        array = types.get(node.column) if isinstance(node, Ref) else None
+        return 100 if array is None else {"text": 200, "enum": 1, "bool": 0}.get(array.stype.kind, 10)
+
+    kept = sorted(keys, key=cost)
+    carried: list[tuple[Column, Node]] = []
+    for key in reversed(list(kept)):
+        rest = [k for k in kept if k is not key]
+        known = closure([n.column for _, n in rest if isinstance(n, Ref)], relation.dependencies)
+        if rest and set(refs(key[1])) <= known:
+            kept = rest
+            carried.append(key)
+    return kept, carried
+
+
+# ---------------------------------------------------------------------------------- rows as groups
+
+
+def _each(ctx: Context, part: Part, keys: Sequence[tuple[Column, Node]], measures: Sequence[Measure]) -> Part:
+    rows = rows_of(ctx, part)
+    columns = {column: column_of(rows, node) for column, node in keys}
+    for measure in measures:
+        columns[measure.column] = _alone(ctx, part, measure)
+    return Part(part.rows, columns, part.visible)
+
+
+def _alone(ctx: Context, part: Part, m: Measure) -> Array:
+    """A measure of a single row."""
+    one = ctx.w.builder.const(np.int64(1)).broadcast_to((part.rows,))
+    if m.argument is None:
+        return Array(one, INTEGER)
+    a = column_of(rows_of(ctx, part), m.argument)
+    match m.kind:
+        case "count" | "distinct":
+            return Array(one if a.valid is None else a.valid.to_int(), INTEGER)
+        case "min" | "max" | "any":
+            return a
+        case "quantile":
+            return sorted_groups.quantile_of_one(ctx, m, a)
+    a = number(ctx, m, a)
+    if m.kind == "total" and a.valid is not None:
+        zero = ctx.w.builder.const(np.zeros(()), a.value.dtype)
+        return Array(emit(ctx, "select", a.valid, a.value, zero), a.stype.optional(False))
+    return to_int(a)
+
+
+def _uniques(ctx: Context, relation: Relation, keys: Sequence[tuple[Column, Node]]) -> tuple[frozenset[Column], ...]:
+    """Which of the new columns are unique: all of the keys, and fewer where fewer determine the rows."""
+    del ctx
+    out = []
+    for column, node in keys:
+        if isinstance(node, Ref) and unique_on(relation, [node.column]):
+            out.append(frozenset([column]))
+    return (*out, frozenset(c for c, _ in keys)) if out else (frozenset(c for c, _ in keys),)
+
+
+def _renamed(
+    relation: Relation, keys: Sequence[tuple[Column, Node]]
+) -> tuple[tuple[frozenset[Column], frozenset[Column]], ...]:
+    """What is known to determine what, of the keys' new columns."""
+    out = []
+    for column, node in keys:
+        if isinstance(node, Ref):
+            known = closure([node.column], relation.dependencies)
+            others = frozenset(c for c, n in keys if set(refs(n)) <= known)
+            out.append((frozenset([column]), others))
+    return tuple(out)

@@ -1,0 +1,265 @@
+"""Joining the sources of a select, in the order that costs least.
+
+For: `join_all`.
+Leaves to others: left joins and bounds (`outer`), grouping before a join (`early`), the look-up itself (`lookups`).
+
+Two relations are joined by all equalities between them.  One must have each key once: the other then looks it up and
+keeps its own rows, so that a join's size is public.  Relations that one party sees are joined first, by that party
+alone; then the smaller ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple, Protocol, TypeAlias
+
+from dsl import syntax
+from dsl.node import Node
+from dsl.query.attach import attached, conditions, constant, spread_across, spread_down
+from dsl.query.lookups import keys_of, lookup
+from dsl.query.plan import Attach, Column, From, Plan, Ref, Source, refs
+from dsl.query.relation import Context, Dependency, Part, Relation, full, merged, seen, unique_on
+from dsl.source import Span
+from dsl.stypes import BOOLEAN
+from dsl.values import Array
+from mpc.types import Dim
+
+__all__ = ["Equality", "Reducer", "columns_joined", "equality", "join_all", "settled"]
+
+PAIRS = 1 << 22
+"""Rows above which a join without a condition is refused."""
+
+BuildSource: TypeAlias = "Callable[[Context, Source, set[Column]], Relation]"
+BuildPlan: TypeAlias = "Callable[[Context, Plan, set[Column]], Relation]"
+
+
+class Equality(NamedTuple):
+    """A condition that an expression over one side equals one over the other."""
+
+    condition: Node
+    left: Node
+    right: Node
+
+
+class Reducer(Protocol):
+    """What may group a relation before it is joined."""
+
+    def reduce(self, relation: Relation, joins: Sequence[Node], rest: Sequence[Node]) -> Relation | None:
+        """The relation grouped by what it is joined by, in which each key then occurs once; None where that may not be.
+
+        joins: its sides of the equalities by which it is joined. rest: what else is still to be worked out of it.
+        """
+
+    def wanted(self) -> set[Column]:
+        """The columns that are needed after all joins."""
+
+
+def equality(condition: Node, left: set[Column], right: set[Column]) -> Equality | None:
+    """The condition, if it equates the two sides."""
+    if not isinstance(condition, syntax.Compare) or condition.op != "==":
+        return None
+    a, b = set(refs(condition.left)), set(refs(condition.right))
+    if not a or not b:
+        return None
+    if a <= left and b <= right:
+        return Equality(condition, condition.left, condition.right)
+    if b <= left and a <= right:
+        return Equality(condition, condition.right, condition.left)
+    return None
+
+
+@dataclass(slots=True)
+class _Joins:
+    """Relations that are not yet joined, and what is still to be done with them."""
+
+    ctx: Context
+    build: BuildPlan
+    reducer: Reducer
+    relations: list[Relation]
+    conditions: list[Node]
+    attaches: list[Attach]
+    span: Span
+    constants: set[Column] = field(default_factory=set)
+
+    def run(self) -> Relation:
+        """All of them joined."""
+        while True:
+            self._apply()
+            if len(self.relations) == 1:
+                break
+            self._step()
+        (relation,) = self.relations
+        for attach in self.attaches:
+            self.ctx.w.fail("E0901", "a sub-query that refers two levels out is not supported yet", attach.span)
+        return conditions(self.ctx, relation, self.conditions)
+
+    def _apply(self) -> None:
+        """Attach and filter wherever all columns are there."""
+        for at, relation in enumerate(self.relations):
+            changed = relation
+            for attach in [a for a in self.attaches if a.outer - self.constants <= changed.columns]:
+                changed = attached(self.ctx, changed, attach, self.build)
+                self.attaches.remove(attach)
+            have = changed.columns | self.constants
+            ready = [c for c in self.conditions if set(refs(c)) <= have and set(refs(c)) & changed.columns]
+            self.conditions = [c for c in self.conditions if c not in ready]
+            changed = conditions(self.ctx, changed, ready)
+            self.relations[at] = changed if changed is relation else settled(self.ctx, changed)
+
+    def _step(self) -> None:
+        """Join the two relations that are best joined next."""
+        best = min(self._pairs(), key=lambda p: p.cost, default=None)
+        if best is None or not best.alone:
+            if self._reduce(lambda r: _party(seen(r)) is not None):
+                return
+            if best is None and self._reduce(lambda _: True):
+                return
+        if best is None:
+            self._cross()
+            return
+        a, b = self.relations[best.left], self.relations[best.right]
+        self.relations = [r for r in self.relations if r is not a and r is not b]
+        self.conditions = [c for c in self.conditions if c not in [e.condition for e in best.equalities]]
+        self.relations.append(_joined(self.ctx, a, b, best.equalities, self._needed(), self.span))
+
+    def _needed(self) -> set[Column]:
+        pending = {c for node in self.conditions for c in refs(node)} | {c for a in self.attaches for c in a.outer}
+        return pending | self.reducer.wanted()
+
+    def _equalities(self, a: Relation, b: Relation) -> list[Equality]:
+        left, right = a.columns, b.columns
+        return [e for c in self.conditions if (e := equality(c, left, right)) is not None]
+
+    def _pairs(self) -> Iterator[_Pair]:
+        """The ways to join two relations of which the first has each key once."""
+        for i, a in enumerate(self.relations):
+            for j, b in enumerate(self.relations):
+                equalities = [] if i == j else self._equalities(a, b)
+                if equalities and unique_on(a, columns_joined([e.left for e in equalities])):
+                    alone = _party(seen(a)) is not None and seen(a) == seen(b)
+                    yield _Pair(i, j, equalities, alone, (not alone, _size(b.rows), _size(a.rows), i, j))
+
+    def _reduce(self, allowed: Callable[[Relation], bool]) -> bool:
+        """Group a relation by what it is joined by, where that may be."""
+        for at, relation in enumerate(self.relations):
+            found = [e for r in self.relations if r is not relation for e in self._equalities(relation, r)]
+            joins = [e.left for e in found]
+            if not joins or unique_on(relation, columns_joined(joins)) or not allowed(relation):
+                continue
+            used = [e.condition for e in found]
+            others = [c for c in self.conditions if c not in used]
+            others += [outer for a in self.attaches for outer, _ in a.keys]
+            others += [Ref(c, span=a.span) for a in self.attaches for c in a.outer]
+            reduced = self.reducer.reduce(relation, joins, others)
+            if reduced is not None:
+                self.relations[at] = reduced
+                return True
+        return False
+
+    def _cross(self) -> None:
+        """Join relations that no equality ties: one of a single row, or few rows all with all."""
+        tied = [
+            e for i, a in enumerate(self.relations) for b in self.relations[i + 1 :] for e in self._equalities(a, b)
+        ]
+        if tied:
+            e = tied[0]
+            text = self.ctx.w.text(e.condition.span)
+            self.ctx.w.fail(
+                "E0602",
+                "neither side of this join has each key once",
+                e.condition.span,
+                helps=[f"say how many rows there may be: `join … on {text} bounded 1000`", "or declare a key `unique`"],
+            )
+        small = sorted(self.relations, key=lambda r: _size(r.rows))
+        a, b = small[0], small[-1]
+        self.relations = [r for r in self.relations if r is not a and r is not b]
+        self.relations.append(_crossed(self.ctx, a, b, self.span))
+
+
+class _Pair(NamedTuple):
+    left: int
+    right: int
+    equalities: list[Equality]
+    alone: bool
+    cost: tuple[bool, int, int, int, int]
+
+
+def _size(rows: Dim) -> int:
+    return rows if isinstance(rows, int) else 1 << 40
+
+
+def _party(viewers: frozenset[str] | None) -> str | None:
+    """The one party that sees all; None for none, and for what all see."""
+    return next(iter(viewers)) if viewers is not None and len(viewers) == 1 else None
+
+
+def columns_joined(nodes: Sequence[Node]) -> list[Column]:
+    """The columns among expressions that a relation is joined by."""
+    return [n.column for n in nodes if isinstance(n, Ref)]
+
+
+def join_all(ctx: Context, source: From, reducer: Reducer, build_source: BuildSource, build: BuildPlan) -> Relation:
+    """The rows of all sources together; conditions and sub-queries have been put in their places (`settle`)."""
+    for attach in [a for a in source.attaches if not a.keys and not a.pairs]:
+        constant(ctx, attach, build)
+        source.attaches.remove(attach)
+    constants = set(ctx.constants)
+    pending = {c for node in source.conditions for c in refs(node)} | {c for a in source.attaches for c in a.outer}
+    wanted = pending | reducer.wanted()
+    relations = [build_source(ctx, s, wanted) for s in source.sources]
+    joins = _Joins(
+        ctx, build, reducer, relations, list(source.conditions), list(source.attaches), source.span, constants
+    )
+    return joins.run()
+
+
+def settled(ctx: Context, relation: Relation) -> Relation:
+    """As one part, once which rows there are is no longer seen by the parts' owners."""
+    masks = [p.visible for p in relation.parts if p.visible is not None]
+    if len(relation.parts) > 1 and any(m.type.secret for m in masks):
+        return replace(relation, parts=(merged(ctx, relation),))
+    return relation
+
+
+def _joined(
+    ctx: Context, a: Relation, b: Relation, equalities: Sequence[Equality], needed: set[Column], span: Span
+) -> Relation:
+    """b, each row beside the row of a that has its key; rows without one are invisible."""
+    part = merged(ctx, a)
+    here = keys_of(ctx, part, [e.left for e in equalities])
+    there = [keys_of(ctx, p, [e.right for e in equalities]) for p in b.parts]
+    columns = [c for c in part.columns if c in needed]
+    found = lookup(ctx, part, here, columns, there, equalities[0].condition.span.to(equalities[-1].condition.span))
+    parts = [
+        replace(p, columns={**p.columns, **f.columns}, visible=f.matched) for p, f in zip(b.parts, found, strict=True)
+    ]
+    same: list[Dependency] = []
+    for e in equalities:
+        if isinstance(e.left, Ref) and isinstance(e.right, Ref):
+            x, y = frozenset([e.left.column]), frozenset([e.right.column])
+            same += [(x, y), (y, x)]
+    uniques = b.uniques
+    if unique_on(b, columns_joined([e.right for e in equalities])):
+        uniques = (*b.uniques, *a.uniques)
+    del span
+    out = Relation(tuple(parts), uniques, (*a.dependencies, *b.dependencies, *same))
+    return settled(ctx, out)
+
+
+def _crossed(ctx: Context, a: Relation, b: Relation, span: Span) -> Relation:
+    """All rows of both, with one another."""
+    x, y = merged(ctx, a), merged(ctx, b)
+    n, m = x.rows, y.rows
+    if isinstance(n, int) and isinstance(m, int) and n * m > PAIRS:
+        helps = ["say which rows belong together: `on a.key = b.key`"]
+        ctx.w.fail("E0602", f"all {n} rows would be joined with all {m}", span, helps=helps)
+    columns = {c: spread_down(full(v, n), m) for c, v in x.columns.items()}
+    columns |= {c: spread_across(full(v, m), n) for c, v in y.columns.items()}
+    visible = None
+    for part, spread, other in ((x, spread_down, m), (y, spread_across, n)):
+        if part.visible is not None:
+            mask = spread(Array(part.visible, BOOLEAN), other).value
+            visible = mask if visible is None else visible & mask
+    uniques = tuple(u | v for u in a.uniques for v in b.uniques)
+    return Relation((Part(n * m, columns, visible),), uniques, (*a.dependencies, *b.dependencies))

@@ -1,0 +1,144 @@
+"""Which column a name means: the tables of a select, those of the selects around it, and the values of the study.
+
+For: `Names`, `table_columns`.
+Leaves to others: expressions (`bind`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from typing import NamedTuple, NoReturn
+
+from dsl import syntax
+from dsl.node import Node
+from dsl.query.plan import Column, Ref
+from dsl.source import Span
+from dsl.values import Array, Table, Text, Unknown, describe
+from dsl.walker import Reported, Walker
+
+__all__ = ["Common", "Listed", "Names", "study_table"]
+
+
+class Listed(NamedTuple):
+    """A table in `from`: the name by which columns are called its own, None for none, and its columns."""
+
+    alias: str | None
+    columns: list[tuple[str, Column]]
+    span: Span
+
+
+class Common(NamedTuple):
+    """A query that `with` named, and the names that it saw."""
+
+    table: syntax.CommonTable
+    seen: Mapping[str, Common]
+
+
+@dataclass(slots=True)
+class Names:
+    """What a select sees. outer: the select around it, when it is a sub-query. aliases: names of items, for clauses
+    that may use them after all columns."""
+
+    w: Walker
+    common: Mapping[str, Common]
+    outer: Names | None = None
+    tables: list[Listed] = field(default_factory=list)
+    aliases: dict[str, Node] = field(default_factory=dict)
+
+    def add(self, alias: str | None, columns: list[tuple[str, Column]], span: Span) -> None:
+        """List a table; E0203 when one of its name is listed already."""
+        for listed in self.tables:
+            if alias is not None and listed.alias == alias:
+                self.w.fail(
+                    "E0203",
+                    f"`{alias}` is listed twice",
+                    span,
+                    secondary=[(listed.span, "first here")],
+                    helps=[f"give it a name of its own: `{alias} as {alias}_2`"],
+                )
+        self.tables.append(Listed(alias, columns, span))
+
+    def column(self, name: str, span: Span) -> Node:
+        """What a name alone means."""
+        found = self.find(name, span)
+        if found is not None:
+            return found
+        binding = self.w.scope.find(name)
+        if binding is not None:
+            if isinstance(binding.val, Unknown):
+                raise Reported
+            if isinstance(binding.val, Text) or (isinstance(binding.val, Array) and not binding.val.shape):
+                return syntax.Name(name, span=span)
+            self.w.fail("E0603", f"`{name}` is no column", span, describe(binding.val))
+        return self._missing(name, span)
+
+    def find(self, name: str, span: Span) -> Node | None:
+        """The column of this name, of these tables or of those around."""
+        found = [(t, c) for t in self.tables for n, c in t.columns if n == name]
+        if len(found) > 1:
+            places = [t.alias for t, _ in found if t.alias]
+            label = f"in {' and in '.join(f'`{p}`' for p in places)}" if places else ""
+            helps = [f"say which: `{places[0]}.{name}`"] if places else []
+            self.w.fail("E0606", f"several tables have a column `{name}`", span, label, helps=helps)
+        if found:
+            return Ref(found[0][1], span=span)
+        if name in self.aliases:
+            return self.aliases[name]
+        return None if self.outer is None else self.outer.find(name, span)
+
+    def qualified(self, table: str, name: syntax.Identifier, span: Span) -> Node | None:
+        """What `table.name` means; None when no such table is listed."""
+        for listed in self.tables:
+            if listed.alias == table:
+                for n, c in listed.columns:
+                    if n == name.text:
+                        return Ref(c, span=span)
+                near = get_close_matches(name.text, [n for n, _ in listed.columns], n=1)
+                helps = [f"there is `{table}.{n}`" for n in near]
+                label = f"there are {', '.join(n for n, _ in listed.columns)}"
+                self.w.fail("E0603", f"`{table}` has no column `{name.text}`", name.span, label, helps=helps)
+        return None if self.outer is None else self.outer.qualified(table, name, span)
+
+    def star(self, star: syntax.Star) -> list[tuple[str, Column]]:
+        """The columns that `*` or `table.*` stands for."""
+        if star.table is None:
+            return [pair for t in self.tables for pair in t.columns]
+        for listed in self.tables:
+            if listed.alias == star.table.text:
+                return listed.columns
+        return self.w.fail("E0603", f"no table `{star.table.text}` is listed in `from`", star.table.span)
+
+    def _missing(self, name: str, span: Span) -> NoReturn:
+        columns = list(self._all())
+        near = get_close_matches(name, columns, n=1)
+        label = f"there are {', '.join(dict.fromkeys(columns))}" if 0 < len(columns) <= 12 else ""
+        self.w.fail("E0603", f"there is no column `{name}`", span, label, helps=[f"there is `{n}`" for n in near])
+
+    def _all(self) -> Iterator[str]:
+        names: Names | None = self
+        while names is not None:
+            yield from (n for t in names.tables for n, _ in t.columns)
+            names = names.outer
+
+
+def study_table(w: Walker, name: syntax.Identifier) -> Table:
+    """A table, a query's result, or a variable that holds one; E0603 otherwise."""
+    binding = w.scope.find(name.text)
+    if binding is None:
+        tables = [n for n in w.scope.visible() if _is_table(w, n)]
+        near = get_close_matches(name.text, tables, n=1)
+        label = f"there are {', '.join(tables)}" if tables else "the study has no tables yet"
+        w.fail("E0603", f"there is no table `{name.text}`", name.span, label, helps=[f"there is `{n}`" for n in near])
+    val = w.local(binding.val)
+    if isinstance(val, Unknown):
+        raise Reported
+    if not isinstance(val, Table):
+        w.fail("E0603", f"`{name.text}` is no table", name.span, describe(val))
+    return val
+
+
+def _is_table(w: Walker, name: str) -> bool:
+    binding = w.scope.find(name)
+    return binding is not None and isinstance(binding.val, Table)

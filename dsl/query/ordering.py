@@ -1,0 +1,66 @@
+"""Rows in order, and the first of them.
+
+For: `ordered`, `limited`.
+
+Invisible rows come last, and what is missing after all values, in either direction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from dsl.node import Node
+from dsl.query.expressions import column_of, rows_of
+from dsl.query.plan import Column
+from dsl.query.relation import Context, Part, Relation, front, full, merged, moved, packed, unpacked
+from dsl.query.sorted_groups import sorting_columns
+from mpc.circuit import Value
+from mpc.types import Dim, Size
+
+__all__ = ["limited", "ordered"]
+
+
+def ordered(ctx: Context, relation: Relation, order: Sequence[tuple[Node, bool]], wanted: set[Column]) -> Relation:
+    """The rows in order, with the columns that are wanted."""
+    part = merged(ctx, relation)
+    keys: list[Value] = [] if part.visible is None else [~part.visible]
+    down = [False] * len(keys)
+    for node, descending in order:
+        columns = sorting_columns(ctx, column_of(rows_of(ctx, part), node))
+        keys += columns
+        # What is missing stays last: the flag that says so never descends.
+        down += [False] * (len(columns) - 1) + [descending]
+    names = [c for c in part.columns if c in wanted]
+    arrays = [full(part.columns[c], part.rows) for c in names]
+    payload = packed(arrays)
+    places: list[int] = []
+    operands = list(keys)
+    for v in payload:
+        known = next((i for i, k in enumerate(operands) if k.index == v.index), None)
+        if known is None:
+            operands.append(v)
+        places.append(len(operands) - 1 if known is None else known)
+    done = ctx.w.builder.emit_many("sort_rows", *operands, keys=len(keys), descending=tuple(down))
+    values = unpacked(arrays, [done[at] for at in places])
+    visible = None if part.visible is None else ~done[0]
+    rows = Part(part.rows, dict(zip(names, values, strict=True)), visible)
+    return replace(relation, parts=(rows,), ordered=True)
+
+
+def limited(ctx: Context, relation: Relation, limit: Dim) -> Relation:
+    """The first rows, or any where there is no order."""
+    part = merged(ctx, relation)
+    rows = part.rows
+    if not relation.ordered:
+        return replace(relation, parts=(front(ctx, part, limit),), ordered=False)
+    if isinstance(rows, int) and isinstance(limit, int) and rows <= limit:
+        return relation
+    least = (
+        min(rows, limit) if isinstance(rows, int) and isinstance(limit, int) else Size.named(f"min({rows}, {limit})")
+    )
+
+    def first(value: Value) -> Value:
+        return value.builder.emit("slice", value, parts=((0, least, 1), *((0, d, 1) for d in value.shape[1:])))
+
+    return replace(relation, parts=(moved(part, first),))

@@ -1,0 +1,170 @@
+"""Left joins, and joins with a bound.
+
+For: `joined`.
+Leaves to others: joins that may be done in any order (`joins`).
+
+A left join keeps every left row.  Where the right side has each key once, left rows look it up.  Otherwise the result
+has the rows that match, and below them the left rows that nothing matches: a left row's number tells which these are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import NamedTuple, TypeAlias
+
+from dsl.node import Node
+from dsl.query.attach import conditions, maybe, spread_across, spread_down
+from dsl.query.expressions import rows_of, truth_of
+from dsl.query.joins import columns_joined, equality, settled
+from dsl.query.lookups import Keys, bounded, keys_of, lookup, matches
+from dsl.query.measures import nothing
+from dsl.query.plan import Column, From, Joined, refs
+from dsl.query.relation import (
+    Context,
+    Part,
+    Relation,
+    count,
+    filtered,
+    front,
+    full,
+    merged,
+    numbered,
+    shown,
+    unique_on,
+)
+from dsl.stypes import BOOLEAN, INTEGER
+from dsl.values import Array
+from mpc.types import Size
+
+__all__ = ["joined"]
+
+BuildFrom: TypeAlias = "Callable[[Context, From, set[Column]], Relation]"
+
+
+class _On(NamedTuple):
+    """The conditions of a join: what both sides are equal in, and the rest."""
+
+    left: list[Node]
+    right: list[Node]
+    rest: list[Node]
+
+
+def joined(ctx: Context, j: Joined, wanted: set[Column], build: BuildFrom) -> Relation:
+    """The rows of a join."""
+    needed = wanted | {c for node in j.on for c in refs(node)}
+    left, right = build(ctx, j.left, needed), build(ctx, j.right, needed)
+    here, there = left.columns, right.columns
+    own = [c for c in j.on if set(refs(c)) - set(ctx.constants) <= there]
+    right = conditions(ctx, right, own)
+    on = _On([], [], [])
+    for condition in j.on:
+        found = equality(condition, here, there)
+        if found is not None:
+            on.left.append(found.left)
+            on.right.append(found.right)
+        elif condition not in own:
+            on.rest.append(condition)
+    if on.left and unique_on(right, columns_joined(on.right)):
+        return _looked_up(ctx, j, left, right, on)
+    if on.left and unique_on(left, columns_joined(on.left)):
+        return _both(ctx, j, left, right, on)
+    if j.bound is None:
+        helps = ["say how many rows there may be: `left join … on … bounded 1000`", "or declare a key `unique`"]
+        ctx.w.fail("E0602", "neither side of this join has each key once", j.span, helps=helps)
+    return _bounded(ctx, j, left, right, on)
+
+
+def _looked_up(ctx: Context, j: Joined, left: Relation, right: Relation, on: _On) -> Relation:
+    """Each left row with the right row that it finds, if any."""
+    part = merged(ctx, right)
+    keys = keys_of(ctx, part, on.right)
+    found = lookup(ctx, part, keys, list(part.columns), [keys_of(ctx, p, on.left) for p in left.parts], j.span)
+    parts = []
+    for p, f in zip(left.parts, found, strict=True):
+        matched = f.matched
+        both = replace(p, columns={**p.columns, **f.columns})
+        for condition in on.rest:
+            matched = matched & truth_of(rows_of(ctx, both), condition).value
+        if j.kind == "inner":
+            parts.append(replace(both, visible=matched))
+        else:
+            parts.append(replace(p, columns={**p.columns, **{c: maybe(matched, a) for c, a in f.columns.items()}}))
+    known = (
+        frozenset(c for node in on.left for c in refs(node))
+        | {c for node in on.rest for c in refs(node)} - right.columns
+    )
+    dependencies = (*left.dependencies, (known, frozenset(right.columns)))
+    return _limited(ctx, j, settled(ctx, Relation(tuple(parts), left.uniques, dependencies)))
+
+
+def _both(ctx: Context, j: Joined, left: Relation, right: Relation, on: _On) -> Relation:
+    """Each right row with the left row that it finds; of a left join, the left rows without one below."""
+    row = Column("row")
+    part = merged(ctx, left)
+    part = replace(part, columns={**part.columns, row: Array(numbered(ctx, part.rows), INTEGER)})
+    keys = keys_of(ctx, part, on.left)
+    found = lookup(ctx, part, keys, list(part.columns), [keys_of(ctx, p, on.right) for p in right.parts], j.span)
+    parts = [
+        replace(p, columns={**p.columns, **f.columns}, visible=f.matched)
+        for p, f in zip(right.parts, found, strict=True)
+    ]
+    pairs = settled(ctx, conditions(ctx, Relation(tuple(parts), right.uniques), on.rest))
+    return _with_rest(ctx, j, part, pairs, row)
+
+
+def _bounded(ctx: Context, j: Joined, left: Relation, right: Relation, on: _On) -> Relation:
+    """All pairs that match, in so many rows as the bound says."""
+    row = Column("row")
+    x, y = merged(ctx, left), merged(ctx, right)
+    x = replace(x, columns={**x.columns, row: Array(numbered(ctx, x.rows), INTEGER)})
+    limit = j.bound
+    assert limit is not None
+    if isinstance(limit, Size):
+        ctx.w.fail("E0310", "the bound of a join must be known before the data are", j.span)
+    if on.left:
+        pairs = bounded(ctx, x, keys_of(ctx, x, on.left), y, keys_of(ctx, y, on.right), limit, j.span)
+    else:
+        columns = {c: spread_down(full(a, x.rows), y.rows) for c, a in x.columns.items()}
+        columns |= {c: spread_across(full(a, y.rows), x.rows) for c, a in y.columns.items()}
+        both = spread_down(Array(shown(ctx, x), BOOLEAN), y.rows).value
+        both = both & spread_across(Array(shown(ctx, y), BOOLEAN), x.rows).value
+        pairs = Part(x.rows * y.rows, columns, both)
+    relation = conditions(ctx, Relation((pairs,)), on.rest)
+    if not on.left:
+        relation = _fitted(ctx, j, relation, limit)
+    return _with_rest(ctx, replace(j, bound=None), x, relation, row)
+
+
+def _with_rest(ctx: Context, j: Joined, left: Part, pairs: Relation, row: Column) -> Relation:
+    """The pairs of a join, and of a left join the left rows that are in none."""
+    if j.kind == "inner":
+        return _limited(ctx, j, pairs)
+    all_pairs = merged(ctx, pairs)
+    there = keys_of(ctx, all_pairs, [])
+    here = Keys([full(all_pairs.columns[row], all_pairs.rows)], there.there)
+    rows = Keys([full(left.columns[row], left.rows)], shown(ctx, left))
+    (matched,) = matches(ctx, here, [rows], j.span)
+    alone = filtered(left, ~matched)
+    columns = dict(alone.columns)
+    for c, a in all_pairs.columns.items():
+        if c not in columns:
+            columns[c] = full(nothing(ctx, a), alone.rows)
+    whole = Relation((*pairs.parts, replace(alone, columns=columns)))
+    return _limited(ctx, j, settled(ctx, whole))
+
+
+def _limited(ctx: Context, j: Joined, relation: Relation) -> Relation:
+    """With no more rows than the bound, where one was given although none was needed."""
+    if j.bound is None or isinstance(j.bound, Size):
+        return relation
+    return _fitted(ctx, j, relation, j.bound)
+
+
+def _fitted(ctx: Context, j: Joined, relation: Relation, limit: int) -> Relation:
+    rows = relation.rows
+    if isinstance(rows, int) and rows <= limit:
+        return relation
+    part = merged(ctx, relation)
+    ctx.check(count(ctx, shown(ctx, part)) > limit, "a join has more rows than its bound", j.span)
+    return replace(relation, parts=(front(ctx, part, limit),))

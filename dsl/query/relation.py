@@ -1,0 +1,270 @@
+"""Rows and columns while a query's circuit is built.
+
+For: `Part`, `Relation` (what one owner brings stays a part of its own as long as it can), `Context`, and what moves
+rows: `filtered`, `merged`, `front`, `crossed`; what is known of a relation: `unique_on`, `closure`, `seen`.
+Leaves to others: expressions (`expressions`), joins, groups, order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from dsl.query.plan import Column
+from dsl.source import Span
+from dsl.stypes import text_words
+from dsl.values import Array
+from dsl.walker import Walker
+from mpc.circuit import Value
+from mpc.types import BOOL, INT, Dim, Shape, Size, Viewers, meet
+
+__all__ = [
+    "Check",
+    "Context",
+    "Dependency",
+    "Part",
+    "Relation",
+    "all_true",
+    "closure",
+    "count",
+    "emit",
+    "filtered",
+    "front",
+    "full",
+    "merged",
+    "moved",
+    "numbered",
+    "packed",
+    "seen",
+    "shown",
+    "single",
+    "unique_on",
+    "unpacked",
+]
+
+Dependency: TypeAlias = "tuple[frozenset[Column], frozenset[Column]]"
+"""The second columns have one value for each of the first's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Columns of one length. visible: which rows are there, None when all are."""
+
+    rows: Dim
+    columns: Mapping[Column, Array]
+    visible: Value | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Relation:
+    """The rows of all parts, which have the same columns.
+
+    uniques: columns whose values occur in one visible row at most; the empty set: there is one row at most.
+    dependencies: what determines what. ordered: the order is a result, visible rows first.
+    """
+
+    parts: tuple[Part, ...]
+    uniques: tuple[frozenset[Column], ...] = ()
+    dependencies: tuple[Dependency, ...] = ()
+    ordered: bool = False
+
+    @property
+    def columns(self) -> set[Column]:
+        """The columns that every part has."""
+        return set(self.parts[0].columns)
+
+    @property
+    def rows(self) -> Dim:
+        """How many rows, the invisible ones too."""
+        total: Dim = 0
+        for part in self.parts:
+            total = total + part.rows
+        return total
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """A flag that must be false: opened, with all others of a query together, before the query has a result."""
+
+    flag: Value
+    message: str
+    span: Span
+
+
+@dataclass(slots=True)
+class Context:
+    """A query being built. constants: single values that any expression may use. tables: those (by identity) whose
+    declared keys are among the checks."""
+
+    w: Walker
+    constants: dict[Column, Array] = field(default_factory=dict)
+    checks: list[Check] = field(default_factory=list)
+    tables: set[int] = field(default_factory=set)
+
+    def check(self, flag: Value, message: str, span: Span) -> None:
+        """The job ends with `message` if `flag` is true."""
+        if not (flag.is_const and not flag.constant.any()):
+            self.checks.append(Check(flag, message, span))
+
+
+# ------------------------------------------------------------------------------------------- values
+
+
+def emit(ctx: Context, op: str, *src: Value, **attrs: Any) -> Value:
+    """An operation with one result."""
+    return ctx.w.builder.emit(op, *src, **attrs)
+
+
+def all_true(ctx: Context, rows: Dim) -> Value:
+    """A mask of rows that are all there."""
+    return ctx.w.builder.const(np.bool_(True), BOOL).broadcast_to((rows,))
+
+
+def shown(ctx: Context, part: Part) -> Value:
+    """Which rows are there."""
+    return all_true(ctx, part.rows) if part.visible is None else part.visible
+
+
+def numbered(ctx: Context, rows: Dim) -> Value:
+    """The numbers of the rows, from 0."""
+    if isinstance(rows, Size):  # checked without data: only the type matters
+        return ctx.w.builder.const(np.int64(0), INT).broadcast_to((rows,))
+    return ctx.w.builder.const(np.arange(rows), INT)
+
+
+def full(array: Array, rows: Dim) -> Array:
+    """A column of so many rows; a single value is repeated."""
+    shape: Shape = (rows, text_words(array.stype.length)) if array.stype.kind == "text" else (rows,)
+    valid = None if array.valid is None else array.valid.broadcast_to((rows,))
+    stype = array.stype.optional(valid is not None)
+    return replace(array, value=array.value.broadcast_to(shape), valid=valid, stype=stype, exact=None)
+
+
+def single(array: Array, row: int = 0) -> Array:
+    """The value in one row of a column."""
+
+    def at(value: Value) -> Value:
+        parts = ((row, row + 1, 1), *((0, d, 1) for d in value.shape[1:]))
+        return value.builder.emit("slice", value, parts=parts).reshape(value.shape[1:])
+
+    return replace(array, value=at(array.value), valid=None if array.valid is None else at(array.valid))
+
+
+def count(ctx: Context, mask: Value) -> Value:
+    """How many hold."""
+    return emit(ctx, "sum", mask.to_int(), axis=0, keepdims=False)
+
+
+def packed(arrays: Iterable[Array]) -> list[Value]:
+    """The values of columns, each followed by its mask if it has one."""
+    return [v for a in arrays for v in ((a.value,) if a.valid is None else (a.value, a.valid))]
+
+
+def unpacked(arrays: Sequence[Array], values: Iterable[Value]) -> list[Array]:
+    """Columns like `arrays` with the values that `packed` gives."""
+    left = iter(values)
+    return [replace(a, value=next(left), valid=None if a.valid is None else next(left), exact=None) for a in arrays]
+
+
+# ------------------------------------------------------------------------------------------ relations
+
+
+def filtered(part: Part, mask: Value) -> Part:
+    """The rows for which `mask` is true."""
+    mask = mask.broadcast_to((part.rows,))
+    if mask.is_const and bool(mask.constant.all()):
+        return part
+    return replace(part, visible=mask if part.visible is None else part.visible & mask)
+
+
+def merged(ctx: Context, relation: Relation, wanted: Collection[Column] | None = None) -> Part:
+    """All rows as one part, of the columns that are wanted."""
+    if len(relation.parts) == 1:
+        part = relation.parts[0]
+        if wanted is None:
+            return part
+        return replace(part, columns={c: a for c, a in part.columns.items() if c in wanted})
+    # In the columns' own order: every party must build the same circuit, and sets of columns have none.
+    columns = [c for c in relation.parts[0].columns if wanted is None or c in wanted]
+    joined = {c: _joined(ctx, [full(p.columns[c], p.rows) for p in relation.parts], relation.parts) for c in columns}
+    visible = None
+    if any(p.visible is not None for p in relation.parts):
+        visible = emit(ctx, "concat", *(shown(ctx, p) for p in relation.parts), axis=0)
+    return Part(relation.rows, joined, visible)
+
+
+def _joined(ctx: Context, arrays: Sequence[Array], parts: Sequence[Part]) -> Array:
+    value = emit(ctx, "concat", *(a.value for a in arrays), axis=0)
+    if all(a.valid is None for a in arrays):
+        return replace(arrays[0], value=value)
+    masks = [all_true(ctx, p.rows) if a.valid is None else a.valid for a, p in zip(arrays, parts, strict=True)]
+    return replace(arrays[0], value=value, valid=emit(ctx, "concat", *masks, axis=0), stype=arrays[0].stype.optional())
+
+
+def front(ctx: Context, part: Part, rows: Dim | None = None) -> Part:
+    """The visible rows first, in their order; at most `rows` are kept."""
+    if part.visible is None:
+        return part if rows is None else moved(part, lambda v: _first(v, _least(part.rows, rows)))
+    columns = [full(a, part.rows) for a in part.columns.values()]
+    attrs = {} if rows is None or isinstance(rows, Size) else {"rows": rows}
+    visible, *values = ctx.w.builder.emit_many("front_rows", part.visible, *packed(columns), **attrs)
+    out = unpacked(columns, values)
+    return Part(visible.shape[0], dict(zip(part.columns, out, strict=True)), visible)
+
+
+def _least(a: Dim, b: Dim) -> Dim:
+    if isinstance(a, Size) or isinstance(b, Size):
+        return a if a == b else Size.named(f"min({a}, {b})")
+    return min(a, b)
+
+
+def _first(value: Value, rows: Dim) -> Value:
+    parts = ((0, rows, 1), *((0, d, 1) for d in value.shape[1:]))
+    return value.builder.emit("slice", value, parts=parts)
+
+
+def moved(part: Part, change: Any) -> Part:
+    """The part after `change`, which takes and gives a value with a row for each row."""
+    columns: dict[Column, Array] = {}
+    for column, array in part.columns.items():
+        a = full(array, part.rows)
+        columns[column] = replace(a, value=change(a.value), valid=None if a.valid is None else change(a.valid))
+    visible = None if part.visible is None else change(part.visible)
+    some = next(iter(columns.values()), None)
+    rows = visible.shape[0] if visible is not None else part.rows if some is None else some.value.shape[0]
+    return Part(rows, columns, visible)
+
+
+# ------------------------------------------------------------------------------------- what is known
+
+
+def _values(part: Part, columns: Iterable[Column] | None) -> Iterator[Value]:
+    wanted = part.columns if columns is None else columns
+    yield from packed(part.columns[c] for c in wanted if c in part.columns)
+    if part.visible is not None:
+        yield part.visible
+
+
+def seen(relation: Relation, columns: Iterable[Column] | None = None) -> Viewers:
+    """Who sees all of the rows, or of some of their columns."""
+    wanted = None if columns is None else list(columns)
+    return meet(v.type.seen_by for part in relation.parts for v in _values(part, wanted))
+
+
+def closure(columns: Iterable[Column], dependencies: Sequence[Dependency]) -> set[Column]:
+    """All columns that have one value for each of the given ones'."""
+    out = set(columns)
+    while True:
+        more = {c for first, second in dependencies if first <= out for c in second} - out
+        if not more:
+            return out
+        out |= more
+
+
+def unique_on(relation: Relation, columns: Iterable[Column]) -> bool:
+    """Whether no two visible rows have equal values in all of the columns."""
+    known = closure(columns, relation.dependencies)
+    return any(u <= known for u in relation.uniques)

@@ -1,0 +1,215 @@
+"""A plan as a circuit.
+
+For: `build` (a relation of a plan's columns).
+Leaves to others: joins, groups, expressions; what becomes of the result (`define`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from dsl.convert import unify
+from dsl.node import Node
+from dsl.query import outer
+from dsl.query.attach import attached, conditions, constant
+from dsl.query.early import Early
+from dsl.query.expressions import column_of, rows_of
+from dsl.query.groups import grouped
+from dsl.query.joins import join_all
+from dsl.query.ordering import limited, ordered
+from dsl.query.plan import (
+    Block,
+    Column,
+    Derived,
+    From,
+    Item,
+    Joined,
+    Ordered,
+    Plan,
+    Ref,
+    Scan,
+    Source,
+    Union,
+    outputs,
+    refs,
+)
+from dsl.query.relation import Context, Dependency, Part, Relation, closure, unique_on
+from dsl.query.rewrite import settle
+from dsl.query.scan import scanned
+from dsl.values import Array
+
+__all__ = ["build"]
+
+
+def build(ctx: Context, plan: Plan, wanted: set[Column]) -> Relation:
+    """The rows of a plan, with the columns that are wanted, and perhaps more."""
+    match plan:
+        case Block():
+            return _block(ctx, plan, wanted)
+        case Union():
+            return _union(ctx, plan)
+        case Ordered():
+            return _ordered(ctx, plan, wanted)
+
+
+def _block(ctx: Context, block: Block, wanted: set[Column]) -> Relation:
+    constants = set(ctx.constants)
+    _settle(block, constants)
+    early = Early(ctx, block, wanted, grouped)
+    relation = join_all(ctx, block.source, early, _source, build)
+    if block.grouped:
+        relation = grouped(ctx, relation, block.keys, block.measures)
+        relation = _after(ctx, block, relation)
+    if block.distinct:
+        items = [i for i in block.items if not i.hidden]
+        return grouped(ctx, relation, [(i.column, i.value) for i in items], [])
+    return _projected(ctx, relation, [i for i in block.items if i.hidden or i.column in wanted])
+
+
+def _settle(block: Block, constants: set[Column]) -> None:
+    """Put conditions and expressions over rows in their places."""
+    if block.grouped:
+        nodes = [key for _, key in block.keys] + [m.argument for m in block.measures if m.argument is not None]
+        left = iter(settle(block.source, nodes, constants))
+        block.keys = [(column, next(left)) for column, _ in block.keys]
+        block.measures = [m if m.argument is None else replace(m, argument=next(left)) for m in block.measures]
+    else:
+        values = settle(block.source, [i.value for i in block.items], constants)
+        block.items = [replace(i, value=v) for i, v in zip(block.items, values, strict=True)]
+
+
+def _after(ctx: Context, block: Block, relation: Relation) -> Relation:
+    """Sub-queries and conditions over groups."""
+    for attach in block.attaches:
+        if attach.keys or attach.pairs:
+            relation = attached(ctx, relation, attach, build)
+        else:
+            constant(ctx, attach, build)
+    return conditions(ctx, relation, block.having)
+
+
+def _projected(ctx: Context, relation: Relation, items: Sequence[Item]) -> Relation:
+    parts = []
+    for part in relation.parts:
+        rows = rows_of(ctx, part)
+        columns = {i.column: column_of(rows, i.value) for i in items}
+        parts.append(Part(part.rows, columns, part.visible))
+    pairs = [(i.column, i.value) for i in items]
+    return Relation(tuple(parts), _uniques(relation, pairs), _dependencies(relation, pairs), relation.ordered)
+
+
+def _uniques(relation: Relation, items: Sequence[tuple[Column, Node]]) -> tuple[frozenset[Column], ...]:
+    """Which sets of the new columns are unique, because the columns that they show are."""
+    places: dict[Column, Column] = {}
+    for column, value in items:
+        if isinstance(value, Ref):
+            places.setdefault(value.column, column)
+    out = []
+    for unique in relation.uniques:
+        if unique <= places.keys():
+            out.append(frozenset(places[c] for c in unique))
+    for old, new in places.items():
+        if unique_on(relation, [old]):
+            out.append(frozenset([new]))
+    return tuple(dict.fromkeys(out))
+
+
+def _dependencies(relation: Relation, items: Sequence[tuple[Column, Node]]) -> tuple[Dependency, ...]:
+    """What each of the new columns determines alone."""
+    out: list[Dependency] = []
+    for column, value in items:
+        if isinstance(value, Ref):
+            known = closure([value.column], relation.dependencies)
+            out.append((frozenset([column]), frozenset(c for c, v in items if set(refs(v)) <= known)))
+    return tuple(out)
+
+
+# ------------------------------------------------------------------------------------------- sources
+
+
+def _source(ctx: Context, source: Source, wanted: set[Column]) -> Relation:
+    """A source, with what is computed in it and without the rows that it drops."""
+    needed = wanted | {c for _, node in source.computed for c in refs(node)}
+    needed |= {c for node in source.filters for c in refs(node)} | {c for a in source.attaches for c in a.outer}
+    match source:
+        case Scan():
+            relation = scanned(ctx, source)
+        case Derived(plan=plan):
+            relation = build(ctx, plan, needed & {c for _, c in outputs(plan)})
+        case Joined():
+            relation = outer.joined(ctx, source, needed, _from)
+    for attach in source.attaches:
+        relation = attached(ctx, relation, attach, build)
+    relation = _computed(ctx, relation, source.computed)
+    return conditions(ctx, relation, source.filters)
+
+
+def _computed(ctx: Context, relation: Relation, computed: Sequence[tuple[Column, Node]]) -> Relation:
+    parts = []
+    for part in relation.parts:
+        columns = dict(part.columns)
+        for column, node in computed:
+            columns[column] = column_of(rows_of(ctx, replace(part, columns=columns)), node)
+        parts.append(replace(part, columns=columns))
+    more = tuple((frozenset(refs(node)), frozenset([column])) for column, node in computed)
+    return replace(relation, parts=tuple(parts), dependencies=(*relation.dependencies, *more))
+
+
+def _from(ctx: Context, source: From, wanted: set[Column]) -> Relation:
+    """One side of a left join or of a join with a bound."""
+    settle(source, [], set(ctx.constants))
+    return join_all(ctx, source, _Plain(wanted), _source, build)
+
+
+class _Plain:
+    """Groups nothing."""
+
+    def __init__(self, wanted: set[Column]) -> None:
+        self._wanted = wanted
+
+    def wanted(self) -> set[Column]:
+        """The columns that are needed above."""
+        return self._wanted
+
+    def reduce(self, relation: Relation, joins: Sequence[Node], rest: Sequence[Node]) -> Relation | None:
+        """None: rows are wanted."""
+        del relation, joins, rest
+        return None
+
+
+# ------------------------------------------------------------------------------------ unions, order
+
+
+def _union(ctx: Context, union: Union) -> Relation:
+    sides = [build(ctx, side, {c for _, c in outputs(side)}) for side in (union.left, union.right)]
+    listed = [[c for _, c in outputs(side)] for side in (union.left, union.right)]
+    parts: list[Part] = []
+    arrays: list[list[Array]] = []
+    for relation, columns in zip(sides, listed, strict=True):
+        for part in relation.parts:
+            parts.append(part)
+            arrays.append([column_of(rows_of(ctx, part), Ref(c, span=union.span)) for c in columns])
+    unified = [unify(ctx.w, column, union.span)[0] for column in zip(*arrays, strict=True)]
+    names = [c for _, c in union.columns]
+    out = [
+        Part(part.rows, {c: column[at] for c, column in zip(names, unified, strict=True)}, part.visible)
+        for at, part in enumerate(parts)
+    ]
+    whole = Relation(tuple(out))
+    if union.all:
+        return whole
+    return grouped(ctx, whole, [(c, Ref(c, span=union.span)) for c in names], [])
+
+
+def _ordered(ctx: Context, plan: Ordered, wanted: set[Column]) -> Relation:
+    if isinstance(plan.plan, Block):
+        columns = {i.column for i in plan.plan.items}
+    else:
+        columns = {c for _, c in outputs(plan.plan)}
+    used = {c for node, _ in plan.order for c in refs(node)}
+    relation = build(ctx, plan.plan, (wanted | used) & columns)
+    kept = wanted & {c for _, c in outputs(plan.plan)}
+    if plan.order:
+        relation = ordered(ctx, relation, plan.order, kept)
+    return relation if plan.limit is None else limited(ctx, relation, plan.limit)

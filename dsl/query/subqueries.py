@@ -1,0 +1,303 @@
+"""Sub-queries in expressions, as columns attached to the rows that they belong to.
+
+For: `exists`, `among` (`in (select …)`), `scalar`.
+Leaves to others: attaching (`attach`).
+
+A condition of the sub-query that equates an expression of its own with one of the rows around is a key: the sub-query
+is grouped by it, and each row looks its group up [Kim, TODS 7(3), 1982; with outer joins, Ganski and Wong, SIGMOD
+1987].  Of `exists`, one further condition that compares both is a condition on the group's largest or smallest value.
+What is left compares all rows with all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple, cast
+
+from dsl import syntax
+from dsl.node import Node
+from dsl.query.plan import (
+    Among,
+    Attach,
+    Block,
+    Certain,
+    Column,
+    Default,
+    Derived,
+    From,
+    Item,
+    Measure,
+    Ordered,
+    Plan,
+    Ref,
+    columns_of,
+    mapped,
+    outputs,
+    refs,
+)
+from dsl.source import Span
+
+if TYPE_CHECKING:
+    from dsl.query.bind import Binder
+
+__all__ = ["among", "exists", "scalar"]
+
+MIRRORED: Final = {"<": ">", ">": "<", "<=": ">=", ">=": "<=", "==": "==", "!=": "!="}
+COUNTS: Final = frozenset({"rows", "count", "distinct"})
+
+
+class _Pair(NamedTuple):
+    """A comparison between the sub-query and the rows around: `inner op outer`."""
+
+    inner: Node
+    op: str
+    outer: Node
+
+
+@dataclass(slots=True)
+class _Sub:
+    """A sub-query without what ties it to the rows around. keys: pairs (outer, inner) that are equal; rest: conditions
+    over both that are none."""
+
+    block: Block
+    keys: list[tuple[Node, Node]] = field(default_factory=list)
+    rest: list[Node] = field(default_factory=list)
+
+
+def exists(b: Binder, e: syntax.Exists) -> Node:
+    """`exists (select …)`."""
+    sub = _untied(b, _rows(_bound(b, e.query)), e.span)
+    if not sub.rest:
+        return _any_row(b, sub, e.span)
+    pair = _pair(sub.rest[0], _inner(sub.block)) if len(sub.rest) == 1 else None
+    if pair is None:
+        rows = Measure(Column("rows"), "rows", None, e.span)
+        _attach_pairs(b, sub, [rows], e.span)
+        return _above_zero(rows.column, e.span)
+    ends = {"<": ["min"], "<=": ["min"], ">": ["max"], ">=": ["max"], "!=": ["min", "max"]}[pair.op]
+    measures = [Measure(Column(end), cast(Literal["min", "max"], end), pair.inner, e.span) for end in ends]
+    made, _ = _attach_groups(b, sub, measures, e.span)
+    conditions: list[Node] = [_compared(pair.op, made[m.column], pair.outer, e.span) for m in measures]
+    whole = conditions[0]
+    if len(conditions) == 2:
+        left, right = (cast(syntax.Expression, c) for c in conditions)
+        whole = syntax.Logical("or", left, right, span=e.span)
+    return Certain(whole, span=e.span)
+
+
+def _any_row(b: Binder, sub: _Sub, span: Span) -> Node:
+    if sub.keys:
+        _, matched = _attach_groups(b, sub, [], span)
+        return Ref(matched, span=span)
+    rows = Measure(Column("rows"), "rows", None, span)
+    made, _ = _attach_groups(b, sub, [rows], span)
+    return _above_zero(made[rows.column], span)
+
+
+def among(b: Binder, e: syntax.InQuery) -> Node:
+    """`value [not] in (select …)`."""
+    values = [b.expression(v) for v in (e.value.items if isinstance(e.value, syntax.Tuple) else (e.value,))]
+    sub = _untied(b, _rows(_bound(b, e.query), ordered=True), e.span)
+    items = [i for i in sub.block.items if not i.hidden]
+    if len(items) != len(values):
+        label = f"it has {len(items)} columns"
+        b.w.fail("E0608", f"{len(values)} columns are wanted after `in`", e.query.span, label)
+    if sub.rest:
+        b.w.fail("E0901", "this condition of a sub-query after `in` is not supported yet", sub.rest[0].span)
+    sub.keys += [(v, i.value) for v, i in zip(values, items, strict=True)]
+    _, matched = _attach_groups(b, sub, [], e.span)
+    found: Node = Ref(matched, span=e.span)
+    if len(values) == 1:
+        # How many rows there are, and how many have a value: bound anew, since a plan is used once.
+        again = _untied(b, _rows(_bound(b, e.query), ordered=True), e.span)
+        item = next(i for i in again.block.items if not i.hidden)
+        rows = Measure(Column("rows"), "rows", None, e.span)
+        present = Measure(Column("present"), "count", item.value, e.span)
+        made, _ = _attach_groups(b, again, [rows, present], e.span)
+        counts = [Default(made[m.column], span=e.span) for m in (rows, present)]
+        found = Among(values[0], found, *counts, span=e.span)
+    return syntax.Unary("not", cast(syntax.Expression, found), span=e.span) if e.negated else found
+
+
+def scalar(b: Binder, e: syntax.ScalarQuery) -> Node:
+    """`(select …)` as a value."""
+    plan = _bound(b, e.query)
+    shown = outputs(plan)
+    if len(shown) != 1:
+        b.w.fail("E0608", "a sub-query used as a value has one column", e.query.span, f"it has {len(shown)}")
+    block = _aggregate(plan)
+    if block is None:
+        return _single(b, plan, e.span)
+    item = next(i for i in block.items if not i.hidden)
+    sub = _untied(b, block, e.span)
+    if sub.rest:
+        _attach_pairs(b, sub, block.measures, e.span)
+        return item.value
+    made, _ = _attach_groups(b, sub, block.measures, e.span)
+    counts = {m.column for m in block.measures if m.kind in COUNTS}
+
+    def change(node: Node) -> Node:
+        if isinstance(node, Ref) and node.column in made:
+            there = made[node.column]
+            return Default(there, span=node.span) if sub.keys and node.column in counts else there
+        return mapped(node, change)
+
+    return change(item.value)
+
+
+def _single(b: Binder, plan: Plan, span: Span) -> Node:
+    """The one value of a select that is no aggregate: by a unique key of its own, or because there is one row."""
+    inner = plan.plan if isinstance(plan, Ordered) and isinstance(plan.plan, Block) else plan
+    tied = isinstance(inner, Block) and _free(inner)
+    if tied and isinstance(plan, Block) and not plan.grouped:
+        sub = _untied(b, plan, span)
+        if sub.rest or not sub.keys:
+            b.w.fail("E0901", "this condition of a sub-query used as a value is not supported yet", span)
+        item = next(i for i in plan.items if not i.hidden)
+        keys = [(outer, Item(Column("key"), "key", value)) for outer, value in sub.keys]
+        plan.items = [*(i for _, i in keys), item]
+        _attach(b, Attach(plan, [(o, i.column) for o, i in keys], [item.column], Column("matched"), span))
+        return Ref(item.column, span=span)
+    (_, column), *_ = outputs(plan)
+    value = Measure(Column("value"), "any", Ref(column, span=span), span)
+    rows = Measure(Column("rows"), "rows", None, span)
+    block = Block(From([Derived(plan, span)], span=span), [], grouped=True, span=span)
+    made, _ = _attach_groups(b, _Sub(block), [value, rows], span, single=True)
+    return made[value.column]
+
+
+# --------------------------------------------------------------------------------------- taking apart
+
+
+def _bound(b: Binder, query: syntax.Query) -> Plan:
+    from dsl.query.bind import bind_query
+
+    return bind_query(b.w, query, b.names, b.names.common)
+
+
+def _rows(plan: Plan, *, ordered: bool = False) -> Block:
+    """A select without groups that has a row wherever the plan has one; ordered: a limit counts, and items do."""
+    if isinstance(plan, Ordered) and (plan.limit is None or (not ordered and plan.limit != 0)):
+        plan = plan.plan
+    if isinstance(plan, Block) and not plan.grouped:
+        return plan
+    span = plan.span
+    items = [Item(Column(name), name, Ref(column, span=span)) for name, column in outputs(plan)]
+    return Block(From([Derived(plan, span)], span=span), items, span=span)
+
+
+def _aggregate(plan: Plan) -> Block | None:
+    """The select, if it is one of aggregates over all its rows: then it has one row in any case."""
+    if isinstance(plan, Ordered) and plan.limit != 0:
+        plan = plan.plan
+    if isinstance(plan, Block) and plan.grouped and not plan.keys and not plan.having and not plan.attaches:
+        return plan
+    return None
+
+
+def _inner(block: Block) -> set[Column]:
+    return columns_of(block.source)
+
+
+def _free(block: Block) -> set[Column]:
+    """Columns of the rows around that a select uses, at its own level."""
+    inner = _inner(block)
+    nodes = [*block.source.conditions, *(i.value for i in block.items if not block.grouped)]
+    nodes += [m.argument for m in block.measures if m.argument is not None] + [k for _, k in block.keys]
+    return {c for node in nodes for c in refs(node)} - inner
+
+
+def _untied(b: Binder, block: Block, span: Span) -> _Sub:
+    """Take the conditions that tie a select to the rows around out of it."""
+    inner = _inner(block)
+    sub = _Sub(block)
+    kept: list[Node] = []
+    for condition in block.source.conditions:
+        if set(refs(condition)) <= inner:
+            kept.append(condition)
+            continue
+        pair = _pair(condition, inner)
+        if pair is not None and pair.op == "==":
+            sub.keys.append((pair.outer, pair.inner))
+        else:
+            sub.rest.append(condition)
+    block.source.conditions[:] = kept
+    if _free(block) and not sub.rest:
+        b.w.fail("E0901", "a sub-query uses columns of the rows around in its conditions alone, so far", span)
+    return sub
+
+
+def _pair(condition: Node, inner: set[Column]) -> _Pair | None:
+    """A comparison of one side's expression with the other's, the inner one first."""
+    if not isinstance(condition, syntax.Compare):
+        return None
+    left, right = set(refs(condition.left)), set(refs(condition.right))
+    if left and right and left <= inner and not right & inner:
+        return _Pair(condition.left, condition.op, condition.right)
+    if left and right and right <= inner and not left & inner:
+        return _Pair(condition.right, MIRRORED[condition.op], condition.left)
+    return None
+
+
+def _compared(op: str, column: Node, outer: Node, span: Span) -> Node:
+    left, right = cast(syntax.Expression, column), cast(syntax.Expression, outer)
+    return syntax.Compare(cast(syntax.CompareOperator, op), left, right, span=span)
+
+
+def _above_zero(column: Node | Column, span: Span) -> Node:
+    count = Ref(column, span=span) if isinstance(column, Column) else column
+    return _compared(">", count, syntax.Int(0, span=span), span)
+
+
+# ------------------------------------------------------------------------------------------ attaching
+
+
+def _attach(b: Binder, attach: Attach) -> None:
+    if b.attaches is None:
+        b.w.fail("E0901", f"a sub-query in `{b.clause}` is not supported yet", attach.span)
+    b.attaches.append(attach)
+
+
+def _attach_groups(
+    b: Binder, sub: _Sub, measures: Sequence[Measure], span: Span, *, single: bool = False
+) -> tuple[dict[Column, Node], Column]:
+    """Attach the sub-query, grouped by its keys; the columns that have its measures, and the one that says whether
+    there is a group."""
+    keys = [(Column("key"), Column("key"), inner) for _, inner in sub.keys]
+    items = [Item(shown, "key", Ref(key, span=span)) for key, shown, _ in keys]
+    places = {m.column: Column(m.column.name) for m in measures}
+    items += [Item(places[m.column], m.column.name, Ref(m.column, span=span)) for m in measures]
+    if measures or not keys:
+        block = Block(sub.block.source, items, True, [(k, inner) for k, _, inner in keys], list(measures), span=span)
+    else:  # rows may repeat: whether there is one is all that is asked
+        items = [Item(shown, "key", inner) for _, shown, inner in keys]
+        block = Block(sub.block.source, items, span=span)
+    matched = Column("matched")
+    pairs = [(outer, shown) for (outer, _), (_, shown, _) in zip(sub.keys, keys, strict=True)]
+    rows = next((places[m.column] for m in measures if m.kind == "rows"), None) if single else None
+    _attach(b, Attach(block, pairs, list(places.values()), matched, span, single=rows))
+    return {column: Ref(place, span=span) for column, place in places.items()}, matched
+
+
+def _attach_pairs(b: Binder, sub: _Sub, measures: Sequence[Measure], span: Span) -> None:
+    """Attach measures of the rows for which all conditions hold, tried with every row around."""
+    for m in measures:
+        if m.kind in {"distinct", "quantile"}:
+            b.w.fail("E0901", "this aggregate of a sub-query with such a condition is not supported yet", m.span)
+    inner = _inner(sub.block)
+    equal = [_compared("==", i, o, span) for o, i in sub.keys]
+    conditions = [*equal, *sub.rest]
+    nodes = [*conditions, *(m.argument for m in measures if m.argument is not None)]
+    used = list(dict.fromkeys(c for node in nodes for c in refs(node) if c in inner))
+    items = [Item(Column(c.name), c.name, Ref(c, span=span)) for c in used]
+    places = {c: Ref(i.column, span=span) for c, i in zip(used, items, strict=True)}
+
+    def change(node: Node) -> Node:
+        if isinstance(node, Ref):
+            return places.get(node.column, node)
+        return mapped(node, change)
+
+    moved = [m if m.argument is None else replace(m, argument=change(m.argument)) for m in measures]
+    plan = Block(sub.block.source, items, span=span)
+    _attach(b, Attach(plan, [], [], Column("matched"), span, [change(c) for c in conditions], moved))

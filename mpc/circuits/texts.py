@@ -1,0 +1,204 @@
+"""Texts as rows of whole numbers, seven bytes each, the first highest, zero bytes at the end: order, patterns, parts.
+
+For: `text_less`, `text_like`, `text_cut`.
+Leaves to others: equality, which is that of the numbers.
+
+UTF-8 keeps the order of characters in that of bytes, and a character's bytes occur nowhere within others: so order and
+patterns of `%` are those of bytes.  A pattern with `_` and a part by the number of its characters need characters, and
+are for those who see the text.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from mpc.circuit import Array, Attrs, Value
+from mpc.circuits.ordering import all_of
+from mpc.circuits.relational_columns import stacked
+from mpc.lowerer import low
+from mpc.op import Interval, Signature, op
+from mpc.types import BOOL, INT, ShapeError, Type, TypeRuleError, broadcast_shapes
+
+__all__ = ["text_cut", "text_less", "text_like"]
+
+WORD = 7
+"""Bytes of a text in one whole number."""
+
+
+def _text(t: Type) -> None:
+    if t.dtype != INT or t.ndim == 0 or not isinstance(t.shape[-1], int):
+        raise TypeRuleError("a text is a row of whole numbers")
+
+
+def _bytes(x: Array) -> Any:
+    """(..., words) as (..., 7 words) bytes."""
+    eight = np.ascontiguousarray(x, ">i8").view(np.uint8).reshape(*x.shape, 8)
+    return np.ascontiguousarray(eight[..., 1:]).reshape(*x.shape[:-1], x.shape[-1] * WORD)
+
+
+def _words(data: Any) -> Array:
+    """The inverse of `_bytes`."""
+    seven = data.reshape(*data.shape[:-1], data.shape[-1] // WORD, WORD)
+    eight = np.zeros((*seven.shape[:-1], 8), np.uint8)
+    eight[..., 1:] = seven
+    return eight.view(">i8").reshape(seven.shape[:-1]).astype(np.int64)
+
+
+# -- order -------------------------------------------------------------------------------------
+
+
+def _less(types: Sequence[Type], attrs: Attrs) -> Signature:  # noqa: ARG001
+    for t in types:
+        _text(t)
+    if types[0].shape[-1] != types[1].shape[-1]:
+        raise ShapeError("texts of two lengths")
+    return BOOL, broadcast_shapes(types[0].shape[:-1], types[1].shape[:-1])
+
+
+def _less_ref(x: Array, y: Array) -> Array:
+    less = np.zeros(np.broadcast_shapes(x.shape[:-1], y.shape[:-1]), np.bool_)
+    for k in reversed(range(x.shape[-1])):
+        less = (x[..., k] < y[..., k]) | ((x[..., k] == y[..., k]) & less)
+    return less
+
+
+@op("text_less", infer=_less, ref=_less_ref)
+def text_less(x: Value, y: Value) -> Value:
+    """x < y in the order of bytes; texts (..., words) of equal length.  All words are compared side by side."""
+    less, same = x < y, x.equals(y)
+    words = less.type.sizes[-1]
+    lead = (slice(None),) * (less.ndim - 1)
+    out = less[(*lead, words - 1)]
+    for k in reversed(range(words - 1)):
+        out = less[(*lead, k)] ^ (same[(*lead, k)] & out)
+    return out
+
+
+# -- patterns ----------------------------------------------------------------------------------
+
+
+def _like(types: Sequence[Type], attrs: Attrs) -> Signature:
+    _text(types[0])
+    if "_" in attrs["pattern"] and types[0].secret:
+        raise TypeRuleError("a pattern with `_` is for who sees the text")
+    return BOOL, types[0].shape[:-1]
+
+
+def _like_ref(x: Array, *, pattern: str) -> Array:
+    parts = {"%": ".*", "_": "."}
+    expression = re.compile("".join(parts.get(c, re.escape(c)) for c in pattern), re.DOTALL)
+    rows = _bytes(x).reshape(-1, x.shape[-1] * WORD)
+    kinds, which = np.unique(rows, axis=0, return_inverse=True)
+    texts = [bytes(row).rstrip(b"\0").decode("utf-8", "replace") for row in kinds]
+    found = np.array([expression.fullmatch(t) is not None for t in texts], np.bool_)
+    return found[which.reshape(-1)].reshape(x.shape[:-1])
+
+
+@op("text_like", infer=_like, ref=_like_ref)
+def text_like(x: Value, *, pattern: str) -> Value:
+    """Whether texts (..., words) are like a pattern, in which `%` is any text.
+
+    The pieces between `%` are found from left to right: at each place, whether a piece stands there after a place where
+    the piece before it has ended.  A conjunction a bit of every piece at every place.
+    """
+    b = low(x)
+    words = x.type.sizes[-1]
+    rows = math.prod(x.type.sizes[:-1])
+    size = words * WORD
+    bits = b.bits(x.reshape((rows, words)), 8 * WORD)
+    # Lowest bit and last byte first: turned round, so that byte j has bits 8 j … 8 j + 7, highest first.
+    data = bits[:, :, ::-1].reshape((rows, size, 8))
+    pieces = [p.encode() for p in pattern.split("%")]
+    if sum(map(len, pieces)) > size:
+        return b.shared(b.const(np.zeros(x.type.sizes[:-1], np.bool_)))
+    ended = _standing(data, pieces[0])[:, :1]
+    place = len(pieces[0])
+    if len(pieces) == 1:
+        return (ended[:, 0] & _empty(data, place)).reshape(x.shape[:-1])
+    # `after[:, j]`: all pieces so far are found in the first j bytes; only j = place … size can be.
+    after = stacked([ended] * (size + 1 - place))
+    for piece in pieces[1:-1]:
+        if piece:
+            here = _standing(data, piece)[:, place:] & after[:, : size + 1 - place - len(piece)]
+            after = _ever(here)
+            place += len(piece)
+    last = pieces[-1]
+    if not last:
+        return after[:, -1].reshape(x.shape[:-1])
+    ends = stacked([_empty(data, j).reshape((rows, 1)) for j in range(place + len(last), size + 1)])
+    here = _standing(data, last)[:, place:] & after[:, : size + 1 - place - len(last)] & ends
+    return (~all_of(~here)).reshape(x.shape[:-1])
+
+
+def _standing(data: Value, piece: bytes) -> Value:
+    """(rows, size + 1 - len(piece)): whether the bytes from each place on are the piece."""
+    b = low(data)
+    rows, size, _ = data.type.sizes
+    places = size + 1 - len(piece)
+    if not piece:
+        return b.shared(b.const(np.ones((rows, places), np.bool_)))
+    wanted = np.unpackbits(np.frombuffer(piece, np.uint8)).astype(np.bool_).reshape(len(piece), 8)
+    columns = []
+    for k, byte in enumerate(wanted):
+        same = data[:, k : k + places] ^ b.const(~byte)
+        columns.append(same)
+    return all_of(stacked(columns, axis=2))
+
+
+def _empty(data: Value, place: int) -> Value:
+    """(rows,): whether the text ends before byte `place`."""
+    rows, size, _ = data.type.sizes
+    b = low(data)
+    if place >= size:
+        return b.shared(b.const(np.ones(rows, np.bool_)))
+    return all_of(~data[:, place, :])
+
+
+def _ever(x: Value) -> Value:
+    """(rows, n): whether any of the flags up to each place holds; log2 n rounds."""
+    n = x.type.sizes[1]
+    step = 1
+    while step < n:
+        x = stacked([x[:, :step], x[:, step:] | x[:, :-step]])
+        step *= 2
+    return x
+
+
+# -- parts -------------------------------------------------------------------------------------
+
+
+def _cut(types: Sequence[Type], attrs: Attrs) -> Signature:
+    _text(types[0])
+    if types[0].secret:
+        raise TypeRuleError("a part of a text is for who sees it")
+    return INT, (*types[0].shape[:-1], max(1, -(-attrs["bytes"] // WORD)))
+
+
+def _cut_ref(x: Array, *, start: int, stop: int | None, bytes: int) -> Array:
+    rows = _bytes(x).reshape(-1, x.shape[-1] * WORD)
+    begins = (rows & 0xC0) != 0x80
+    number = np.cumsum(begins, axis=1) - 1
+    kept = (number >= start) & (rows != 0) & (number < (rows.shape[1] if stop is None else stop))
+    order = np.argsort(~kept, axis=1, kind="stable")
+    data = np.take_along_axis(np.where(kept, rows, 0), order, axis=1)
+    size = max(1, -(-bytes // WORD)) * WORD
+    out = np.zeros((len(data), size), np.uint8)
+    width = min(size, data.shape[1])
+    out[:, :width] = data[:, :width]
+    return _words(out).reshape(*x.shape[:-1], size // WORD)
+
+
+def _word_bound(bounds: Sequence[Interval | None], types: Sequence[Type], attrs: Attrs) -> Interval | None:  # noqa: ARG001
+    return Interval(0, 2.0 ** (8 * WORD) - 1)
+
+
+@op("text_cut", infer=_cut, ref=_cut_ref, bound=_word_bound)
+def text_cut(x: Value, *, start: int, stop: int | None, bytes: int) -> Value:
+    """Characters start … stop - 1 of texts (..., words), in a text of so many bytes; for who sees them."""
+    del start, stop, bytes
+    raise TypeRuleError(f"a part of a secret text {x.type}")
