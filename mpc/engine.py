@@ -230,7 +230,7 @@ class Engine:
         if node.op == "share" and attrs["owner"] == self.seat.me:
             return self.scheme.client_share(src[0], shape, bits, self.seat)
         if node.op == "open" and self.seat.me in attrs["to"]:
-            return self.scheme.client_open(shape, bits, self.seat)
+            return self.scheme.client_open(shape, bits, self.seat, types[0].dtype.bits)
         return None
 
     def _tell(self, node: Node, value: Any) -> Step[Any]:
@@ -312,7 +312,7 @@ class Engine:
             case "input":
                 return self._input(node)
             case "encode":
-                return encode(src[0], s.circuit.nodes[node.src[0]].type, node["frac"])
+                return encode(src[0], s.circuit.nodes[node.src[0]].type, node["frac"], node.type.dtype.bits)
             case "decode":
                 return decode(src[0], node.type)
             case "reshape" if node.type.layout is Layout.RING:

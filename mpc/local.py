@@ -18,15 +18,18 @@ __all__ = ["KERNELS", "Kernel", "decode", "encode"]
 Kernel = Callable[[Player, Sequence[Array], Node, Sequence[Type]], Array]
 
 
-def encode(value: Array, t: Type, frac: int) -> Array:
-    """A clear array as ring elements: uint64 with `frac` fraction bits, or uint8 0/1."""
+def encode(value: Array, t: Type, frac: int, bits: int = 64) -> Array:
+    """A clear array as elements of Z_2^bits with `frac` fraction bits, unsigned of that width, or uint8 0/1.
+
+    Of a narrow ring too, elements stand for signed numbers; `ring.EncodingError` for what is none of them.
+    """
     if t.dtype == BOOL:
         return np.asarray(value, np.uint8)
-    return ring.encode(value, frac)
+    return ring.encode(value, frac, bits=bits).astype(ring.dtype_for(bits), copy=False)
 
 
 def decode(value: Array, t: Type) -> Array:
-    """Ring elements in natural units."""
+    """Ring elements in natural units: signed, whatever the width of the ring."""
     if t.dtype == BOOL:
         return value.astype(np.bool_)
     if t.dtype.kind == "int":
@@ -47,6 +50,11 @@ def _matmul(player: Player, src: Sequence[Array], node: Node, types: Sequence[Ty
         right = ring.split(y) if x.shape[0] > 1 and y.ndim > 1 else y
         return np.stack([ring.matmul(c, right) for c in x])
     return np.stack([ring.matmul(x, c) for c in y])
+
+
+def _narrow(player: Player, src: Sequence[Array], node: Node, types: Sequence[Type]) -> Array:  # noqa: ARG001
+    # Reduction modulo 2^bits is a homomorphism, so it acts on each component for itself.
+    return src[0].astype(ring.dtype_for(node.type.dtype.bits), copy=False)
 
 
 def _sum(player: Player, src: Sequence[Array], node: Node, types: Sequence[Type]) -> Array:  # noqa: ARG001
@@ -110,6 +118,7 @@ KERNELS: dict[str, Kernel] = {
     "xor_clear": lambda player, src, node, types: player.xor_clear(src[0], src[1]),
     "and_clear": _simple(np.bitwise_and),
     "constant": lambda player, src, node, types: player.constant(src[0], types[0].dtype == BOOL),
+    "narrow": _narrow,
     "view": lambda player, src, node, types: src[0],
     "sum": _sum,
     "cumsum": lambda player, src, node, types: np.cumsum(src[0], axis=node["axis"] + 1, dtype=src[0].dtype),

@@ -22,7 +22,7 @@ from typing import Any, NamedTuple, cast
 
 from mpc.circuit import Builder, Origin, Value
 from mpc.op import Interval, Op, find
-from mpc.types import BOOL, EVERYONE, INT, NOBODY, DType, Fixed, Layout, Shape, Type, broadcast_shapes, meet
+from mpc.types import BOOL, EVERYONE, INT, NOBODY, DType, Fixed, Layout, Narrow, Shape, Type, broadcast_shapes, meet
 
 __all__ = ["ROOM", "RULES", "STRUCTURAL", "Assumption", "Lowerer", "RangeOverflowError", "Rule", "is_share", "low"]
 
@@ -133,6 +133,9 @@ class Lowerer(Builder):
 
     def _secret(self, record: Op, src: Sequence[Value], attrs: dict[str, Any]) -> Value:
         operands = [v if v.type.public or v.type.layout is not Layout.CLEAR else self.shared(v) for v in src]
+        ring = _narrow_ring(record.name, operands)
+        if ring is not None:
+            return self._in_ring(record, operands, attrs, ring)
         infer = record.infer([v.type for v in operands], attrs)
         rule = RULES.get(record.name)
         if rule is not None:
@@ -146,6 +149,15 @@ class Lowerer(Builder):
         if isinstance(result, Value):
             return result
         return self.bundle(result)
+
+    def _in_ring(self, record: Op, operands: Sequence[Value], attrs: dict[str, Any], ring: DType) -> Value:
+        """An operation on narrow shares, whose type rule speaks of whole numbers of any width."""
+        types = [v.type.with_(dtype=INT) if v.dtype.narrow else v.type for v in operands]
+        signature = record.infer(types, attrs)
+        assert isinstance(signature, tuple)
+        done = RULES[record.name](self, operands, attrs, ring, signature[1])
+        assert done is not None
+        return done
 
     def bundle(self, values: Sequence[Value]) -> Value:
         """Several values as one node, to be read with `items`."""
@@ -165,9 +177,9 @@ class Lowerer(Builder):
 
     # -- between clear and shared --------------------------------------------------------------
 
-    def encode(self, x: Value, frac: int) -> Value:
-        """A clear value as ring elements with `frac` fraction bits (uint8 0/1 for truth values)."""
-        dtype = BOOL if x.dtype == BOOL else (Fixed(frac) if frac or x.dtype.kind == "fixed" else INT)
+    def encode(self, x: Value, frac: int, bits: int = 64) -> Value:
+        """A clear value as elements of Z_2^bits with `frac` fraction bits (uint8 0/1 for truth values)."""
+        dtype = BOOL if x.dtype == BOOL else (Fixed(frac) if frac or x.dtype.kind == "fixed" else Narrow(bits))
         out = Type(dtype, x.shape, x.type.seen_by, Layout.RING)
         return self.append("encode", (x,), {"frac": frac}, out)
 
@@ -186,6 +198,26 @@ class Lowerer(Builder):
             owner = min(t.seen_by)
             out = self.on_shares("share", (ring,), {"owner": owner}, t.dtype, t.shape)
         return self.know(out, self.ranges.get(x.index))
+
+    def narrow(self, x: Value, bits: int) -> Value:
+        """x as a share over Z_2^bits: a share of whole numbers, a public one, or a truth value.
+
+        Of a number its low bits are kept, which is free and commutes with sums and products: what comes out right mod
+        2^bits may wrap on the way, and may have wrapped before.  A truth value takes the rounds of `b2a`, and fewer
+        bytes than in Z_2^64.  There is no way back, but to open it.
+        """
+        dtype = Narrow(bits)
+        if x.dtype == dtype and is_share(x):
+            return x
+        if x.dtype == BOOL:
+            return self.on_shares("b2a", (self.shared(x),), {"width": bits} if dtype.narrow else {}, dtype, x.shape)
+        if x.dtype.kind != "int" or x.dtype.bits < bits:
+            raise AssertionError(f"{x.dtype} cannot be brought to {bits} bits")
+        if x.type.public:
+            out = self.on_shares("constant", (self.encode(x, 0, bits),), {}, dtype, x.shape)
+        else:
+            out = self.on_shares("narrow", (self.shared(x),), {}, dtype, x.shape)
+        return self.know(out, self.range(x))
 
     def _twin(self, x: Value) -> Value | None:
         """Inside a loop: the share of a private value that comes from outside, made once before the loop."""
@@ -211,8 +243,9 @@ class Lowerer(Builder):
         return None
 
     def decode(self, x: Value) -> Value:
-        """Ring elements back in natural units."""
-        return self.append("decode", (x,), {"frac": x.dtype.frac}, x.type.with_(layout=Layout.CLEAR))
+        """Ring elements back in natural units: whole numbers of any ring as signed ones."""
+        dtype = INT if x.dtype.narrow else x.dtype
+        return self.append("decode", (x,), {"frac": x.dtype.frac}, x.type.with_(dtype=dtype, layout=Layout.CLEAR))
 
     def deliver(self, x: Value, to: tuple[str, ...] | None) -> Value:
         """x in the clear at `to` (None: everyone): the only way in which anything is opened by name."""
@@ -263,10 +296,11 @@ class Lowerer(Builder):
     def product(self, op: str, x: Value, y: Value, m: int, dtype: DType) -> Value:
         """x `op` y ("mul" or "matmul") on the raw ring, then / 2^m, read as `dtype`: two shares, or one clear.
 
-        The caller answers for the room of the raw product (`fits`).
+        The caller answers for the room of the raw product (`fits`).  Of narrow operands the product is in their ring.
         """
         from mpc.circuits.arithmetic import matmul_shape
 
+        dtype = x.dtype if x.dtype.narrow else dtype
         if op == "matmul":
             shape = matmul_shape(x.shape, y.shape)
             # Protocols see matrices and equal numbers of axes only.
@@ -309,7 +343,7 @@ class Lowerer(Builder):
         """The share of a number at `frac` fraction bits: up without cost, down by a truncation."""
         step = frac - x.dtype.frac
         dtype = Fixed(frac) if frac or x.dtype.kind == "fixed" else INT
-        if x.dtype == dtype:
+        if x.dtype == dtype or x.dtype.narrow:
             return x
         if step == 0:
             return self.know(self.view(x, dtype), self.range(x))
@@ -330,6 +364,20 @@ def low(x: Value) -> Lowerer:
 def is_share(x: Value) -> bool:
     """True if the value is held as shares."""
     return x.type.layout in (Layout.ARITH, Layout.BITS)
+
+
+NARROW = frozenset(["add", "sub", "neg", "mul", "matmul", "sum", "cumsum"]) | STRUCTURAL
+"""Operations that act on narrow shares, and make such ones."""
+
+
+def _narrow_ring(op: str, operands: Sequence[Value]) -> DType | None:
+    """The narrow ring of the shares among the operands, if any; AssertionError for another's share, or another `op`."""
+    rings = {v.dtype for v in operands if is_share(v) and v.dtype != BOOL}
+    if not any(r.narrow for r in rings):
+        return None
+    if op not in NARROW or len(rings) > 1:
+        raise AssertionError(f"{op} in rings {', '.join(sorted(map(str, rings)))}")
+    return rings.pop()
 
 
 Rule = Callable[[Lowerer, Sequence[Value], dict[str, Any], DType, Shape], "Value | None"]

@@ -13,7 +13,7 @@ Element-wise kernels and codecs are in `ring`.
 import math
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 __all__ = ["Limbs", "matmul", "split"]
 
 Ring = NDArray[np.uint64]
+AnyRing = NDArray[np.unsignedinteger[Any]]
 Planes = NDArray[np.float64]
 
 _LIMB: Final = 22
@@ -67,6 +68,7 @@ def split(a: Ring, *, bits: int = 64) -> Limbs:
 def matmul(a: Ring | Limbs, b: Ring | Limbs, *, a_bits: int = 64, b_bits: int = 64) -> Ring:
     """Return a @ b modulo 2^64 for the shapes that NumPy's `matmul` takes: (..., m, k) and (..., k, n) -> (..., m, n).
 
+    Two arrays of uint8, uint16 or uint32 are multiplied modulo 2^8, 2^16 or 2^32.
     Either side may come as `Limbs`; for one that does not, `a_bits` and `b_bits` are promises as in `split`.
     The product of two vectors has no axes.  Shapes that do not match are a ValueError.
     """
@@ -74,6 +76,8 @@ def matmul(a: Ring | Limbs, b: Ring | Limbs, *, a_bits: int = 64, b_bits: int = 
         return a @ b  # a product so small waits for nothing but these lines
     x = a.array if isinstance(a, Limbs) else a
     y = b.array if isinstance(b, Limbs) else b
+    if x.dtype != np.uint64:
+        return _narrow(x, y)
     if x.ndim == 0 or y.ndim == 0:
         raise ValueError("matmul takes arrays of at least one axis")
     m, k = (1, *x.shape)[-2:]
@@ -129,6 +133,14 @@ def _limbs(bits: int) -> int:
     if not 1 <= bits <= 64:
         raise ValueError(f"entries have 1 to 64 bits, not {bits}")
     return min(3, -(-bits // _LIMB))
+
+
+def _narrow(x: AnyRing, y: AnyRing) -> AnyRing:
+    """The product modulo 2^8, 2^16 or 2^32, the width of both operands' type."""
+    m, k, n = (1, *x.shape)[-2], x.shape[-1], y.shape[-1] if y.ndim > 1 else 1
+    if _pays(m, k, n, 9):
+        return matmul(x.astype(np.uint64), y.astype(np.uint64)).astype(x.dtype)
+    return _by_integers(x, y)
 
 
 def _by_integers(x: Ring, y: Ring) -> Ring:

@@ -10,6 +10,8 @@ and receive results).
 
 A share is one array with a leading component axis, uint64 (k, *shape) for ARITH, uint8 0/1 (k, *shape) for BITS, so
 that every linear and structural kernel is written once, in `local.py`.  Booleans travel packed, eight a byte.
+Narrow ARITH shares, over Z_2^8, Z_2^16 or Z_2^32, are arrays of that width, and travel so; `NARROW` names the steps
+that take them.  Their width is that of the operands' dtype; only `b2a` is told it.
 Two operands of a binary primitive have the same number of axes (NumPy broadcasting on axes of size 1 is allowed):
 `lower` sees to that.
 
@@ -35,6 +37,7 @@ __all__ = [
     "BLOCK",
     "ELEMENTWISE",
     "LOCAL",
+    "NARROW",
     "STEPS",
     "Cost",
     "Dealer",
@@ -53,7 +56,7 @@ __all__ = [
 ]
 
 Share: TypeAlias = npt.NDArray[Any]
-"""(k, *shape): uint64 (ARITH) or uint8 0/1 (BITS)."""
+"""(k, *shape): uint64 or narrower (ARITH), or uint8 0/1 (BITS)."""
 
 T = TypeVar("T")
 
@@ -209,11 +212,11 @@ class Player(ABC):
 
     @abstractmethod
     def constant(self, value: Array, bits: bool) -> Share:
-        """A share of a public ring array (uint64, or uint8 0/1 when `bits`): no message."""
+        """A share of a public ring array (uint64 or narrower, or uint8 0/1 when `bits`): no message."""
 
     @abstractmethod
     def add_clear(self, x: Share, value: Array) -> Share:
-        """x + a public ring array (uint64), broadcasting."""
+        """x + a public ring array of its width, broadcasting."""
 
     @abstractmethod
     def xor_clear(self, x: Share, value: Array) -> Share:
@@ -233,11 +236,11 @@ class Player(ABC):
 
     @abstractmethod
     def mul(self, use: int, x: Share, y: Share) -> Step[Share]:
-        """x * y mod 2^64, element-wise."""
+        """x * y in the ring of both, element-wise."""
 
     @abstractmethod
     def matmul(self, use: int, x: Share, y: Share) -> Step[Share]:
-        """x @ y mod 2^64, NumPy's matmul on the axes after the first."""
+        """x @ y in the ring of both, NumPy's matmul on the axes after the first."""
 
     @abstractmethod
     def trunc(self, use: int, x: Share, *, m: int) -> Step[Share]:
@@ -280,8 +283,8 @@ class Player(ABC):
         """BITS (k, *shape, width): one-hot place of the highest set bit of x mod 2^width; all 0 when that is 0."""
 
     @abstractmethod
-    def b2a(self, use: int, x: Share) -> Step[Share]:
-        """ARITH 0 or 1 from BITS."""
+    def b2a(self, use: int, x: Share, *, width: int = 64) -> Step[Share]:
+        """ARITH 0 or 1, of Z_2^width for a width of 8, 16, 32 or 64, from BITS."""
 
     # -- permutation ---------------------------------------------------------------------------
 
@@ -328,6 +331,10 @@ STEPS = frozenset(
     ]
 )
 """Interactive primitives: names of Player's step methods and of nodes in a lowered circuit."""
+
+
+NARROW = frozenset(["open", "mul", "matmul", "b2a", "permute"])
+"""Primitives that work in narrow rings too: operands and result of one width (of `b2a`, the result alone)."""
 
 
 def interactive(node: Node) -> bool:
@@ -381,7 +388,7 @@ class Scheme(ABC):
         """A client's side of `share`: one round, the same frame layout that `Player.share` expects from it."""
 
     @abstractmethod
-    def client_open(self, shape: tuple[int, ...], bits: bool, seat: Seat) -> Step[Array]:
+    def client_open(self, shape: tuple[int, ...], bits: bool, seat: Seat, width: int = 64) -> Step[Array]:
         """A client's side of `open`: what it receives, put together (and checked where copies allow)."""
 
     def dealer(self, seat: Seat) -> Dealer:  # noqa: ARG002 - for schemes that have one

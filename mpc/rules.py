@@ -21,10 +21,10 @@ __all__: list[str] = []
 
 
 def _operand(b: Lowerer, x: Value, dtype: DType) -> Value:
-    """A share at `dtype`'s scale, or a public value encoded at it."""
+    """A share at `dtype`'s scale, or a public value encoded at it, in its ring."""
     if is_share(x):
         return b.scaled(x, dtype.frac)
-    return b.encode(x, dtype.frac)
+    return b.encode(x, dtype.frac, dtype.bits)
 
 
 def _add(b: Lowerer, src: Sequence[Value], attrs: dict[str, Any], dtype: DType, shape: Shape) -> Value:
@@ -37,7 +37,7 @@ def _add(b: Lowerer, src: Sequence[Value], attrs: dict[str, Any], dtype: DType, 
 
 def _room(b: Lowerer, what: str, interval: Interval | None, dtype: DType) -> None:
     """A sum or difference whose range is known must fit; one that is not known is taken to fit its type."""
-    if dtype != INT:
+    if dtype.kind != "int":
         b.fits(what, interval, dtype.frac, bits=ROOM + 1, noted=False)
     elif interval is not None:
         b.fits(what, interval, 0, bits=64, noted=False)
@@ -93,6 +93,8 @@ def _by_number(b: Lowerer, x: Value, y: Value, dtype: DType, shape: Shape) -> Va
     share, number = (x, y) if is_share(x) else (y, x)
     if is_share(number) or not number.is_const or number.shape or share.shape != shape or share.dtype != dtype:
         return None
+    if dtype.narrow:
+        return None
     factor = float(number.constant)
     share, earlier = b.factors.get(share.index, (share, 1.0))
     if earlier != 1.0:
@@ -120,11 +122,11 @@ def _product(op: str) -> Rule:
         for v, other in ((x, y), (y, x)):
             fracs.append(v.dtype.frac if is_share(v) else _clear_frac(b, v, other, dtype))
         raw_frac = sum(fracs)
-        if dtype == INT:
+        if dtype.kind == "int":
             b.fits("the product", bound, 0, bits=63)
         else:
             b.fits("the product", bound, raw_frac)
-        sides = [v if is_share(v) else b.encode(v, f) for v, f in zip(src, fracs, strict=True)]
+        sides = [v if is_share(v) else b.encode(v, f, dtype.bits) for v, f in zip(src, fracs, strict=True)]
         if raw_frac < dtype.frac:
             out = b.product(op, sides[0], sides[1], 0, Fixed(raw_frac) if raw_frac else INT)
             return b.scaled(b.know(out, bound), dtype.frac)
@@ -213,7 +215,7 @@ def _sum(b: Lowerer, src: Sequence[Value], attrs: dict[str, Any], dtype: DType, 
     """Local.  Marked `roomy`, for late truncation, where its range proves that the raw sum of products fits."""
     (x,) = src
     interval = sum_bound([b.range(x)], [x.type], attrs)
-    b.fits("the sum", interval, dtype.frac, bits=63 if dtype == INT else ROOM)
+    b.fits("the sum", interval, dtype.frac, bits=63 if dtype.kind == "int" else ROOM)
     node = x.node
     if node.op in ("mul_trunc", "trunc") and interval is not None:
         # Only the whole sum must fit at the raw scale: what wraps on the way wraps back.
@@ -229,7 +231,7 @@ def _local(name: str) -> Rule:
         if name == "take" and src[1].type.layout is not Layout.CLEAR:
             return None
         arrays = 2 if name in ("update", "dynamic_update") else len(src) if name == "concat" else 1
-        shares = [b.shared(v) for v in src[:arrays]]
+        shares = [b.narrow(v, dtype.bits) if dtype.narrow else b.shared(v) for v in src[:arrays]]
         if dtype != BOOL:
             shares = [b.scaled(v, dtype.frac) for v in shares]
         return b.on_shares(name, [*shares, *src[arrays:]], attrs, dtype, shape)

@@ -208,7 +208,7 @@ def _tell(node: Node, places: Places) -> Cost:
 
 def _nbytes(t: Type, components: int) -> int:
     n = int(np.prod(t.sizes, dtype=np.int64))
-    width = 1 if t.dtype == BOOL else 8
+    width = 1 if t.dtype == BOOL else t.dtype.bits // 8
     return n * width * (components if t.layout in (Layout.ARITH, Layout.BITS) else 1)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mpc.circuit import Circuit, Node
 from mpc.local import KERNELS
-from mpc.protocol import STEPS
+from mpc.protocol import NARROW, STEPS
 from mpc.types import BOOL, Layout, Type, size_of
 
 __all__ = ["SpecError", "check"]
@@ -29,6 +29,7 @@ def check(circuit: Circuit, where: str = "") -> None:
         types = [circuit.nodes[i].type for i in node.src]
         _layouts(at, node, types)
         _viewers(at, node, types)
+        _rings(at, node, types)
         _shapes(at, node, types)
         body = node.get("body")
         if isinstance(body, Circuit):
@@ -54,6 +55,35 @@ def _layouts(at: str, node: Node, types: list[Type]) -> None:
         raise SpecError(f"{at}: no protocol has this operation on shares")
     if node.op in ("share", "encode") and any(_share(t) for t in types):
         raise SpecError(f"{at}: a share is encoded or shared again")
+
+
+WIDE = frozenset(["view", "share"])
+"""Local kernels and sharing, of which no narrow form is needed."""
+
+
+def _rings(at: str, node: Node, types: list[Type]) -> None:
+    """Narrow values are whole numbers, on shares or encoded, and meet only values of their own ring."""
+    for t in node.types:
+        if t.dtype.narrow and (t.dtype.kind != "int" or t.layout is Layout.CLEAR):
+            raise SpecError(f"{at}: {t} cannot be held in a narrow ring")
+    operands = types[1:] if node.op == "permute" else types
+    rings = {t.dtype.bits for t in operands if t.layout in (Layout.ARITH, Layout.RING)}
+    if node.op == "narrow":
+        if rings != {max(rings | {node.type.dtype.bits})} or node.type.layout is not Layout.ARITH:
+            raise SpecError(f"{at}: a number cannot be brought from {rings} to {node.type.dtype.bits} bits")
+        return
+    if node.op == "b2a":
+        if node.get("width", 64) != node.type.dtype.bits:
+            raise SpecError(f"{at}: a result of {node.type.dtype.bits} bits")
+        return
+    if all(bits == 64 for bits in rings):
+        if node.op != "encode" and node.type.dtype.narrow and node.op not in ("const", "param", "carry", "item"):
+            raise SpecError(f"{at}: a narrow result of wide operands")
+        return
+    if node.op in WIDE or (node.op in STEPS and node.op not in NARROW):
+        raise SpecError(f"{at}: not in narrow rings")
+    if node.op not in ("loop", "bundle", "item", "decode") and (rings != {node.type.dtype.bits}):
+        raise SpecError(f"{at}: operands of {sorted(rings)} bits make a result of {node.type.dtype.bits}")
 
 
 def _viewers(at: str, node: Node, types: list[Type]) -> None:

@@ -22,6 +22,7 @@ __all__ = [
     "Dim",
     "Fixed",
     "Layout",
+    "Narrow",
     "Shape",
     "ShapeError",
     "Size",
@@ -182,17 +183,36 @@ def viewers_text(viewers: Viewers) -> str:
 
 @dataclass(frozen=True, slots=True)
 class DType:
-    """Element type: a 64-bit whole number, a fixed-point number with `frac` fraction bits, or a truth value."""
+    """Element type: a whole number, a fixed-point number with `frac` fraction bits, or a truth value.
+
+    bits: the width of its ring, 64 but for *narrow* whole numbers (8, 16 or 32), which only shares and what is encoded
+    to meet them have: row numbers, destinations, counts and flags inside an algorithm.
+    """
 
     kind: Literal["int", "fixed", "bool"]
     frac: int = 0
+    bits: int = 64
+
+    @property
+    def narrow(self) -> bool:
+        """Whether the ring is smaller than Z_2^64."""
+        return self.bits < 64
 
     def __str__(self) -> str:
+        if self.narrow:
+            return f"{self.kind}{self.bits}"
         return self.kind if self.kind != "fixed" or self.frac == DEFAULT_FRAC else f"fixed({self.frac})"
 
 
 INT: Final = DType("int")
 BOOL: Final = DType("bool")
+
+
+def Narrow(bits: int) -> DType:  # noqa: N802 - reads as a type
+    """Whole numbers modulo 2^bits; 8, 16, 32, or 64 for INT itself."""
+    if bits not in (8, 16, 32, 64):
+        raise ValueError(f"a ring has 8, 16, 32 or 64 bits, not {bits}")
+    return DType("int", bits=bits)
 
 
 def Fixed(frac: int = DEFAULT_FRAC) -> DType:  # noqa: N802 - reads as a type
@@ -204,8 +224,8 @@ class Layout(Enum):
     """How the machine holds a value; set by lowering, `CLEAR` before it.
 
     CLEAR: the plain value, a NumPy array in natural units (int64, float64, bool), at those who may see it.
-    RING:  a clear value already encoded as ring elements (uint64), ready to meet shares.
-    ARITH: additive or replicated shares over Z_2^64: uint64 array (k, *shape).
+    RING:  a clear value already encoded as ring elements (unsigned, of the ring's width), ready to meet shares.
+    ARITH: additive or replicated shares over Z_2^bits: array (k, *shape), uint64 or narrower.
     BITS:  shares over Z_2 of a truth value: uint8 array (k, *shape) of 0 and 1.
     """
 

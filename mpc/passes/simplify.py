@@ -23,7 +23,7 @@ def fold(circuit: Circuit) -> Circuit:
             if source.op == "const":
                 value: Const = source["value"]
                 if node.op == "encode":
-                    array = encode(value.array, source.type, node["frac"])
+                    array = encode(value.array, source.type, node["frac"], node.type.dtype.bits)
                 else:
                     array = value.array.reshape(node["shape"])
                 moved = Node("const", (), (("value", Const(array)),), node.type, node.origin)

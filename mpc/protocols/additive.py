@@ -57,7 +57,12 @@ class Handle(NamedTuple):
 
 def _drawn(part: Part, prg: Prg, use: int) -> Array:
     cursor = prg.cursor(use)
-    return cursor.bits(part.shape) if part.kind == "flags" else cursor.words(part.shape)
+    return cursor.bits(part.shape) if part.kind == "flags" else cursor.narrow(part.shape, part.bits)
+
+
+def _width(x: Share) -> int:
+    """Bits of its ring."""
+    return 8 * x.itemsize
 
 
 def _flat(x: Share) -> Array:
@@ -84,7 +89,7 @@ class AdditivePlayer(Player):
 
     def constant(self, value: Array, bits: bool) -> Share:
         """The value at the first node, 0 at the others."""
-        out: Share = np.zeros((1, *value.shape), np.uint8 if bits else np.uint64)
+        out: Share = np.zeros((1, *value.shape), np.uint8 if bits else value.dtype)
         if self._node.first:
             out[0] = value
         return out
@@ -126,7 +131,7 @@ class AdditivePlayer(Player):
 
     def open(self, use: int, x: Share, *, to: tuple[int, ...], bits: bool) -> Step[Array | None]:
         """Each node sends its share, blinded, to each place of `to`: one round."""
-        part, node = data_part(x.shape[1:], bits), self._node
+        part, node = data_part(x.shape[1:], bits, _width(x)), self._node
         mine = np.array(x[0], part.dtype)
         for p, prg in node.pairs.items():
             # One of a pair adds what the other takes away.
@@ -154,9 +159,10 @@ class AdditivePlayer(Player):
 
     def _product(self, use: int, x: Share, y: Share, *, matrix: bool) -> Step[Share]:
         x, y, shape = _operands(x, y, matrix=matrix)
-        draw = self._node.stream(use).draw(deal.triple(x.shape, y.shape, matrix=matrix))
+        triple = deal.triple(x.shape, y.shape, matrix=matrix, width=_width(x))
+        draw = self._node.stream(use).draw(triple)
         a, b = draw.masks
-        e, g = yield from self._node.reveal([(ring(x.shape), x - a), (ring(y.shape), y - b)], [draw])
+        e, g = yield from self._node.reveal([(triple.masks[0], x - a), (triple.masks[1], y - b)], [draw])
         assert draw.dependent is not None
         return self._beaver(draw.dependent[0], e, b, g, a, matrix=matrix).reshape(shape)
 
@@ -249,9 +255,9 @@ class AdditivePlayer(Player):
         out = yield from boolean.leading_rows(self._node, self._node.stream(use), x.reshape(-1), width=width)
         return _last_axis(out, x.shape)
 
-    def b2a(self, use: int, x: Share) -> Step[Share]:
+    def b2a(self, use: int, x: Share, *, width: int = 64) -> Step[Share]:
         """1 round, one bit to each peer."""
-        out = yield from boolean.to_ring(self._node, self._node.stream(use), _flat(x), x.size)
+        out = yield from boolean.to_ring(self._node, self._node.stream(use), _flat(x), x.size, width)
         return out.reshape(x.shape)
 
     # -- permutation ---------------------------------------------------------------------------
@@ -267,11 +273,11 @@ class AdditivePlayer(Player):
 
     def permute(self, use: int, handle: Any, x: Share, *, inverse: bool, bits: bool) -> Step[Share]:
         """One round for each node: the others send it their masked shares, it sends them log2 n bits a row."""
-        part, places = data_part(x.shape[1:], bits), order_part(x.shape[1])
+        part, places = data_part(x.shape[1:], bits, _width(x)), order_part(x.shape[1])
         stream, node = self._node.stream(use), self._node
         share = x[0]
         for owner in owners(node.seat.nodes, inverse):
-            draw = stream.draw(deal.permuted(part.shape, bits, None))
+            draw = stream.draw(deal.permuted(part, None))
             masked = np.array(share, part.dtype)
             join(part, masked, draw.masks[0], take=True)
             expect = {node.dealer: draw.templates} if draw.templates else {}
@@ -346,9 +352,9 @@ class Additive(Scheme):
         send[0] = encode(part, rest)
         yield from exchange(send, {})
 
-    def client_open(self, shape: tuple[int, ...], bits: bool, seat: Seat) -> Step[Array]:
+    def client_open(self, shape: tuple[int, ...], bits: bool, seat: Seat, width: int = 64) -> Step[Array]:
         """The sum of what all nodes send: one round."""
-        part = data_part(shape, bits)
+        part = data_part(shape, bits, width)
         got = yield from exchange({}, dict.fromkeys(range(seat.nodes), part.template))
         total = np.zeros(part.shape, part.dtype)
         for array in got.values():

@@ -171,15 +171,16 @@ def _within_groups(leaves: Leaves, stack: Array, public: Array, width: int) -> t
     return suffix, change
 
 
-def to_ring(node: Node, stream: Stream, bits: Array, n: int) -> Step[Array]:
-    """Ring elements 0 or 1 from rows of bits: (count, W) -> (count, n).  One bit is opened for each."""
+def to_ring(node: Node, stream: Stream, bits: Array, n: int, width: int = 64) -> Step[Array]:
+    """0 or 1 of Z_2^width from rows of bits: (count, W) -> (count, n).  One bit is opened for each."""
     count = len(bits)
-    draw = stream.draw(dabit(count, n))
+    draw = stream.draw(dabit(count, n, width))
     (opened,) = yield from node.reveal([(rows(count, n), bits ^ draw.masks[0])], [draw])
     assert draw.dependent is not None
     # t = b ^ v is public, so b = v + t - 2 t v.
-    t = unpack_bool(opened, n).astype(np.uint64)
-    out: Array = draw.dependent[0] * (np.uint64(1) - (t << np.uint64(1)))
+    one = draw.dependent[0].dtype.type(1)
+    t = unpack_bool(opened, n).astype(one.dtype)
+    out: Array = draw.dependent[0] * (one - (t << one))
     if node.first:
         out += t
     return out

@@ -17,7 +17,7 @@ from mpc import ring as kernels
 from mpc.bitslice import pack_bool, slice_bits, unpack_bool
 from mpc.circuit import Array
 from mpc.protocols.additive_gates import Leaves
-from mpc.protocols.additive_supply import Correlation, Part, flags, ring, rows
+from mpc.protocols.additive_supply import Correlation, Part, ring, rows
 
 __all__ = [
     "Shape",
@@ -51,7 +51,7 @@ def matrices(x: Shape, y: Shape) -> tuple[Shape, Shape, Shape]:
 
 
 def product(matrix: bool) -> Bilinear:
-    """The element-wise or the matrix product mod 2^64."""
+    """The element-wise or the matrix product in the ring of its operands."""
     return kernels.matmul if matrix else np.multiply
 
 
@@ -60,14 +60,16 @@ def product_shape(x: Shape, y: Shape, matrix: bool) -> Shape:
     return (*np.broadcast_shapes(x[:-2], y[:-2]), x[-2], y[-1]) if matrix else and_shape(x, y)
 
 
-def triple(x: Shape, y: Shape, *, matrix: bool) -> Correlation:
-    """(a, b; a b) [Beaver, CRYPTO 1991], a product element-wise or of matrices."""
-    out = ring(product_shape(x, y, matrix))
+def triple(x: Shape, y: Shape, *, matrix: bool, width: int = 64) -> Correlation:
+    """(a, b; a b) of Z_2^width [Beaver, CRYPTO 1991], a product element-wise or of matrices."""
+    out = ring(product_shape(x, y, matrix), width)
 
     def define(plain: Sequence[Array]) -> Sequence[Array]:
         return [product(matrix)(plain[0], plain[1])]
 
-    return Correlation("matrix triple" if matrix else "triple", (ring(x), ring(y)), (out,), define, out.size)
+    return Correlation(
+        "matrix triple" if matrix else "triple", (ring(x, width), ring(y, width)), (out,), define, out.size
+    )
 
 
 def truncated(shape: Shape, width: int, m: int) -> tuple[Part, Part]:
@@ -130,13 +132,14 @@ def both(a: Array, x: Shape, b: Array, y: Shape) -> NDArray[np.uint64]:
     return pack_bool((left & right).reshape(-1))[None]
 
 
-def dabit(count: int, n: int) -> Correlation:
-    """(v; v in Z_2^64) for `count` rows of n bits [Rotaru and Wood, eprint 2019/207]."""
+def dabit(count: int, n: int, width: int = 64) -> Correlation:
+    """(v; v in Z_2^width) for `count` rows of n bits [Rotaru and Wood, eprint 2019/207]."""
+    part = ring((count, n), width)
 
     def define(plain: Sequence[Array]) -> Sequence[Array]:
-        return [unpack_bool(plain[0], n).astype(np.uint64)]
+        return [unpack_bool(plain[0], n).astype(part.dtype)]
 
-    return Correlation("dabit", (rows(count, n),), (ring((count, n)),), define, count * n)
+    return Correlation("dabit", (rows(count, n),), (part,), define, count * n)
 
 
 def compared(
@@ -159,9 +162,8 @@ def compared(
     return Correlation(kind, (ring((n,), width),), dependent, define, n)
 
 
-def permuted(shape: Shape, bits: bool, order: Array | None) -> Correlation:
+def permuted(part: Part, order: Array | None) -> Correlation:
     """(A; A[order]) with rows along axis 0; the dealer alone gives an order."""
-    part = flags(shape) if bits else ring(shape)
 
     def define(plain: Sequence[Array]) -> Sequence[Array]:
         assert order is not None

@@ -13,7 +13,7 @@ from typing import Any
 from mpc.circuit import Attrs
 from mpc.protocol import Dealer, Exchange, Seat, Step
 from mpc.protocols import additive_correlations as deal
-from mpc.protocols.additive_plan import owners, plan
+from mpc.protocols.additive_plan import data_part, owners, plan
 from mpc.protocols.additive_supply import Source, correct
 from mpc.types import BOOL, Type
 
@@ -45,7 +45,8 @@ class AdditiveDealer(Dealer):
 
     def _permute(self, use: int, x: Type, *, inverse: bool) -> Step[None]:
         streams = self._source.streams(use)
+        part = data_part(x.sizes, x.dtype == BOOL, x.dtype.bits)
         for owner in owners(self.seat.nodes, inverse):
             order = self._source.orders[owner].permutation(use, x.sizes[0])
-            sent = correct(streams, deal.permuted(x.sizes, x.dtype == BOOL, order))
+            sent = correct(streams, deal.permuted(part, order))
             yield Exchange({self.seat.nodes - 1: sent}, {})

@@ -31,9 +31,13 @@ class Round(NamedTuple):
     dealt: tuple[Correlation, ...] = ()
 
 
-def data_part(shape: tuple[int, ...], bits: bool) -> Part:
+def data_part(shape: tuple[int, ...], bits: bool, width: int = 64) -> Part:
     """A share of `open`, `share` or `permute` as it travels."""
-    return flags(shape) if bits else ring(shape)
+    return flags(shape) if bits else ring(shape, width)
+
+
+def _data_part(t: Type) -> Part:
+    return data_part(t.sizes, t.dtype == BOOL, t.dtype.bits)
 
 
 def order_part(n: int) -> Part:
@@ -61,8 +65,8 @@ def _levels(prefix: Prefix | None) -> Sequence[Level]:
     return prefix.levels if prefix else ()
 
 
-def _dabits(count: int, n: int) -> Round:
-    return Round((rows(count, n),), (deal.dabit(count, n),))
+def _dabits(count: int, n: int, width: int = 64) -> Round:
+    return Round((rows(count, n),), (deal.dabit(count, n, width),))
 
 
 def _products(op: str, types: Sequence[Type], attrs: Attrs) -> list[Round]:
@@ -71,7 +75,8 @@ def _products(op: str, types: Sequence[Type], attrs: Attrs) -> list[Round]:
     if matrix:
         x, y, _ = deal.matrices(types[0].sizes, types[1].sizes)
     if not op.endswith("_trunc"):
-        return [Round((ring(x), ring(y)), (deal.triple(x, y, matrix=matrix),))]
+        triple = deal.triple(x, y, matrix=matrix, width=types[0].dtype.bits)
+        return [Round(triple.masks, (triple,))]
     fused = deal.fused(x, y, attrs["m"], matrix=matrix)
     return [Round((ring(x), ring(y))), Round((fused.masks[2],), (fused,))]
 
@@ -113,7 +118,7 @@ def plan(op: str, types: Sequence[Type], attrs: Attrs) -> list[Round]:
         shape = _shape(types[0])
         return [Round((ring(shape),), (deal.shifted(shape, attrs["m"]),))]
     if op == "b2a":
-        return [_dabits(1, n)]
+        return [_dabits(1, n, attrs.get("width", 64))]
     width = attrs["width"]
     if op == "ltz":
         leaves, levels = carry_tree(width, width - 1)
@@ -144,9 +149,9 @@ def _bytes(parts: Sequence[Part]) -> int:
 
 
 def _permute_cost(x: Type, seat: Seat, inverse: bool) -> Cost:
-    bits = x.dtype == BOOL
-    correlation = deal.permuted(x.sizes, bits, None)
-    moved, order = _bytes([data_part(x.sizes, bits)]), _bytes([order_part(x.sizes[0])])
+    part = _data_part(x)
+    correlation = deal.permuted(part, None)
+    moved, order = _bytes([part]), _bytes([order_part(x.sizes[0])])
     total = Cost()
     for owner in owners(seat.nodes, inverse):
         links = _links(0, _bytes(correlation.dependent), seat)
@@ -169,11 +174,11 @@ def cost(op: str, types: Sequence[Type], out: Type, attrs: Attrs, seat: Seat) ->
         owner = attrs["owner"]
         if owner < seat.nodes:
             return Cost()
-        size = _bytes([data_part(out.sizes, out.dtype == BOOL)])
+        size = _bytes([_data_part(out)])
         seeds = {(owner, p): SEED_BYTES for p in range(1, seat.nodes)}
         return Cost(({**seeds, **({(owner, 0): size} if size else {})},))
     if op == "open":
-        size = _bytes([data_part(types[0].sizes, types[0].dtype == BOOL)])
+        size = _bytes([_data_part(types[0])])
         return Cost(({(p, q): size for q in attrs["to"] for p in range(seat.nodes) if p != q and size},))
     if op == "permute":
         return _permute_cost(types[-1], seat, bool(attrs.get("inverse", False)))

@@ -135,7 +135,7 @@ def trim(part: Part, array: Array) -> Array:
 
 def _draw(part: Part, cursor: Cursor) -> Array:
     if part.kind == "ring":
-        return cursor.words(part.shape) if part.bits == 64 else cursor.narrow(part.shape, part.bits)
+        return cursor.narrow(part.shape, part.bits)
     if part.kind == "flags":
         return cursor.bits(part.shape)
     count, n = part.shape

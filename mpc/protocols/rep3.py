@@ -25,10 +25,12 @@ from mpc.circuit import Array, Attrs
 from mpc.prg import Prg, fresh_key
 from mpc.protocol import Cost, Exchange, Player, ProtocolError, Scheme, Seat, Share, Step, Template, exchange
 from mpc.protocols import rep3_bits, rep3_cost, rep3_shuffle, rep3_truncate
-from mpc.protocols.rep3_place import DIGEST, PARTIES, SEED, Place, Ring
+from mpc.protocols.rep3_place import DIGEST, PARTIES, SEED, Place
 from mpc.types import Type
 
 __all__ = ["REP3", "Rep3", "Rep3Player"]
+
+_WORD = np.dtype("<u8")
 
 
 class Rep3Player(Player):
@@ -44,7 +46,7 @@ class Rep3Player(Player):
 
     def constant(self, value: Array, bits: bool) -> Share:
         """Component 0 is the value, the others are zero."""
-        out = np.zeros((2, *value.shape), np.uint8 if bits else np.uint64)
+        out = np.zeros((2, *value.shape), np.uint8 if bits else value.dtype)
         if self.place.me != 1:
             out[self.place.me // 2] = value
         return out
@@ -118,7 +120,7 @@ class Rep3Player(Player):
         if place.me not in to:
             yield Exchange(send, {})
             return None
-        received = yield Exchange(send, {place.before: [_template(n, bits)]})
+        received = yield Exchange(send, {place.before: [_template(n, bits, x.dtype)]})
         third = _read(received[place.before][0], n, bits)
         total = _plus(flat[0], flat[1], bits)
         return _plus(total, third, bits).reshape(shape)
@@ -131,23 +133,23 @@ class Rep3Player(Player):
         z_i = x_i y_i + x_i y_(i+1) + x_(i+1) y_i + F(k_i) - F(k_(i+1)) goes to P_(i-1), which lacks k_(i+1).
         """
         shape = np.broadcast_shapes(x.shape[1:], y.shape[1:])
-        out = np.empty((2, *shape), np.uint64)
+        out = np.empty((2, *shape), x.dtype)
         _cross(x, y, out[0, ...])
         return (yield from self._reshare(use, out))
 
     def matmul(self, use: int, x: Share, y: Share) -> Step[Share]:
         """As `mul`, with two matrix products a party; one element of the result a party."""
         z = _cross_matmul(x, y)
-        out = np.empty((2, *z.shape), np.uint64)
+        out = np.empty((2, *z.shape), z.dtype)
         out[0] = z
         return (yield from self._reshare(use, out))
 
-    def _reshare(self, use: int, out: Ring) -> Step[Share]:
+    def _reshare(self, use: int, out: Share) -> Step[Share]:
         """From the local product in out[0] to a share: a zero sharing is added, and P_(i-1) is sent the sum."""
         place = self.place
         flat = out.reshape(2, -1)
         place.blind(use, flat[0])
-        got = yield from exchange({place.before: flat[0]}, {place.after: Template(flat.shape[1:], "<u8")})
+        got = yield from exchange({place.before: flat[0]}, {place.after: Template(flat.shape[1:], flat.dtype.str)})
         flat[1] = got[place.after]
         return out
 
@@ -201,9 +203,9 @@ class Rep3Player(Player):
         out = yield from rep3_bits.leading(self.place, use, x.reshape(2, -1), width=width)
         return out.reshape(*x.shape, width)
 
-    def b2a(self, use: int, x: Share) -> Step[Share]:
-        """2 rounds, 3 elements."""
-        out = yield from rep3_bits.to_ring(self.place, use, x.reshape(2, -1), np.dtype("<u8"))
+    def b2a(self, use: int, x: Share, *, width: int = 64) -> Step[Share]:
+        """2 rounds, 3 elements of `width` bits."""
+        out = yield from rep3_bits.to_ring(self.place, use, x.reshape(2, -1), ring.dtype_for(width))
         return out.reshape(x.shape)
 
     # -- permutation ---------------------------------------------------------------------------
@@ -212,10 +214,10 @@ class Rep3Player(Player):
         """Three permutations one after another, each known to two parties."""
         return rep3_shuffle.draw(self.place, use, n)
 
-    def permute(self, use: int, handle: Any, x: Share, *, inverse: bool, bits: bool) -> Step[Share]:  # noqa: ARG002
+    def permute(self, use: int, handle: Any, x: Share, *, inverse: bool, bits: bool) -> Step[Share]:
         """2 rounds, 4 elements a row and column: see `rep3_shuffle`."""
         rows = x.reshape(2, x.shape[1], int(np.prod(x.shape[2:], dtype=np.int64)))
-        out = yield from rep3_shuffle.permute(self.place, use, handle, rows, inverse=inverse)
+        out = yield from rep3_shuffle.permute(self.place, use, handle, rows, inverse=inverse, bits=bits)
         return out.reshape(x.shape)
 
 
@@ -252,10 +254,10 @@ class Rep3(Scheme):
         full = _wire(rest, bits)
         yield Exchange({0: [zero, one], 1: [one, full], 2: [full, zero]}, {})
 
-    def client_open(self, shape: tuple[int, ...], bits: bool, seat: Seat) -> Step[Array]:  # noqa: ARG002
+    def client_open(self, shape: tuple[int, ...], bits: bool, seat: Seat, width: int = 64) -> Step[Array]:  # noqa: ARG002
         """Three components and a check of each from another node; ProtocolError where they differ."""
         n = int(np.prod(shape, dtype=np.int64))
-        part = _template(n, bits)
+        part = _template(n, bits, ring.dtype_for(width))
         check = Template((min(DIGEST, part.nbytes),), "|u1")
         got = yield Exchange({}, {p: [part, check] for p in range(PARTIES)})
         for p in range(PARTIES):
@@ -275,11 +277,11 @@ REP3 = Rep3()
 # -- shares and messages -----------------------------------------------------------------------
 
 
-def _cross(x: Share, y: Share, out: Ring | None = None) -> Ring:
+def _cross(x: Share, y: Share, out: Share | None = None) -> Share:
     return ring.mul_cross(x[0, ...], x[1, ...], y[0, ...], y[1, ...], out)
 
 
-def _cross_matmul(x: Share, y: Share) -> Ring:
+def _cross_matmul(x: Share, y: Share) -> Share:
     z = np.asarray(ring.matmul(x[0], y[0] + y[1]))
     z += ring.matmul(x[1], y[0])
     return z
@@ -291,8 +293,8 @@ def _checked(m: int) -> int:
     return m
 
 
-def _template(n: int, bits: bool) -> Template:
-    return Template((-(-n // 8),), "|u1") if bits else Template((n,), "<u8")
+def _template(n: int, bits: bool, dtype: np.dtype[Any] = _WORD) -> Template:
+    return Template((-(-n // 8),), "|u1") if bits else Template((n,), dtype.str)
 
 
 def _wire(flat: Array, bits: bool) -> Array:

@@ -42,7 +42,7 @@ def cost(op: str, types: Sequence[Type], out: Type, attrs: Attrs) -> Cost:
             n, width = count(types[0].sizes), attrs["width"]
             return _bits(n, width).then(_gates(n, [high for high, _ in prefix_rows(width)]))
         case "b2a":
-            return _to_ring(8 * count(out.sizes))
+            return _to_ring(_size(out))
         case "permute":
             return _permute(_size(out), attrs["inverse"])
     raise AssertionError(f"rep3 has no primitive {op}")
@@ -51,7 +51,7 @@ def cost(op: str, types: Sequence[Type], out: Type, attrs: Attrs) -> Cost:
 def _size(t: Type) -> int:
     """Bytes of one component on the wire."""
     n = count(t.sizes)
-    return _packed(n) if t.dtype == BOOL else 8 * n
+    return _packed(n) if t.dtype == BOOL else t.dtype.bits // 8 * n
 
 
 def _packed(bits: int) -> int:

@@ -9,7 +9,7 @@ the same in terms of parts.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -31,7 +31,10 @@ DIGEST: Final = 32
 """Bytes of SHA-256: by it a client that receives a result checks the second copy of a component."""
 
 _PIECE = 1 << 15
-"""Words masked at a time; an even number, since a block of a stream is two."""
+"""Elements masked at a time: whole blocks of a stream, whatever their width."""
+
+_BLOCK = 128
+"""Bits of a block of a stream."""
 
 _UNTURNED = 128
 """Below so many elements an even load is worth less than the calls that it takes."""
@@ -79,17 +82,19 @@ class Place:
             return self.far
         raise AssertionError(f"place {self.me} does not know key {j}")
 
-    def blind(self, use: int, words: Ring, *, bits: bool = False) -> None:
-        """Add this place's part of a sharing of zero, F(k_i) - F(k_(i+1)), to words (n,) in place; by xor for bits.
+    def blind(self, use: int, words: npt.NDArray[Any], *, bits: bool = False) -> None:
+        """Add this place's part of a sharing of zero, F(k_i) - F(k_(i+1)), to elements (n,) in place; by xor for bits.
 
         The receiver of a message so masked is the place before, which lacks k_(i+1).
         """
         plus, minus = (np.bitwise_xor, np.bitwise_xor) if bits else (np.add, np.subtract)
         # Streams are drawn in pieces that stay in the cache until they are added.
+        width = 8 * words.itemsize
         for first in range(0, words.size, _PIECE):
             piece = words[first : first + _PIECE]
-            plus(piece, self.near.words(use, first // 2, piece.size), out=piece)
-            minus(piece, self.far.words(use, first // 2, piece.size), out=piece)
+            block = first * width // _BLOCK
+            plus(piece, self.near.cursor(use, block).narrow(piece.size, width), out=piece)
+            minus(piece, self.far.cursor(use, block).narrow(piece.size, width), out=piece)
 
 
 def thirds(n: int) -> list[tuple[int, slice]]:

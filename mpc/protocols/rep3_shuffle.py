@@ -57,12 +57,12 @@ def draw(place: Place, use: int, n: int) -> Handle:
     return Handle(n, {j: place.key(j).permutation(use, n) for j in (place.me, place.after)})
 
 
-def permute(place: Place, use: int, handle: Handle, x: _Rows, *, inverse: bool) -> Step[_Rows]:
-    """x (2, n, columns), uint64 or bits in uint8, with its rows moved, or moved back; a fresh share."""
+def permute(place: Place, use: int, handle: Handle, x: _Rows, *, inverse: bool, bits: bool) -> Step[_Rows]:
+    """x (2, n, columns), of any ring or bits in uint8, with its rows moved, or moved back; a fresh share."""
     if x.shape[1] != handle.n:
         raise ProtocolError(f"a permutation of {handle.n} rows cannot move {x.shape[1]}")
     one, two, three = (2, 1, 0) if inverse else (0, 1, 2)
-    group = _BITS if x.dtype == np.uint8 else _ELEMENTS
+    group = _Group(x.dtype, bits)
     shape = x.shape[1:]
     me = place.me
     out = np.empty((2, *shape), x.dtype)
@@ -113,15 +113,22 @@ def _common(p: int, q: int) -> int:
 class _Group:
     """In which group rows are masked, and how they travel."""
 
+    dtype: np.dtype[Any]
     bits: bool
-    plus: np.ufunc
-    minus: np.ufunc
+
+    @property
+    def plus(self) -> np.ufunc:
+        return np.bitwise_xor if self.bits else np.add
+
+    @property
+    def minus(self) -> np.ufunc:
+        return np.bitwise_xor if self.bits else np.subtract
 
     def draw(self, cursor: Cursor, shape: tuple[int, ...]) -> _Rows:
-        return cursor.bits(shape) if self.bits else cursor.words(shape)
+        return cursor.bits(shape) if self.bits else cursor.narrow(shape, 8 * self.dtype.itemsize)
 
     def template(self, shape: tuple[int, ...]) -> Template:
-        return Template((-(-math.prod(shape) // 8),), "|u1") if self.bits else Template(shape, "<u8")
+        return Template((-(-math.prod(shape) // 8),), "|u1") if self.bits else Template(shape, self.dtype.str)
 
     def wire(self, rows: _Rows) -> _Rows:
         return np.packbits(rows.reshape(-1), bitorder="little") if self.bits else rows
@@ -130,7 +137,3 @@ class _Group:
         if not self.bits:
             return wire
         return np.unpackbits(wire, count=math.prod(shape), bitorder="little").reshape(shape)
-
-
-_ELEMENTS = _Group(False, np.add, np.subtract)
-_BITS = _Group(True, np.bitwise_xor, np.bitwise_xor)

@@ -17,7 +17,8 @@ from mpc.circuit import Array
 from mpc.lockstep import lockstep
 from mpc.protocol import USES, Cost, Exchange, Seat, Step
 from mpc.protocols import SCHEMES
-from mpc.types import BOOL, INT, NOBODY, Layout, Type
+from mpc.ring import dtype_for
+from mpc.types import BOOL, INT, NOBODY, DType, Layout, Narrow, Type
 
 
 @dataclass(frozen=True)
@@ -55,13 +56,19 @@ def kind(array: Array) -> Type:
 
 @dataclass
 class Shared:
-    """One value as its nodes hold it."""
+    """One value as its nodes hold it; `ring` where it is narrow."""
 
     parts: list[Array]
+    ring: DType | None = None
 
     @property
     def type(self) -> Type:
-        return kind(self.parts[0][0, ...])
+        first = self.parts[0][0, ...]
+        return kind(first) if self.ring is None else Type(self.ring, first.shape, NOBODY, Layout.ARITH)
+
+    def narrow(self, bits: int) -> Shared:
+        """The same modulo 2^bits."""
+        return Shared([p.astype(dtype_for(bits)) for p in self.parts], Narrow(bits))
 
 
 Pair = frozenset[int]
@@ -126,7 +133,8 @@ class Run:
         if self.dealer is not None:
             steps.append(self.dealer.deal("open", use, [x.type], attrs))
         for c in self.setup.clients:
-            steps.append(self.scheme.client_open(x.type.sizes, bits, self.seats[c]) if c in to else idle(cost))
+            mine = self.scheme.client_open(x.type.sizes, bits, self.seats[c], x.type.dtype.bits)
+            steps.append(mine if c in to else idle(cost))
         return self.drive(steps, cost)
 
     def plain(self, x: Shared) -> Array:
@@ -181,10 +189,10 @@ class Run:
         result = Shared(self.drive([*steps, *(idle(cost) for _ in self.setup.clients)], cost)[: self.setup.nodes])
         for part in result.parts:
             assert part.shape == (self.scheme.components, *out.sizes)
-            assert part.dtype == (np.uint8 if out.dtype == BOOL else np.uint64)
+            assert part.dtype == (np.uint8 if out.dtype == BOOL else dtype_for(out.dtype.bits))
             if out.dtype == BOOL:
                 assert not part.size or part.max() <= 1
-        return result
+        return Shared(result.parts, out.dtype if out.dtype.narrow else None)
 
     def declared(self, op: str, types: Sequence[Type], out: Type, attrs: dict[str, Any]) -> Cost:
         costs = [self.scheme.cost(op, types, out, attrs, seat) for seat in self.seats[: self.setup.nodes]]

@@ -49,7 +49,7 @@ class Evaluator:
             case "input":
                 return np.asarray(self.inputs[node["name"], node.get("column", "")])
             case "encode":
-                return encode(src[0], types[0], node["frac"])
+                return encode(src[0], types[0], node["frac"], node.type.dtype.bits)
             case "decode":
                 return decode(src[0], types[0])
             case "reveal":
