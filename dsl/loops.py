@@ -29,12 +29,12 @@ from dataclasses import replace
 import numpy as np
 
 from dsl import syntax
-from dsl.assign import row
+from dsl.assign import assigned_names, row
 from dsl.region import nodes_of
-from dsl.rolling import Loop, Passes, finish, passed, roll, walk_pass
+from dsl.rolling import Loop, Passes, carriable, finish, passed, roll, walk_pass
 from dsl.source import Span
 from dsl.stypes import INTEGER
-from dsl.values import Array, Batches, Range, Tuple, Val, describe
+from dsl.values import Array, Batches, Range, Tuple, Val, describe, map_leaves
 from dsl.walker import NeedsConstant, Walker
 from mpc.circuit import Circuit, Value
 from mpc.types import INT, Dim, Size
@@ -157,7 +157,20 @@ def _unrolled(w: Walker, s: syntax.For, passes: Passes, count: int, before: froz
             return result
         if _errors(w) > found:
             return None  # the next passes would say the same
+        _carry(w, s, before)
     return None
+
+
+def _carry(w: Walker, s: syntax.For, before: frozenset[str]) -> None:
+    """Hand the names that a pass has changed to the next one, as a loop that is not written out would."""
+    for name in assigned_names(s.body):
+        binding = w.scope.names.get(name)
+        if binding is not None and name in before and carriable(binding.val):
+            w.scope.names[name] = replace(binding, val=map_leaves(binding.val, _handed_on))
+
+
+def _handed_on(v: Value) -> Value:
+    return v.builder.emit("carried", v) if v.dtype.kind == "fixed" and not v.is_const else v
 
 
 def _errors(w: Walker) -> int:

@@ -21,7 +21,7 @@ from dsl.walker import NeedsConstant, Walker
 from mpc.circuit import Circuit, Value
 from mpc.types import EVERYONE, INT, Dim, DType, Shape, Type, Viewers, meet
 
-__all__ = ["Loop", "Passes", "Rolled", "finish", "passed", "roll", "walk_pass"]
+__all__ = ["Loop", "Passes", "Rolled", "carriable", "finish", "passed", "roll", "walk_pass"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +98,7 @@ def roll(w: Walker, this: Loop) -> Rolled | None:
     before = dict(w.scope.names)
     assigned = assigned_names(this.statement.body)
     own = set(target_names(this.statement.target))
-    starts = {n: w.local(b.val) for n in assigned if n not in own and (b := before.get(n)) and _carriable(b.val)}
+    starts = {n: w.local(b.val) for n in assigned if n not in own and (b := before.get(n)) and carriable(b.val)}
     viewers: dict[tuple[str, int], Viewers] = {}
     while True:
         w.scope.names = dict(before)
@@ -135,7 +135,8 @@ def _read(region: Region, val: Val) -> bool:
     return any(params.intersection(node.src) for node in region.builder.nodes)
 
 
-def _carriable(val: Val) -> bool:
+def carriable(val: Val) -> bool:
+    """Whether a pass can hand it to the next."""
     return not isinstance(val, Unset | Unknown)
 
 

@@ -111,6 +111,7 @@ CASES: dict[str, tuple[Build, list[Array]]] = {
     "select": (emit("select"), [np.array([True, False, True]), numbers(2, 3), numbers(3, seed=2)]),
     "open": (emit("open"), [X]),
     "variable": (emit("variable"), [X]),
+    "carried": (emit("carried"), [X]),
     "sum": (emit("sum", axis=1, keepdims=False), [X]),
     "sum of all, kept": (emit("sum", axis=None, keepdims=True), [X]),
     "mean": (emit("mean", axis=0, keepdims=False), [X]),
