@@ -16,6 +16,8 @@ from typing import Any
 import numpy as np
 
 from benchmarks.suite.studies import Data, Task
+from dsl.inputs import parties_of
+from dsl.parse import parse
 from runtime.errors import ToldByParty
 from runtime.job import Job, choose
 from runtime.launch import LocalResult, Options, run_local
@@ -57,10 +59,10 @@ class Measured:
 
 def measure(task: Task, protocol: str, network: str, repeat: int) -> tuple[Measured, LocalResult]:
     """The best of `repeat` runs, and that run's results with its profile.  Raises Unsupported."""
-    roles = ("a", "b", "c") if protocol == "rep3" else ("a", "b")
+    study = task.study.replace("PARTIES", "a, b, c" if protocol == "rep3" else "a, b")
+    roles = parties_of(parse(study, task.name))
     dealing = "dealer" if protocol == "additive" else None
     chosen, nodes, dealer = choose(roles, protocol=protocol, preprocessing=dealing)
-    study = task.study.replace("PARTIES", ", ".join(roles))
     given = task.data(np.random.default_rng(7))
     with tempfile.TemporaryDirectory() as folder:
         _write(given, Path(folder))
