@@ -1,4 +1,4 @@
-"""What modules of the library have beside the language: `_record`, `_within` and `_balanced`.
+"""What modules of the library have beside the language: `_record`, `_within`, `_capped` and `_balanced`.
 
 Their names begin with `_`, and only the library's own text finds them.
 """
@@ -8,10 +8,10 @@ from __future__ import annotations
 import numpy as np
 
 from dsl import syntax
-from dsl.builtins.arguments import numeric
+from dsl.builtins.arguments import numeric, typed
 from dsl.builtins.table import CallSite, builtin, special
 from dsl.convert import to_fixed, to_int
-from dsl.stypes import FIXED
+from dsl.stypes import FIXED, INTEGER
 from dsl.values import Array, Record, Text, Tuple, Unknown, Val, describe
 from dsl.walker import Reported, Walker
 from mpc.circuit import Value
@@ -44,7 +44,15 @@ def within(w: Walker, site: CallSite, x: Val, lo: Val | None = None, hi: Val | N
     return a.with_value(w.builder.emit("within", a.value, lo=known[0], hi=known[1]))
 
 
-UPS, DOWNS = 13, 14
+@builtin("_capped")
+def capped(w: Walker, site: CallSite, size: Val, most: Val) -> Val:
+    """The smaller of two public sizes; `size` while the other is not known."""
+    ends = [w.whole(v, site.of(n), "a size") for v, n in ((size, "size"), (most, "most"))]
+    known = [e for e in ends if isinstance(e, int)]
+    return Array(w.region.dim(min(known) if len(known) == 2 else ends[0]), INTEGER)
+
+
+UPS, DOWNS = 13, 15
 """The largest power of two that a column is multiplied by, and, as exponents below 1, each of the two least ones."""
 
 
@@ -53,8 +61,9 @@ def balanced(w: Walker, site: CallSite, X: Val, floor: Val) -> Val:
     """Columns with mean 0 and a like size: (Z, centre, factors, inverses).
 
     Z = (X - centre) * factors[0] * factors[1] * factors[2]; a factor is a power of two for each column, the first from
-    1 to 2^13, the others from 1 down to 2^-14, such that the mean of |Z| lies in [1/2, 1), or below where the mean
+    1 to 2^13, the others from 1 down to 2^-15, such that the mean of |Z| lies in [1/2, 1), or below where the mean
     distance of a column from its mean is below 2^-13 or below the public `floor`. A constant column becomes 0, exactly.
+    Factors of 1 and above are whole numbers, so that multiplying by them rounds nothing.
     """
     a = to_fixed(w, to_int(numeric(w, X, site.of("X"))))
     if len(a.shape) != 2:
@@ -68,18 +77,18 @@ def balanced(w: Walker, site: CallSite, X: Val, floor: Val) -> Val:
     x = x - middle
     spread = b.emit("mean", b.emit("abs", x), axis=0, keepdims=False)
     least = numeric(w, floor, site.of("floor")).value
-    powers, ranges = _powers(w, spread, float(least.constant) if least.is_const else 0.0)
-    factors = [b.emit("within", _row(w, powers, k), lo=lo, hi=hi) for k, (lo, hi) in enumerate(ranges)]
+    powers = _powers(w, spread, float(least.constant) if least.is_const else 0.0)
+    factors = [b.emit("within", _row(v, k), lo=lo, hi=hi) for v, k, (lo, hi) in powers]
     for factor in factors[:3]:
         x = b.emit("mul", x, factor)
     x = b.emit("within", x, lo=None, hi=None)
     centre = (first + middle).reshape((x.shape[1],))
-    rows = [Array(factor.reshape((x.shape[1],)), FIXED) for factor in factors]
+    rows = [typed(factor.reshape((x.shape[1],))) for factor in factors]
     return Tuple((Array(x, FIXED), Array(centre, FIXED), Tuple(tuple(rows[:3])), Tuple(tuple(rows[3:]))))
 
 
-def _powers(w: Walker, spread: Value, floor: float) -> tuple[Value, list[tuple[float, float]]]:
-    """(columns, 6): the three factors of each column, then their inverses; and the range of each.
+def _powers(w: Walker, spread: Value, floor: float) -> list[tuple[Value, int, tuple[float, float]]]:
+    """The three factors of each column, then their inverses: each as (values, which column of them, range).
 
     Each is a sum over the thresholds that the column does not reach.
     """
@@ -94,12 +103,19 @@ def _powers(w: Walker, spread: Value, floor: float) -> tuple[Value, list[tuple[f
         added[start : start + DOWNS, k + 3] = -(2.0**down)
     added[limits <= floor] = 0.0  # reached, whatever the spread is
     tall = spread.reshape((spread.shape[0], 1))
-    below = tall < b.const(limits, w.fixed).reshape((1, len(limits)))
-    sums = b.emit("matmul", below.to_int(), b.const(added, w.fixed)) + b.const(base, w.fixed)
+    below = (tall < b.const(limits, w.fixed).reshape((1, len(limits)))).to_int()
+    whole, parts = [0, 4, 5], [1, 2, 3]
+    numbers = b.emit("matmul", below, b.const(added[:, whole].astype(np.int64))) + b.const(base[whole].astype(np.int64))
+    fractions = b.emit("matmul", below, b.const(added[:, parts], w.fixed)) + b.const(base[parts], w.fixed)
     ends = [sorted((one, one + float(more))) for one, more in zip(base, added.sum(axis=0), strict=True)]
-    return sums, [(lo, hi) for lo, hi in ends]
+    return [
+        (numbers, whole.index(k), (ends[k][0], ends[k][1]))
+        if k in whole
+        else (fractions, parts.index(k), (ends[k][0], ends[k][1]))
+        for k in range(6)
+    ]
 
 
-def _row(w: Walker, powers: Value, k: int) -> Value:
-    column = w.builder.emit("slice", powers, parts=((0, powers.shape[0], 1), (k, k + 1, 1)))
+def _row(powers: Value, k: int) -> Value:
+    column = powers.builder.emit("slice", powers, parts=((0, powers.shape[0], 1), (k, k + 1, 1)))
     return column.reshape((1, powers.shape[0]))
