@@ -16,12 +16,33 @@ import numpy as np
 
 from mpc.circuit import Array, Attrs, Value
 from mpc.circuits.arithmetic import keep_bound
-from mpc.lowerer import low
+from mpc.lowerer import Lowerer, low
 from mpc.op import Interval, Signature, op
 from mpc.prg import Prg, derive
 from mpc.types import INT, ShapeError, Type, TypeRuleError, shape_text
 
-__all__ = ["gather", "inverse_order", "opened_order", "reorder", "rows_at", "scatter", "shuffle", "shuffle_rows"]
+__all__ = [
+    "gather",
+    "inverse_order",
+    "opened_order",
+    "reorder",
+    "row_bits",
+    "row_numbers",
+    "rows_at",
+    "scatter",
+    "shuffle",
+    "shuffle_rows",
+]
+
+
+def row_bits(n: int) -> int:
+    """The narrowest ring for row numbers, destinations and counts of n rows: it holds all from -n - 1 to n."""
+    return next(bits for bits in (8, 16, 32, 64) if n.bit_length() < bits)
+
+
+def row_numbers(b: Lowerer, n: int) -> Value:
+    """Shares (n,) of 0, 1, …, n - 1 in the ring of n rows."""
+    return b.narrow(b.const(np.arange(n)), row_bits(n))
 
 
 def rows_at(x: Value, order: Value) -> Value:
@@ -41,21 +62,23 @@ def opened_order(shuffled: Value) -> Value:
 
 
 def scatter(to: Value, columns: Sequence[Value]) -> list[Value]:
-    """Row i of every column moved to row to[i]; `to` (n,) is a shared order of n rows."""
+    """Row i of every column moved to row to[i]; `to` (n,) is a shared order of n rows, in any ring that holds them."""
     b = low(to)
-    handle = b.permutation(to.type.sizes[0])
-    order = opened_order(b.permute(handle, to))
+    (n,) = to.type.sizes
+    handle = b.permutation(n)
+    order = opened_order(b.permute(handle, b.narrow(to, row_bits(n))))
     return [rows_at(b.permute(handle, c), order) for c in columns]
 
 
 def gather(at: Value, columns: Sequence[Value]) -> list[Value]:
-    """Row i of every result is row at[i] of its column; `at` (n,) is a shared order of n rows.
+    """Row i of every result is row at[i] of its column; `at` (n,) is a shared order of n rows, as for `scatter`.
 
     at after p is opened as for `scatter`; the rows there are taken in the clear, and p is undone.
     """
     b = low(at)
-    handle = b.permutation(at.type.sizes[0])
-    order = b.open_to_nodes(b.permute(handle, at))
+    (n,) = at.type.sizes
+    handle = b.permutation(n)
+    order = b.open_to_nodes(b.permute(handle, b.narrow(at, row_bits(n))))
     return [b.permute(handle, rows_at(c, order), inverse=True) for c in columns]
 
 
@@ -88,7 +111,7 @@ def _order_bound(bounds: Sequence[Interval | None], types: Sequence[Type], attrs
 def inverse_order(order: Value) -> Value:
     """The inverse of an order of rows, that is of 0..n-1 in some order; ValueError at the nodes if it is none.
 
-    On rep3: 3 rounds and 11 elements a row, where sorting would take many.
+    On rep3: 3 rounds, and for each row 4 elements and 7 of its number's ring, where sorting would take many.
     """
     b = low(order)
     return scatter(order, [b.shared(b.const(np.arange(order.type.sizes[0])))])[0]
@@ -107,7 +130,7 @@ def reorder(x: Value, order: Value) -> Value:
     """Row i of the result is row order[i] of x, for an order of all its rows: 0..n-1, each once.
 
     Only for what is an order by its making (an `argsort`, say): of anything else the nodes would learn which places
-    occur.  On rep3: 5 rounds, and for each row 7 elements and 4 for each column.
+    occur.  On rep3: 5 rounds, and for each row 7 elements of its number's ring, and 4 for each column.
     """
     b = low(x)
     if order.type.public:

@@ -6,8 +6,9 @@ that the row's destination is one inner product.  Rows and their remaining bits 
 the next digit begins.  [Chida and others, ePrint 2019/695, section 5; Asharov and others, ePrint 2022/1595, sections 3
 and 4, who keep the order composed instead and bring each digit to it; here the digits travel, for fewer rounds.]
 
-Flags of the next digit are worked out and made ring elements while the destinations are opened, so a digit takes five
-rounds with three replicated nodes.  What is opened is a uniform order each time: see `moving`.
+Flags, counts and destinations are shares in the narrowest ring that holds the row numbers (`moving.row_bits`): half of
+the bytes, or fewer.  Flags of the next digit are worked out and made ring elements while the destinations are opened,
+so a digit takes five rounds with three replicated nodes.  What is opened is a uniform order each time: see `moving`.
 """
 
 from __future__ import annotations
@@ -19,15 +20,11 @@ import numpy as np
 from mpc.circuit import Value
 from mpc.circuits import estimate
 from mpc.circuits.estimate import Work
-from mpc.circuits.moving import opened_order, rows_at
+from mpc.circuits.moving import opened_order, row_bits, rows_at
 from mpc.lowerer import low
-from mpc.op import Op, register, same
 from mpc.types import INT
 
-__all__ = ["digits", "opened_numbers", "radix", "radix_work"]
-
-HALF = 32
-"""Rows' numbers and their destinations share a ring element, each in its half."""
+__all__ = ["digits", "radix", "radix_work"]
 
 DIGIT = 3
 """Bits of a digit: 2^d - 1 flags become ring elements for each, so that fewer or more bits both cost more a bit."""
@@ -40,64 +37,46 @@ def digits(width: int) -> tuple[int, ...]:
     return (*(least + 1,) * more, *(least,) * (passes - more))
 
 
-def radix(bits: Value, rows: int, columns: Sequence[Value], *, numbered: bool = False) -> list[Value]:
+def radix(bits: Value, rows: int, columns: Sequence[Value]) -> list[Value]:
     """The columns (rows * n, ...) with their rows in the order of `bits` (rows * n, width), lowest bit first.
 
-    Each run of n rows is sorted for itself; all `rows` runs move together.  numbered: the rows' numbers come as one
-    more column, times 2^32, for `opened_numbers`.  They travel without cost, above the destinations, of which alone the
-    low half is opened: the sum is multiplied by 2^32 before.
+    Each run of n rows is sorted for itself; all `rows` runs move together.  Columns are shares of any type and ring.
     """
     b = low(bits)
     total, width = bits.type.sizes
+    ring = row_bits(total)
     sizes = [*digits(width), 0, 0]
-    flags = b.emit("to_int", _flags(bits[:, : sizes[0]]))
+    flags = b.narrow(_flags(bits[:, : sizes[0]]), ring)
     following, rest = _split(bits[:, sizes[0] :], sizes[1])
     columns = list(columns)
-    places = b.const(np.arange(total))
-    numbers = b.shared(b.const(np.arange(total) << HALF)) if numbered else None
     for turn in range(len(sizes) - 2):
         to = _destinations(flags, rows)
         handle = b.permutation(total)
-        if numbers is None:
-            order = opened_order(b.permute(handle, to))
-        else:
-            both = b.permute(handle, to + numbers)
-            factor = b.encode(b.const([1 << HALF]), 0)
-            order = b.emit("inverse_order", opened_numbers(b.product("mul", both, factor, 0, INT)))
-            numbers = rows_at(both, order) - places
+        order = opened_order(b.permute(handle, to))
         columns = [rows_at(b.permute(handle, c), order) for c in columns]
         if following is None:
             break
         moved = b.permute(handle, following if rest is None else b.emit("concat", following, rest, axis=1))
         ready = following.type.sizes[1]
         # In shuffled order still: no need to wait for the opening.
-        flags = rows_at(b.emit("to_int", moved[:, :ready]), order)
+        flags = rows_at(b.narrow(moved[:, :ready], ring), order)
         following, rest = _split(moved[:, ready:], sizes[turn + 2])
         following = None if following is None else rows_at(following, order)
         rest = None if rest is None else rows_at(rest, order)
-    return columns if numbers is None else [*columns, numbers]
+    return columns
 
 
-def opened_numbers(x: Value) -> Value:
-    """Numbers below 2^31, shared times 2^32 and shuffled by the caller, in the clear at the nodes."""
-    b = low(x)
-    return b.emit("upper_half", b.open_to_nodes(x))
-
-
-register(
-    Op(name="upper_half", infer=same, ref=lambda x: x >> HALF, doc="x / 2^32, rounded down, of numbers in the clear")
-)
-
-
-def radix_work(width: int, total: int, columns: int) -> Work:
-    """What it costs to sort `total` rows by keys whose bits are there already, and to move so many ring elements."""
+def radix_work(width: int, total: int, columns: float) -> Work:
+    """What it costs to sort `total` rows by keys whose bits are there already, and to move so many 64-bit elements."""
     work = Work(0, 0)
     left = width
+    part = row_bits(total) / 64
     for size in digits(width):
         left -= size
         kinds = 1 << size
-        turn = estimate.TO_RING.times(kinds - 1).then(estimate.MUL).then(estimate.MOVE.times(1 + columns + left / 64))
-        work = work.then(turn).then(Work(0, estimate.OPEN.bytes))
+        turn = estimate.TO_RING.times((kinds - 1) * part).then(estimate.MUL.times(part))
+        turn = turn.then(estimate.MOVE.times(part + columns + left / 64))
+        work = work.then(turn).then(Work(0, estimate.OPEN.bytes * part))
     return work.times(total)
 
 

@@ -54,7 +54,7 @@ def expanded(count: Value, x: Value, slots: int) -> tuple[Value, Value, Value]:
     rows, _, _ = to_back(flags, carried)
     rows = rows[n - slots :] if n > slots else stacked([zeros(rows, slots - n), rows], axis=0)
     seats = _first_slots(rows[:, 0], rows[:, 1])
-    to = destinations(b.emit("to_int", seats), back=True)
+    to = destinations(seats, back=True)
     (steps,) = gather(to, [differences(rows[:, 1:])])
     filled = running(steps)
     return filled[:, 1:], filled[:, 0], count.sum()

@@ -123,7 +123,7 @@ def group_rows(new: Value, visible: Value, *columns: Value, how: tuple[str, ...]
     if keep == 0:
         return [b.shared(visible)[:0], *(c[:0] for c in travel)]
     ends = b.shared(_ends(b, new, visible))
-    to = destinations(b.emit("to_int", ends))
+    to = destinations(ends)
     flags, *moved = fronted(to, Packed.of(b, [ends, *travel]), keep).columns()
     left = iter(columns)
     out = [flags]

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from mpc.circuit import Array, Attrs, Value
-from mpc.circuits.moving import scatter
+from mpc.circuits.moving import row_bits, scatter
 from mpc.circuits.relational_columns import (
     Packed,
     flag_column,
@@ -107,7 +107,8 @@ def join_rows(*columns: Value, keys: int, left: int, right: int, rows: int) -> A
     if width:
         step = b.product("mul", -first + slot, left_rows[:, 1], 0, INT) + left_rows[:, 0] - slot
         # Where the pairs do not fit every row stays, so that these are places of an order in any case.
-        to = b.product("mul", b.emit("to_int", visible), step, 0, INT) + slot
+        ring = row_bits(rows)
+        to = b.product("mul", b.narrow(visible, ring), b.narrow(step, ring), 0, INT) + slot
         left_rows = scatter(to, [left_rows[:, 2:]])[0]
     back = [
         *Packed(left_rows, None, ours.places).columns(or_zero=True),
@@ -153,7 +154,7 @@ def _plan(b: Lowerer, keys: Sequence[Value], table: Value) -> _Plan:
         """What stands before each key, and how many left and right rows it has."""
         return stacked([at_first, minus(stacked([at_first[1:], whole], axis=0), at_first)])
 
-    first = b.emit("to_int", ~same_as_before(order.there(bits)))
+    first = ~same_as_before(order.there(bits))
     key = spread(first, before, groups)
     lefts, rights = key[:, 2:3], key[:, 3:4]
     rank = minus(before[:, :1], key[:, :1])

@@ -21,6 +21,7 @@ import numpy as np
 from mpc.circuit import Array, Attrs, Value
 from mpc.circuits import estimate
 from mpc.circuits.estimate import Work
+from mpc.circuits.moving import row_bits
 from mpc.circuits.ordering import all_of, difference_width
 from mpc.circuits.relational_columns import Packed, flag_column, ring_column, rows_of, signature, stacked, truths, zeros
 from mpc.circuits.relational_move import spread
@@ -162,7 +163,8 @@ def _pairwise(left: Sequence[Value], right: Sequence[Value]) -> bool:
         bits = 1 if key.dtype == BOOL else min(difference_width(key), 64)
         width += bits * math.prod(key.type.sizes[1:])
     pairs = estimate.equal(width).then(estimate.AND).then(estimate.TO_RING).then(Work(1, 0)).times(m * n)
-    rows = estimate.TO_RING.then(estimate.MUL).then(estimate.OPEN).then(estimate.MOVE.times(8)).times(m + n)
+    places = estimate.TO_RING.then(estimate.MUL).then(estimate.OPEN).then(estimate.MOVE).times(row_bits(m + n) / 64)
+    rows = places.then(estimate.MOVE.times(7)).times(m + n)
     return pairs.weight < sorting_work(m + n, width).then(rows).then(Work(8, 0)).weight
 
 
@@ -195,5 +197,5 @@ def _by_sorting(
         order_bits = stacked([last.reshape((m + n, 1)), bits])
     order = order_of(order_bits)
     first = ~same_as_before(order.there(bits))
-    copied = spread(b.emit("to_int", first), order.there(stacked([table, rest], axis=0)), masked=unique)
+    copied = spread(first, order.there(stacked([table, rest], axis=0)), masked=unique)
     return order.back(copied, slice(m, m + n))

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from mpc.circuit import Array, Attrs, Value
-from mpc.circuits.moving import opened_order, rows_at
+from mpc.circuits.moving import opened_order, row_bits, rows_at
 from mpc.circuits.relational_columns import (
     Packed,
     cut,
@@ -29,7 +29,6 @@ from mpc.circuits.relational_columns import (
     flag_column,
     rows_of,
     signature,
-    stacked,
     truths,
 )
 from mpc.lowerer import low
@@ -40,7 +39,7 @@ __all__ = ["copy_down", "destinations", "front_rows", "fronted", "running", "spr
 
 
 def _steps(flags: Value, back: bool) -> tuple[Value, Value]:
-    """(base, step): an unflagged row goes to `base`, a flagged one to `base + step`."""
+    """(base, step): an unflagged row goes to `base`, a flagged one to `base + step`; flags are ring elements."""
     b = low(flags)
     n = flags.type.sizes[0]
     before = b.emit("cumsum", flags, axis=0)
@@ -54,46 +53,40 @@ def _steps(flags: Value, back: bool) -> tuple[Value, Value]:
 
 
 def destinations(flags: Value, *, back: bool = False) -> Value:
-    """Where each row goes, (n,), for flags (n,) that are ring elements 0 or 1: flagged rows first, or last if `back`.
+    """Where each row goes, (n,), for flags (n,), truth values or 0 and 1: flagged rows first, or last if `back`.
 
-    Both kinds keep their order.  One product.
+    Both kinds keep their order.  One product, in the ring of n rows.
     """
-    base, step = _steps(flags, back)
-    return base + low(flags).product("mul", flags, step, 0, INT)
+    b = low(flags)
+    small = b.narrow(flags, row_bits(flags.type.sizes[0]))
+    base, step = _steps(small, back)
+    return base + b.product("mul", small, step, 0, INT)
 
 
 def fronted(to: Value, columns: Packed, rows: int) -> Packed:
     """The columns with row i at to[i], the first `rows` of them; to (n,) is a shared order."""
     b = low(to)
-    n = to.type.sizes[0]
-    handle = b.permutation(n)
-    numbers = to.reshape((n, 1)) if columns.numbers is None else stacked([to.reshape((n, 1)), columns.numbers])
-    moved = b.permute(handle, numbers)
-    order = opened_order(moved[:, 0])[:rows]
-    return Packed(
-        None if columns.numbers is None else rows_at(moved[:, 1:], order),
-        None if columns.bits is None else rows_at(b.permute(handle, columns.bits), order),
-        columns.places,
-    )
+    handle = b.permutation(to.type.sizes[0])
+    order = opened_order(b.permute(handle, to))[:rows]
+    return columns.each(lambda x: rows_at(b.permute(handle, x), order))
 
 
 def to_back(flags: Value, x: Value, *, masked: bool = False) -> tuple[Value, Value, Value]:
     """The rows of x (n, w), n > 0: those flagged last, in their order, and zeros before them.
 
-    flags (n,) and x are ring elements; masked: x is known to be zero where not flagged.  Returns the rows, and how
-    they go back: the handle and the order that was opened, for `home`.
+    flags (n,) are truth values, or 0 and 1; masked: x is known to be zero where not flagged.  Returns the rows, and how
+    they go back: the handle, and the order that was opened.
     """
     b = low(flags)
     n = flags.type.sizes[0]
-    base, step = _steps(flags, back=True)
-    wanted = step.reshape((n, 1)) if masked else stacked([step.reshape((n, 1)), x])
-    products = b.product("mul", flags.reshape((n, 1)), wanted, 0, INT)
-    to = base + products[:, 0]
-    kept = x if masked else products[:, 1:]
+    if not masked:
+        # Of the numbers that x is multiplied by, the narrow ones for the destinations are had for nothing.
+        flags = flags.to_int()
+        x = b.product("mul", flags.reshape((n, 1)), x, 0, INT)
+    to = destinations(flags, back=True)
     handle = b.permutation(n)
-    moved = b.permute(handle, stacked([to.reshape((n, 1)), kept]))
-    seen = b.open_to_nodes(moved[:, 0])
-    return rows_at(moved[:, 1:], b.emit("inverse_order", seen)), handle, seen
+    seen = b.open_to_nodes(b.permute(handle, to))
+    return rows_at(b.permute(handle, x), b.emit("inverse_order", seen)), handle, seen
 
 
 def spread(flags: Value, x: Value, change: Callable[[Value], Value] | None = None, *, masked: bool = False) -> Value:
@@ -140,7 +133,7 @@ def front_rows(flag: Value, *columns: Value, rows: int | None = None) -> Any:
     keep = n if rows is None else min(n, rows)
     if n < 2 or keep == 0:
         return packed.each(lambda a: a[:keep]).columns()
-    to = destinations(b.emit("to_int", b.shared(flag)))
+    to = destinations(b.shared(flag))
     return fronted(to, packed, keep).columns()
 
 
@@ -178,6 +171,6 @@ def copy_down(flag: Value, *columns: Value) -> Any:
         return shares
     packed = Packed.of(b, [b.emit("to_int", c) if c.dtype == BOOL else c for c in shares])
     assert packed.numbers is not None
-    done = spread(b.emit("to_int", b.shared(flag)), packed.numbers)
+    done = spread(b.shared(flag), packed.numbers)
     copied = Packed(done, None, packed.places).columns(or_zero=True)
     return [truths(v) if c.dtype == BOOL else v for c, v in zip(shares, copied, strict=True)]

@@ -21,9 +21,9 @@ import numpy.typing as npt
 from mpc.circuit import Array, Attrs, Value
 from mpc.circuits import estimate
 from mpc.circuits.estimate import Work
-from mpc.circuits.moving import rows_at, scatter
+from mpc.circuits.moving import row_bits, row_numbers, rows_at, scatter
 from mpc.circuits.ordering import all_of, at_all
-from mpc.circuits.radix import opened_numbers, radix, radix_work
+from mpc.circuits.radix import radix, radix_work
 from mpc.circuits.relational_columns import Packed, rows_of, signature, stacked
 from mpc.circuits.sort import key_bits
 from mpc.lowerer import low
@@ -82,20 +82,24 @@ def key_codes(columns: Sequence[Array], descending: Sequence[bool] | None = None
 def _pairs_work(n: int, width: int) -> Work:
     pairs = n * (n - 1) // 2
     compared = Work(1 + estimate.depth(width), 3 * width * estimate.AND.bytes)
-    return compared.then(estimate.TO_RING).times(pairs)
+    return compared.then(estimate.TO_RING.times(row_bits(n) / 64)).times(pairs)
+
+
+def _ordered_work(n: int) -> Work:
+    """What it costs to move n destinations or numbers, and to open them."""
+    return estimate.MOVE.then(estimate.OPEN).times(n * row_bits(n) / 64)
 
 
 def _travel_work(n: int, width: int, elements: float) -> tuple[Work, bool]:
     """What radix sort costs, and whether the columns travel themselves, or their rows' numbers."""
-    direct = radix_work(width, n, math.ceil(elements))
-    fetched = estimate.MOVE.then(estimate.OPEN).then(estimate.MOVE.times(elements)).times(n)
-    numbered = radix_work(width, n, 0).then(fetched)
+    direct = radix_work(width, n, elements)
+    fetched = _ordered_work(n).then(estimate.MOVE.times(elements * n))
+    numbered = radix_work(width, n, row_bits(n) / 64).then(fetched)
     return (direct, True) if direct.weight <= numbered.weight else (numbered, False)
 
 
 def _by_pairs(n: int, width: int, other: Work) -> bool:
-    moved = estimate.MOVE.then(estimate.OPEN).times(n)
-    return n * (n - 1) // 2 <= PAIRS and _pairs_work(n, width).then(moved).weight < other.weight
+    return n * (n - 1) // 2 <= PAIRS and _pairs_work(n, width).then(_ordered_work(n)).weight < other.weight
 
 
 def sorting_work(n: int, width: int) -> Work:
@@ -104,7 +108,7 @@ def sorting_work(n: int, width: int) -> Work:
     if n < 2:
         return Work(0, 0)
     travel = _travel_work(n, width, 1)[0]
-    pairs = _pairs_work(n, width).then(estimate.MOVE.times(2 * n)).then(estimate.OPEN.times(n))
+    pairs = _pairs_work(n, width).then(_ordered_work(n)).then(estimate.MOVE.times(n))
     return start.then(pairs if n * (n - 1) // 2 <= PAIRS and pairs.weight < travel.weight else travel)
 
 
@@ -113,7 +117,7 @@ def _ranks(bits: Value) -> Value:
     b = low(bits)
     n = bits.type.sizes[0]
     first, second = np.triu_indices(n, 1)
-    swapped = b.emit("to_int", _less(_at(bits, second), _at(bits, first)))
+    swapped = b.narrow(_less(_at(bits, second), _at(bits, first)), row_bits(n))
     signed = stacked([swapped, -swapped], axis=0)
     number = np.zeros((n, n), np.int64)
     number[first, second] = np.arange(len(first))
@@ -185,10 +189,10 @@ def order_of(bits: Value) -> Order:
     n, width = bits.type.sizes
     handle = b.permutation(n)
     if n > 1 and _by_pairs(n, width, _travel_work(n, width, 1)[0]):
-        (at,) = scatter(_ranks(bits), [b.shared(b.const(np.arange(n)))])
-        return Order(handle, b.open_to_nodes(b.permute(handle, at)))
-    (numbers,) = radix(bits, 1, [], numbered=True)
-    return Order(handle, opened_numbers(b.permute(handle, numbers)))
+        (at,) = scatter(_ranks(bits), [row_numbers(b, n)])
+    else:
+        (at,) = radix(bits, 1, [row_numbers(b, n)])
+    return Order(handle, b.open_to_nodes(b.permute(handle, at)))
 
 
 def same_as_before(bits: Value) -> Value:

@@ -19,7 +19,7 @@ from mpc.circuits import estimate
 from mpc.circuits.arithmetic import keep_bound
 from mpc.circuits.axes import as_rows, from_rows
 from mpc.circuits.estimate import Work
-from mpc.circuits.moving import gather, scatter
+from mpc.circuits.moving import gather, row_bits, row_numbers, scatter
 from mpc.circuits.ordering import difference_width
 from mpc.circuits.radix import radix, radix_work
 from mpc.circuits.ranks import ranks, ranks_work
@@ -63,17 +63,19 @@ def key_bits(key: Value) -> Value:
 
 def _by_pairs(rows: int, n: int, width: int, columns: float) -> Work:
     total = rows * n
-    moved = estimate.MOVE.times(total * (1 + columns)).then(estimate.OPEN.times(total))
-    return ranks_work(rows, n, width).then(moved)
+    bits = row_bits(total)
+    moved = estimate.MOVE.times(total * (bits / 64 + columns)).then(estimate.OPEN.times(total * bits / 64))
+    return ranks_work(rows, n, width, bits).then(moved)
 
 
 def _by_radix(rows: int, n: int, width: int, columns: float) -> tuple[Work, bool]:
     """What radix sort costs, and whether the columns travel themselves, or their rows' numbers."""
     total = rows * n
     start = estimate.bits(width).times(total).then(Work(2, 0))
-    direct = start.then(radix_work(width, total, math.ceil(columns)))
-    fetch = estimate.MOVE.then(estimate.OPEN).then(estimate.MOVE.times(columns)).times(total)
-    numbered = start.then(radix_work(width, total, 1)).then(fetch)
+    part = row_bits(total) / 64
+    direct = start.then(radix_work(width, total, columns))
+    fetch = estimate.MOVE.then(estimate.OPEN).times(part).then(estimate.MOVE.times(columns)).times(total)
+    numbered = start.then(radix_work(width, total, part)).then(fetch)
     return (direct, True) if direct.weight <= numbered.weight else (numbered, False)
 
 
@@ -103,12 +105,11 @@ def arrange(key: Value, columns: Sequence[Value]) -> list[Value]:
     cost, direct = _by_radix(rows, n, width, elements)
     if _by_pairs(rows, n, difference, elements).weight < cost.weight:
         numeric = b.emit("to_int", key) if numeric is None else numeric
-        to = ranks(numeric) + b.const(np.arange(rows)[:, None] * n)
+        to = ranks(numeric, row_bits(total)) + b.const(np.arange(rows)[:, None] * n)
         return scatter(to.reshape((total,)), columns)
     if direct:
         return radix(key_bits(key), rows, columns)
-    numbers = b.shared(b.const(np.arange(total)))
-    return gather(radix(key_bits(key), rows, [numbers])[0], columns)
+    return gather(radix(key_bits(key), rows, [row_numbers(b, total)])[0], columns)
 
 
 # -- the operations ----------------------------------------------------------------------------

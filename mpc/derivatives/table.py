@@ -76,7 +76,6 @@ PIECEWISE_CONSTANT: Final[dict[str, str]] = {
     "floordiv": "a whole number does not change by degrees",
     "units": "a whole number does not change by degrees",
     "of_units": "a whole number does not change by degrees",
-    "upper_half": "a whole number does not change by degrees",
     "sign": "a sign does not change by degrees",
     "argmax": "a place does not change by degrees",
     "argmin": "a place does not change by degrees",

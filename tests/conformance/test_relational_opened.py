@@ -13,7 +13,8 @@ import pytest
 from order_run import PLACES, private, study
 
 from mpc.circuit import Array, Circuit
-from mpc.circuits.radix import opened_numbers, radix
+from mpc.circuits.moving import row_numbers
+from mpc.circuits.radix import radix
 from mpc.circuits.relational_expand import expand_rows
 from mpc.circuits.relational_group import group_rows, group_totals
 from mpc.circuits.relational_join import join_rows
@@ -26,6 +27,7 @@ from mpc.lowerer import Lowerer
 from mpc.protocols import SCHEMES
 from mpc.schedule import schedule
 from mpc.simulate import pair_keys
+from mpc.types import Narrow
 
 Opened = list[list[tuple[int, ...]]]
 
@@ -98,20 +100,18 @@ def test_a_join_opens_orders_alone_even_if_it_does_not_fit(rows: int) -> None:
         assert sorted(order) == list(range(len(order)))
 
 
-def test_numbers_that_travel_above_their_destinations_show_nothing() -> None:
-    """Two digits, then the order itself: the whole element that is opened is a place, times 2^32."""
+def test_numbers_that_travel_beside_their_destinations_show_nothing() -> None:
+    """Two digits, then the order itself: all that is opened is a uniform order, in the ring of the rows' numbers."""
     b = Lowerer(PLACES["rep3"].nodes)
     x = np.array([3, 9, 3])
     bits = b.bits(b.shared(private(b, "a", "x", x)), 4)
-    (numbers,) = radix(bits, 1, [], numbered=True)
-    order = opened_numbers(b.permute(b.permutation(3), numbers))
-    lowered = b.finish([order])
-    at = [i for i, node in lowered if node.op in ("decode", "upper_half")]
-    seen = kept(lowered, {"a": {("x", ""): x}}, at, 300)
+    (numbers,) = radix(bits, 1, [row_numbers(b, 3)])
+    lowered = b.finish([b.open_to_nodes(b.permute(b.permutation(3), numbers))])
+    at = [i for i, node in lowered if node.op == "decode"]
+    assert {node.type.dtype for _, node in lowered if node.op == "open"} == {Narrow(8)}
+    places = kept(lowered, {"a": {("x", ""): x}}, at, 300)
     kinds = set(itertools.permutations(range(3)))
-    places = [[tuple(v >> 32 for v in o) for o in orders] for orders in seen[::2]]
-    assert all(v % 2**32 == 0 for orders in seen[::2] for o in orders for v in o)
-    assert places == seen[1::2]
+    assert len(places) == 3
     for orders in places:
         assert set(orders) <= kinds
         assert_uniform(Counter(orders), len(kinds))
