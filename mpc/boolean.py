@@ -18,7 +18,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from mpc.bitslice import from_wire, to_wire, unslice, words_for
+from mpc.bitslice import from_wire, to_wire, unpack_bool, words_for
 from mpc.protocol import Step
 
 __all__ = [
@@ -199,10 +199,11 @@ def leading_one(gates: Gates, use: int, x: Words, n: int) -> Step[Words]:
 
 
 def one_in_a_byte(words: Words, n: int) -> npt.NDArray[np.uint8]:
-    """Rows along a last axis, each bit in a byte: (k, rows, W) -> (k, n, rows) uint8 of 0 and 1."""
-    rows = words.shape[1]
-    octets = unslice(words, n).astype("<u8", copy=False).view(np.uint8).reshape(len(words), n, 8)
-    return np.unpackbits(octets[..., : -(-rows // 8)], axis=-1, count=rows, bitorder="little")
+    """Rows along a last axis, each bit in a byte: (k, rows, W) -> (k, n, rows) uint8 of 0 and 1.
+
+    They stay row after row in memory: what takes single bits of all elements, or folds them, finds long stretches.
+    """
+    return unpack_bool(words, n).swapaxes(1, 2)
 
 
 class _Blocks(NamedTuple):

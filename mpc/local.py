@@ -15,6 +15,9 @@ from mpc.types import BOOL, Layout, Type
 
 __all__ = ["KERNELS", "Kernel", "decode", "encode"]
 
+LAID_OUT = 1 << 12
+"""Below so many elements the order in memory does not matter."""
+
 Kernel = Callable[[Player, Sequence[Array], Node, Sequence[Type]], Array]
 
 
@@ -102,6 +105,20 @@ def _broadcast(player: Player, src: Sequence[Array], node: Node, types: Sequence
     return np.broadcast_to(inner, (x.shape[0], *shape))
 
 
+def _concat(player: Player, src: Sequence[Array], node: Node, types: Sequence[Type]) -> Array:  # noqa: ARG001
+    """Laid out in memory as the largest operand is: bits that lie row after row stay so."""
+    axis = node["axis"] + 1
+    largest = max(src, key=lambda part: part.size)
+    order = sorted(range(1, largest.ndim), key=lambda a: -abs(largest.strides[a]))
+    if order == list(range(1, largest.ndim)) or largest.size < LAID_OUT:
+        return np.concatenate(src, axis=axis)
+    shape = list(largest.shape)
+    shape[axis] = sum(part.shape[axis] for part in src)
+    order.insert(0, 0)
+    out = np.empty([shape[a] for a in order], largest.dtype).transpose(np.argsort(order))
+    return np.concatenate(src, axis=axis, out=out)
+
+
 def _simple(f: Callable[..., Any]) -> Kernel:
     return lambda player, src, node, types: f(*src)
 
@@ -128,7 +145,7 @@ KERNELS: dict[str, Kernel] = {
     "slice": lambda player, src, node, types: src[0][(slice(None), *slices(node["parts"]))],
     "dynamic_slice": _dynamic_slice,
     "take": _take,
-    "concat": lambda player, src, node, types: np.concatenate(src, axis=node["axis"] + 1),
+    "concat": _concat,
     "update": _update,
     "dynamic_update": _dynamic_update,
 }
