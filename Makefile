@@ -8,13 +8,13 @@ JOBS   ?= 2
 PYTEST := $(BIN)/python -m pytest -n $(JOBS)
 LINTED := mpc dsl runtime network examples tests benchmarks
 
-.PHONY: help demo check lint test bench clean
+.PHONY: help demo check lint test bench soak clean
 
 help: ## what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-6s %s\n", $$1, $$2}' Makefile
 
 demo: $(VENV)/.run ## three hospitals train one model on their patients: what it costs, what is disclosed, the result
-	@$(BIN)/parley check examples/cancer/study.parley --data examples/cancer/data
+	@$(BIN)/parley check examples/cancer/study.parley --data examples/cancer/data --brief
 	@$(BIN)/parley run examples/cancer/study.parley --data examples/cancer/data
 
 check: lint ## lint, format, types and the quick tests (under 2 minutes)
@@ -27,6 +27,10 @@ lint: $(VENV)/.dev
 	@$(BIN)/ruff check --quiet $(LINTED)
 	@$(BIN)/ruff format --quiet --check $(LINTED)
 	@$(BIN)/mypy --no-error-summary
+
+soak: $(VENV)/.dev ## 10^9 random truncations and comparisons against their definitions, on each protocol
+	@$(BIN)/python tests/soak.py --protocol rep3
+	@$(BIN)/python tests/soak.py --protocol additive
 
 bench: $(VENV)/.dev ## measure speed here, each benchmark in turn (some minutes)
 	@for file in $$(grep -l __main__ benchmarks/*.py); do \

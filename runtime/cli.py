@@ -61,11 +61,15 @@ def make_job(study: Path, options: dict[str, Any]) -> Job:
     tree = parse(text, study.name)
     roles = parties_of(tree)
     nodes = [n.strip() for n in options["nodes"].split(",")] if options["nodes"] else None
+    preprocessing = options["preprocessing"]
+    source = click.get_current_context().get_parameter_source("preprocessing")
+    if options["protocol"] is None and source is click.core.ParameterSource.ENVIRONMENT:
+        preprocessing = None  # a setting of the environment serves additive, it does not choose it
     protocol, chosen, dealer = choose(
         roles,
         protocol=options["protocol"],
         nodes=nodes,
-        preprocessing=options["preprocessing"],
+        preprocessing=preprocessing,
         dealer=options["dealer"],
     )
     return Job(text, study.name, roles, chosen, protocol, dealer, _params(options["params"]), options["frac"])
@@ -104,9 +108,16 @@ def _print_json(value: Any) -> None:
 @click.option("--size", "sizes", metavar="N=1000", multiple=True, help="A size, or PARTY:TABLE=ROWS, without data.")
 @click.option("--bind", "bound", metavar="PARTY:NAME=PATH", multiple=True, help="One input's file.")
 @click.option("--json", "as_json_", is_flag=True, help="One JSON object on standard output.")
+@click.option("--brief", is_flag=True, help="Who learns what, and the cost in total.")
 @protocol_options
 def check(
-    study: Path, data: Path | None, sizes: tuple[str, ...], bound: tuple[str, ...], as_json_: bool, **options: Any
+    study: Path,
+    data: Path | None,
+    sizes: tuple[str, ...],
+    bound: tuple[str, ...],
+    as_json_: bool,
+    brief: bool,
+    **options: Any,
 ) -> None:
     """Types, disclosures, rounds, bytes, memory, and expected time on lan and wan."""
     from rich.console import Console
@@ -118,7 +129,7 @@ def check(
     if as_json_:
         _print_json(done.to_json())
     else:
-        print_report(done, Console(highlight=False))
+        print_report(done, Console(highlight=False), brief=brief)
 
 
 @cli.command()

@@ -49,9 +49,10 @@ class PolicyGuard:
     def _rows(self, stage: Stage) -> None:
         least = self.config.policy.min_rows
         for _, node in stage.elaborated.circuit:
-            table = node.op == "input" and node["party"] == self.config.name and node.get("column", "")
-            if table and node.type.sizes[0] < least:
-                self._refuse(f"its table {node['name']} has {node.type.sizes[0]} rows, [policy] min_rows is {least}")
+            if node.op == "input" and node["party"] == self.config.name and node.type.shape:
+                rows = node.type.sizes[0]
+                if rows < least:
+                    self._refuse(f"its input {node['name']} has {rows} rows, [policy] min_rows is {least}")
 
     def _reveals(self, stage: Stage) -> None:
         allowed = self.config.policy.allow_reveal_to

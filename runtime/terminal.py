@@ -34,21 +34,22 @@ def rendered(outputs: Sequence[Output], width: int, *, color: bool) -> str:
     return out.getvalue()
 
 
-def print_report(report: Report, target: Console) -> None:
+def print_report(report: Report, target: Console, *, brief: bool = False) -> None:
     """What `parley check` says, for a person."""
     job = report.job
     target.print(f"[bold]{job.name}[/bold]  {job.protocol} among {', '.join(job.nodes)}", end="")
     target.print(f", dealer {job.dealer}" if job.dealer else "")
-    target.print(f"digest {report.digest}", style="dim")
+    target.print(f"digest {report.digest}", style="dim", soft_wrap=True)
     target.print(report.threat, style="dim", markup=False)
-    _types(report, target)
+    if not brief:
+        _types(report, target)
     _disclosures(report, target)
     if report.cost is None:
         sizes = ", ".join(report.missing)
         target.print(f"\nThe cost depends on sizes that are not known: {sizes}. Give --data DIR or --size N=1000.")
     else:
-        _cost(report.cost, target, staged=report.staged)
-    if report.assumptions:
+        _cost(report.cost, target, staged=report.staged, lines=not brief)
+    if report.assumptions and not brief:
         target.print("\n[bold]Taken for granted[/bold] (declared ranges would prove it)")
         for line in report.assumptions:
             target.print(f"  {line}", markup=False)
@@ -82,7 +83,7 @@ def _disclosures(report: Report, target: Console) -> None:
     target.print(table)
 
 
-def _cost(cost: Cost, target: Console, *, staged: bool) -> None:
+def _cost(cost: Cost, target: Console, *, staged: bool, lines: bool) -> None:
     from rich.table import Table
 
     what = "Cost of the first stage (what it opens decides the rest)" if staged else "Cost"
@@ -93,6 +94,8 @@ def _cost(cost: Cost, target: Console, *, staged: bool) -> None:
     if cost.demand:
         listed = ", ".join(f"{n} {kind}" for kind, n in sorted(cost.demand.items()))
         target.print(f"  correlations from the dealer: {listed}")
+    if not lines:
+        return
     table = Table(box=None, pad_edge=False)
     table.add_column("line", justify="right")
     table.add_column("rounds", justify="right")
