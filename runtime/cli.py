@@ -292,7 +292,7 @@ def main() -> NoReturn:
     except (click.Abort, KeyboardInterrupt):
         click.echo("stopped", err=True)
         code = 3
-    except BrokenPipeError:
+    except (BrokenPipeError, SystemExit):  # whoever read what this prints has gone away
         code = 3
     except BaseException as error:  # a traceback helps nobody who runs a study
         text, code = report(error)
