@@ -60,8 +60,7 @@ def disclosures(study: syntax.Study, done: Elaborated) -> list[Disclosure]:
     reached = _derive(done.circuit, ())
     found: list[tuple[int, Disclosure]] = []
     for output in done.outputs:
-        nodes = [n for c in output.columns for n in (c.node, c.valid) if n is not None]
-        nodes += [] if output.visible is None else [output.visible]
+        nodes = list(output.nodes())
         receivers = done.parties if output.receivers is None else output.receivers
         line = study.source.position(output.span.start).line
         sources = _listed(done, frozenset().union(*(reached[n][0] for n in nodes)))

@@ -6,6 +6,7 @@ Leaves to others: making them (`elaborate`), rendering results (`runtime.results
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from dsl.diagnostics import Diagnostic
@@ -34,7 +35,8 @@ class Output:
 
     receivers: who learns it, None for all parties. columns: one, named '', for a number or array; the columns in order
     for a table. visible: index of the `reveal` node that says which rows of a table exist, None: all of them.
-    shape: as the study sees it (a table: its rows, the invisible ones too).
+    shape: as the study sees it (a table: its rows, the invisible ones too). kind: what a record is (`ridge regression`),
+    `tuple` for values side by side within one; `parts` are then its fields by name, and there are no columns.
     """
 
     name: str
@@ -44,6 +46,19 @@ class Output:
     shape: Shape
     visible: int | None = None
     span: Span = Span(0, 0)  # noqa: RUF009 - a constant
+    kind: str = ""
+    parts: tuple[Output, ...] = ()
+
+    def nodes(self) -> Iterator[int]:
+        """The indices of all its `reveal` nodes."""
+        for column in self.columns:
+            yield column.node
+            if column.valid is not None:
+                yield column.valid
+        if self.visible is not None:
+            yield self.visible
+        for part in self.parts:
+            yield from part.nodes()
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,14 +4,16 @@ For: `reveal_to`, `visible_first`.
 Leaves to others: opening in mid-study (`parts.opened`), noise, rendering results.
 
 **The `reveal` node.** One source, the value. Attributes: `to` (a tuple of parties, None for all), `name` (of the
-result), `column` ('' for a number or array; of a table, the column). What may be missing has a second one for its mask,
-`column?`; a table with invisible rows has one more, `#rows`, which says which rows there are. `Elaborated.outputs` says
-what belongs together and how it is to be shown.
+result), `column` ('' for a number or array; of a table, the column; of a record, `.field` before that of the field). What
+may be missing has a second one for its mask, `column?`; a table with invisible rows has one more, `#rows`, which says
+which rows there are. `Elaborated.outputs` says what belongs together and how it is to be shown.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import NoReturn
 
 import numpy as np
 
@@ -92,23 +94,40 @@ def _reveal(
     name = _name(w, expression, alias)
     _unique(w, name, receivers, span if alias is None else alias.span)
     with w.at(span):
-        match val:
-            case Array():
-                w.outputs.append(_array(w, val, name, receivers, span))
-            case Text(text):
-                w.outputs.append(_array(w, text_array(w, text), name, receivers, span))
-            case Table():
-                w.outputs.append(_table(w, val, name, receivers, span, s.guard))
-            case _:
-                _unfit(w, val, span, w.text(span))
+        if isinstance(val, Table):
+            w.outputs.append(_table(w, val, name, receivers, span, s.guard))
+        elif isinstance(val, Tuple):
+            _unfit(w, val, span, w.text(span))
+        else:
+            w.outputs.append(_part(w, val, name, "", receivers, span))
 
 
-def _unfit(w: Walker, val: Val, span: Span, text: str) -> None:
+def _part(w: Walker, val: Val, name: str, path: str, to: tuple[str, ...] | None, span: Span) -> Output:
+    """What is no table, or one part of a record: `path` leads to it."""
+    match val:
+        case Array():
+            return _array(w, val, name, to, span, path)
+        case Text(text):
+            return _array(w, text_array(w, text), name, to, span, path)
+        case Record(kind, fields):
+            return _parts(w, kind, fields, name, path, to, span)
+        case Tuple(items):
+            return _parts(w, "tuple", {str(i): item for i, item in enumerate(items)}, name, path, to, span)
+        case _:
+            return _unfit(w, val, span, w.text(span))
+
+
+def _parts(
+    w: Walker, kind: str, fields: Mapping[str, Val], name: str, path: str, to: tuple[str, ...] | None, span: Span
+) -> Output:
+    parts = [replace(_part(w, val, name, f"{path}.{key}", to, span), name=key) for key, val in fields.items()]
+    return Output(name, to, False, (), (), span=span, kind=kind, parts=tuple(parts))
+
+
+def _unfit(w: Walker, val: Val, span: Span, text: str) -> NoReturn:
     helps: list[str] = []
     if isinstance(val, Tuple):
         helps = [f"take it apart first: `{', '.join('abcdefgh'[: len(val.items)])} = {text}`"]
-    elif isinstance(val, Record):
-        helps = [f"reveal its parts: `reveal {text}.{name} to all`" for name in val.fields][:2]
     what = "nothing" if isinstance(val, Nothing) else describe(val)
     w.fail("E0301", f"{what} cannot be revealed", span, helps=helps)
 
@@ -158,11 +177,11 @@ def _column(w: Walker, array: Array, name: str, column: str, to: tuple[str, ...]
     return OutputColumn(column, array.stype, node, valid)
 
 
-def _array(w: Walker, array: Array, name: str, to: tuple[str, ...] | None, span: Span) -> Output:
+def _array(w: Walker, array: Array, name: str, to: tuple[str, ...] | None, span: Span, path: str = "") -> Output:
     if array.padded:
         w.full(array, span)
     array = _blanked(w, array)
-    column = _column(w, array, name, "", to, span)
+    column = _column(w, array, name, path, to, span)
     return Output(name, to, False, (column,), array.shape, span=span)
 
 

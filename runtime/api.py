@@ -30,7 +30,7 @@ from network import Channel, Transport, memory_mesh
 from runtime.errors import UsageError
 from runtime.inputs import ArrayInputs, NoInputs
 from runtime.job import DEALER, Job, choose
-from runtime.results import ArrayOutput, Output, TableOutput
+from runtime.results import ArrayOutput, Output, RecordOutput, TableOutput
 from runtime.session import Finished, Inputs, Session
 
 __all__ = ["PartyResult", "Study", "compile", "simulate", "simulate_sync", "take_part"]
@@ -161,6 +161,8 @@ def _result(done: Finished) -> PartyResult:
 
 
 def _value(one: Output) -> Any:
+    if isinstance(one, RecordOutput):
+        return {part.name: _value(part) for part in one.parts}
     if isinstance(one, TableOutput):
         return {name: _natural(one.columns[name].kind, v, one.valid.get(name)) for name, v in one.values.items()}
     assert isinstance(one, ArrayOutput)

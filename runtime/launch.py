@@ -206,7 +206,7 @@ async def _live(
 
 def _told(name: str, finished: Finished, options: Options) -> dict[str, Any]:
     if options.out is not None:
-        from runtime.results import write
+        from runtime.export import write
 
         write(finished.outputs, options.out / name)
     used = resource.getrusage(resource.RUSAGE_SELF)

@@ -1,23 +1,20 @@
 """What a party has learned, as JSON data, as tables for a terminal, and as files.
 
-For: `ArrayOutput` and `TableOutput` (a revealed value with its surface type), `collect`, which makes them of opened
-arrays, and their three forms: `to_json`, `show`, `write`.
-Leaves to others: opening values (`executor`), the object around the outputs (`cli`).
+For: `ArrayOutput`, `TableOutput` and `RecordOutput` (a revealed value with its surface type), `collect`, which makes
+them of opened arrays, and their forms: `to_json`, `show`, and `native`, as NumPy holds it.
+Leaves to others: opening values (`executor`), the object around the outputs (`cli`), files (`export`).
 
 Numbers in JSON. An int, a decimal without places and a date are exact. A `fixed` is rounded to 6 places: its grid is
 2^-16 = 0.0000153 unless the job says otherwise, so that nothing is lost that the computation knew, and 0.1 is not shown
 as 0.0999908447265625. A decimal is the float64 nearest to it, whose shortest form is the decimal up to 15 digits.
-Files made by `write` have all digits of a decimal.
 """
 
 from __future__ import annotations
 
 import datetime
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -36,11 +33,13 @@ __all__ = [
     "ArrayOutput",
     "Json",
     "Output",
+    "RecordOutput",
     "TableOutput",
+    "cells",
     "collect",
+    "native",
     "show",
     "to_json",
-    "write",
 ]
 
 Json = Any
@@ -84,7 +83,23 @@ class TableOutput:
         return len(next(iter(self.values.values()), ()))
 
 
-Output = ArrayOutput | TableOutput
+@dataclass(frozen=True, slots=True)
+class RecordOutput:
+    """A revealed model or another thing with named parts. kind: what it is, `tuple` for values side by side."""
+
+    name: str
+    kind: str
+    parts: tuple[Output, ...]
+
+    def part(self, name: str) -> Output:
+        """The part of this name; KeyError if there is none."""
+        for part in self.parts:
+            if part.name == name:
+                return part
+        raise KeyError(name)
+
+
+Output = ArrayOutput | TableOutput | RecordOutput
 
 
 # ---------------------------------------------------------------------------------------------- from the circuit
@@ -95,10 +110,12 @@ def collect(outputs: Sequence[plan.Output], opened: Mapping[int, NDArray[Any]]) 
 
     opened: by node, the opened arrays in natural units (int64, float64, bool), texts as words of 7 bytes.
     """
-    return [_collect(output, opened) for output in outputs if all(c.node in opened for c in output.columns)]
+    return [_collect(output, opened) for output in outputs if all(node in opened for node in output.nodes())]
 
 
 def _collect(output: plan.Output, opened: Mapping[int, NDArray[Any]]) -> Output:
+    if output.kind:
+        return RecordOutput(output.name, output.kind, tuple(_collect(part, opened) for part in output.parts))
     if output.table:
         visible = None if output.visible is None else opened[output.visible].reshape(-1).astype(np.bool_)
         values, valid = {}, {}
@@ -124,11 +141,16 @@ def _natural(type_: SType, values: NDArray[Any]) -> NDArray[Any]:
 
 
 def to_json(outputs: Sequence[Output]) -> dict[str, Json]:
-    """`{name: value}` of what one party learned: a table is a list of objects, an array nested lists."""
+    """`{name: value}` of what one party learned: a table is a list of objects, an array nested lists, a model an object
+    of its fields."""
     return {output.name: _json(output) for output in outputs}
 
 
 def _json(output: Output) -> Json:
+    if isinstance(output, RecordOutput):
+        if output.kind == "tuple":
+            return [_json(part) for part in output.parts]
+        return {part.name: _json(part) for part in output.parts}
     if isinstance(output, ArrayOutput):
         flat = _elements(output.type, output.values, output.valid)
         return _nest(flat, _shape(output))
@@ -229,7 +251,17 @@ _PLAIN: Final[dict[str, Callable[[SType, NDArray[Any]], list[Json]]]] = {
 
 def show(outputs: Sequence[Output]) -> list[RenderableType]:
     """One table for each revealed table, one line or matrix for each array; long ones are cut, with their size."""
-    return [_show_table(o) if isinstance(o, TableOutput) else _show_array(o) for o in outputs]
+    return [shown for output in outputs for shown in _show(output, output.name)]
+
+
+def _show(output: Output, name: str) -> list[RenderableType]:
+    match output:
+        case RecordOutput(parts=parts):
+            return [shown for part in parts for shown in _show(part, f"{name}.{part.name}")]
+        case TableOutput():
+            return [_show_table(output)]
+        case _:
+            return [_show_array(output, name)]
 
 
 def _show_table(output: TableOutput) -> RenderableType:
@@ -252,11 +284,11 @@ def _show_table(output: TableOutput) -> RenderableType:
     return Group(title, table)
 
 
-def _show_array(output: ArrayOutput) -> RenderableType:
+def _show_array(output: ArrayOutput, name: str) -> RenderableType:
     from rich.text import Text
 
     shape = _shape(output)
-    title = output.name + (f" [{', '.join(map(str, shape))}]" if shape else "")
+    title = name + (f" [{', '.join(map(str, shape))}]" if shape else "")
     body = _show_axes(output.type, output.values, output.valid, len(shape))
     return Text(f"{title} = {body}" if len(shape) < 2 else f"{title} =\n{body}")
 
@@ -297,37 +329,20 @@ def _word(value: Json) -> str:
     return str(value)
 
 
-# -------------------------------------------------------------------------------------------------------- files
+# -------------------------------------------------------------------------------------------------------- NumPy
 
 
-def write(outputs: Sequence[Output], directory: Path) -> list[Path]:
-    """Writes each table as NAME.csv, in the form that `--data` reads, and each array as NAME.npy; the paths written.
+def native(output: ArrayOutput) -> NDArray[Any]:
+    """The array as NumPy holds its type: dates as days, enum words and texts as strings, a decimal as its float64.
 
-    An array of dates is written as NumPy's days, one of enum words or texts as strings, a decimal as its float64.
-    Raises OSError.
+    A missing value is NaN or NaT; ValueError where the type has neither.
     """
-    directory.mkdir(parents=True, exist_ok=True)
-    return [_write(output, directory) for output in outputs]
-
-
-def _write(output: Output, directory: Path) -> Path:
-    if isinstance(output, TableOutput):
-        path = directory / f"{_file_name(output.name)}.csv"
-        _write_table(output, path)
-        return path
-    path = directory / f"{_file_name(output.name)}.npy"
     values = _native(output.type, output.values).reshape(_shape(output))
     if output.valid is not None and not output.valid.all():
         if values.dtype.kind not in "fM":
             raise ValueError(f"{output.name} has missing values, which an array of its type cannot hold in a file")
         values = np.where(output.valid, values, np.array("NaT", "M8[D]") if values.dtype.kind == "M" else np.nan)
-    np.save(path, values, allow_pickle=False)
-    return path
-
-
-def _file_name(name: str) -> str:
-    """The study may come from others: its names must not lead out of the directory."""
-    return re.sub(r"\W", "_", name) or "_"
+    return values
 
 
 def _native(type_: SType, values: NDArray[Any]) -> NDArray[Any]:
@@ -339,30 +354,9 @@ def _native(type_: SType, values: NDArray[Any]) -> NDArray[Any]:
     return np.array(_PLAIN[type_.kind](type_, values), np.float64 if type_.kind == "decimal" else np.str_)
 
 
-def _write_table(output: TableOutput, path: Path) -> None:
-    columns = []
-    for name, type_ in output.columns.items():
-        values, valid = output.values[name], output.valid.get(name)
-        texts: list[str | None] = [*_cells(type_, values)]
-        if valid is not None:
-            texts = [text if there else None for text, there in zip(texts, valid.tolist(), strict=True)]
-        columns.append(texts)
-    with path.open("w", encoding="utf-8", newline="") as file:
-        for row in (output.columns, *zip(*columns, strict=True)):
-            file.write(",".join(_quoted(cell) for cell in row) + "\n")
-
-
-def _cells(type_: SType, values: NDArray[Any]) -> list[str]:
+def cells(type_: SType, values: NDArray[Any]) -> list[str]:
+    """A column's values as a CSV file has them, with all digits of a decimal."""
     if type_.kind == "decimal":
         return [f"{v:f}" for v in _decimals(type_, values)]
     plain = _elements(type_, values, None)
     return [str(v).lower() if isinstance(v, bool) else str(v) for v in plain]
-
-
-def _quoted(cell: str | None) -> str:
-    """A cell of a CSV file: nothing for a missing value, `""` for the empty text, which csv.writer cannot tell."""
-    if cell is None:
-        return ""
-    if cell and not any(c in cell for c in ',"\r\n'):
-        return cell
-    return '"' + cell.replace('"', '""') + '"'

@@ -327,8 +327,7 @@ def learned(done: Elaborated, party: str, opened: Callable[[int], Array]) -> lis
     if party not in done.parties:
         return []
     told = [o for o in done.outputs if o.receivers is None or party in o.receivers]
-    nodes = (i for o in told for c in o.columns for i in (c.node, c.valid, o.visible) if i is not None)
-    return collect(told, {index: opened(index) for index in nodes})
+    return collect(told, {index: opened(index) for o in told for index in o.nodes()})
 
 
 def _largest(timetable: Schedule, source: int, target: int) -> int:

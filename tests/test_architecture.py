@@ -31,6 +31,7 @@ ONLY_IN = {
     "click": ("runtime/cli.py", "runtime/running.py"),
     "rich": ("runtime/",),
     "pyarrow": ("runtime/sources/",),
+    "onnx": ("runtime/onnx_model.py",),
 }
 NOWHERE = {"pickle", "marshal", "shelve", "dill", "cloudpickle", "random"}
 MOST_LINES = 450

@@ -11,7 +11,8 @@ from rich.console import Console
 from dsl import outputs as plan
 from dsl.inputs import ColumnSpec, InputSpec
 from dsl.stypes import SType
-from runtime.results import ArrayOutput, TableOutput, collect, show, to_json, write
+from runtime.export import write
+from runtime.results import ArrayOutput, TableOutput, collect, show, to_json
 from runtime.sources import load, pack_text
 
 INT, FIXED, BOOL, DATE = (SType(kind) for kind in ("int", "fixed", "bool", "date"))
