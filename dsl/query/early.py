@@ -16,8 +16,10 @@ from dataclasses import replace
 from typing import Final, TypeAlias
 
 from dsl.node import Node
+from dsl.query.groups import determining
 from dsl.query.plan import Block, Column, Kind, Measure, Ref, refs
-from dsl.query.relation import Context, Relation
+from dsl.query.relation import Context, Part, Relation, full, packed, unpacked
+from dsl.query.sorted_groups import sorting_columns
 
 __all__ = ["Early"]
 
@@ -54,6 +56,28 @@ class Early:
     def _all(self) -> set[Column]:
         """Every row is told apart by all columns where rows are to be distinct."""
         return {c for i in self.block.items for c in refs(i.value)} if self.block.distinct else set()
+
+    def arrange(self, relation: Relation) -> Relation:
+        """The rows sorted by the keys of the select's groups, where the relation has them: no sort is needed then."""
+        keys = self.block.keys
+        if not keys or len(relation.parts) > 1 or relation.together:
+            return relation
+        kept, _ = determining(relation, keys)
+        columns = [node.column for _, node in kept if isinstance(node, Ref)]
+        if len(columns) < len(kept) or not set(columns) <= relation.columns:
+            return relation
+        part = relation.parts[0]
+        order = [v for c in columns for v in sorting_columns(self.ctx, full(part.columns[c], part.rows))]
+        arrays = [full(a, part.rows) for a in part.columns.values()]
+        payload = packed(arrays)
+        visible = [] if part.visible is None else [part.visible]
+        moved = self.ctx.w.builder.emit_many(
+            "sort_rows", *order, *visible, *payload, keys=len(order), descending=(False,) * len(order)
+        )
+        values = unpacked(arrays, moved[len(order) + len(visible) :])
+        mask = moved[len(order)] if visible else None
+        done = Part(part.rows, dict(zip(part.columns, values, strict=True)), mask)
+        return replace(relation, parts=(done,), together=tuple(columns))
 
     def reduce(self, relation: Relation, joins: Sequence[Node], rest: Sequence[Node]) -> Relation | None:
         """The relation grouped by the columns that it is joined by; None where the select's result would change."""

@@ -357,7 +357,7 @@ def choose(ctx: Context, condition: Array, a: Array, b: Array) -> Array:
     if a.valid is None and b.valid is None:
         return Array(value, a.stype.optional(False))
     true = w.builder.const(np.bool_(True), BOOL)
-    valid = w.builder.emit("select", condition.value, a.valid or true, b.valid or true)
+    valid = w.builder.emit("select", condition.value, *(true if v is None else v for v in (a.valid, b.valid)))
     return Array(value, a.stype.optional(), valid)
 
 

@@ -1,6 +1,6 @@
 """Groups and their measures.
 
-For: `grouped`.
+For: `grouped`, `determining`, `stand_together`.
 Leaves to others: few public groups (`buckets`), any groups (`sorted_groups`), all rows as one group (`totals`).
 
 Rows that are each a group of their own need no grouping.  Keys of few public values (enums, truth values, declared
@@ -24,7 +24,7 @@ from dsl.query.relation import Context, Part, Relation, closure, emit, merged, u
 from dsl.stypes import INTEGER
 from dsl.values import Array
 
-__all__ = ["grouped"]
+__all__ = ["determining", "grouped", "stand_together"]
 
 
 def grouped(
@@ -47,19 +47,20 @@ def grouped(
 def _sorted(
     ctx: Context, relation: Relation, keys: Sequence[tuple[Column, Node]], measures: Sequence[Measure]
 ) -> Relation:
-    kept, carried = _determining(relation, keys)
+    kept, carried = determining(relation, keys)
     more = [Measure(column, "any", node, node.span) for column, node in carried]
     needed = {c for _, node in kept for c in refs(node)}
     needed |= {c for m in (*measures, *more) if m.argument is not None for c in refs(m.argument)}
     part = merged(ctx, relation, needed)
     arrays = [column_of(rows_of(ctx, part), node) for _, node in kept]
-    groups = sorted_groups.by_sorting(ctx, part, arrays, [*measures, *more], sorted_groups.most(arrays))
+    limit, together = sorted_groups.most(arrays), stand_together(relation, kept)
+    groups = sorted_groups.by_sorting(ctx, part, arrays, [*measures, *more], limit, together=together)
     columns = {column: array for (column, _), array in zip(kept, groups.keys, strict=True)} | groups.measures
     key = frozenset(c for c, _ in kept)
     return Relation((Part(groups.rows, columns, groups.there),), (key,), ((key, frozenset(columns)),))
 
 
-def _determining(
+def determining(
     relation: Relation, keys: Sequence[tuple[Column, Node]]
 ) -> tuple[list[tuple[Column, Node]], list[tuple[Column, Node]]]:
     """The keys that determine all others, and those others: long ones are left out first."""
@@ -79,6 +80,15 @@ def _determining(
             kept = rest
             carried.append(key)
     return kept, carried
+
+
+def stand_together(relation: Relation, keys: Sequence[tuple[Column, Node]]) -> bool:
+    """Whether the rows of each group stand together already."""
+    known = {c for _, node in keys for c in refs(node)}
+    here = set(relation.together)
+    if not here or any(not isinstance(node, Ref) for _, node in keys):
+        return False
+    return here <= closure(known, relation.dependencies) and known <= closure(here, relation.dependencies)
 
 
 # ---------------------------------------------------------------------------------- rows as groups

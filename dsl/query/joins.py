@@ -54,6 +54,9 @@ class Reducer(Protocol):
     def wanted(self) -> set[Column]:
         """The columns that are needed after all joins."""
 
+    def arrange(self, relation: Relation) -> Relation:
+        """The rows in another order that suits what comes after the joins; one party sees all of them."""
+
 
 def equality(condition: Node, left: set[Column], right: set[Column]) -> Equality | None:
     """The condition, if it equates the two sides."""
@@ -98,6 +101,8 @@ class _Joins:
         """Attach and filter wherever all columns are there."""
         for at, relation in enumerate(self.relations):
             changed = relation
+            if self.attaches and _party(seen(relation)) is not None:
+                changed = self.reducer.arrange(relation)
             for attach in [a for a in self.attaches if a.outer - self.constants <= changed.columns]:
                 changed = attached(self.ctx, changed, attach, self.build)
                 self.attaches.remove(attach)
@@ -121,7 +126,10 @@ class _Joins:
         a, b = self.relations[best.left], self.relations[best.right]
         self.relations = [r for r in self.relations if r is not a and r is not b]
         self.conditions = [c for c in self.conditions if c not in [e.condition for e in best.equalities]]
-        self.relations.append(_joined(self.ctx, a, b, best.equalities, self._needed(), self.span))
+        if not best.alone and _party(seen(b)) is not None:
+            b = self.reducer.arrange(b)
+        with self.ctx.w.at(best.equalities[0].condition.span):
+            self.relations.append(_joined(self.ctx, a, b, best.equalities, self._needed(), self.span))
 
     def _needed(self) -> set[Column]:
         pending = {c for node in self.conditions for c in refs(node)} | {c for a in self.attaches for c in a.outer}
@@ -243,7 +251,7 @@ def _joined(
     if unique_on(b, columns_joined([e.right for e in equalities])):
         uniques = (*b.uniques, *a.uniques)
     del span
-    out = Relation(tuple(parts), uniques, (*a.dependencies, *b.dependencies, *same))
+    out = Relation(tuple(parts), uniques, (*a.dependencies, *b.dependencies, *same), together=b.together)
     return settled(ctx, out)
 
 

@@ -16,7 +16,7 @@ from __future__ import annotations
 import numpy as np
 
 from dsl.convert import to_int
-from dsl.query.quotients import quotient
+from dsl.query.quotients import divisor, quotient
 from dsl.query.relation import Context, emit
 from dsl.source import Span
 from dsl.stypes import FIXED, INTEGER
@@ -71,8 +71,8 @@ def spread(
     low_squared: Array,
 ) -> Array:
     """The variance or its root; missing for fewer than two numbers."""
-    w, n = ctx.w, count.value
-    below = n - 1
+    w, n = ctx.w, divisor(ctx, count.value)
+    below = divisor(ctx, n - 1)
     c = emit(ctx, "floordiv", high.value, n)
     squares = high_squared.value - 2 * (c * high.value) + n * (c * c)
     excess = high.value - n * c  # 0 <= excess < n
@@ -87,7 +87,7 @@ def spread(
         result = quotient(ctx, squares, below * unit) - off
     result = emit(ctx, "maximum", result, w.builder.const(0.0, w.fixed))
     value = emit(ctx, "sqrt", result) if kind == "stddev" else result
-    return Array(value, FIXED.optional(), (n > 1).broadcast_to(value.shape))
+    return Array(value, FIXED.optional(), (count.value > 1).broadcast_to(value.shape))
 
 
 def _fixed(ctx: Context, units: Value) -> Value:

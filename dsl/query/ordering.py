@@ -2,7 +2,8 @@
 
 For: `ordered`, `limited`.
 
-Invisible rows come last, and what is missing after all values, in either direction.
+Invisible rows come last, and what is missing after all values, in either direction.  Where the keys leave an order
+open, it is not that of the tables: that would tell whose row comes first.
 """
 
 from __future__ import annotations
@@ -12,11 +13,11 @@ from dataclasses import replace
 
 from dsl.node import Node
 from dsl.query.expressions import column_of, rows_of
-from dsl.query.plan import Column
-from dsl.query.relation import Context, Part, Relation, front, full, merged, moved, packed, unpacked
+from dsl.query.plan import Column, Ref
+from dsl.query.relation import Context, Part, Relation, front, full, merged, moved, packed, unique_on, unpacked
 from dsl.query.sorted_groups import sorting_columns
 from mpc.circuit import Value
-from mpc.types import Dim, Size
+from mpc.types import Dim, Size, meet
 
 __all__ = ["limited", "ordered"]
 
@@ -41,11 +42,26 @@ def ordered(ctx: Context, relation: Relation, order: Sequence[tuple[Node, bool]]
         if known is None:
             operands.append(v)
         places.append(len(operands) - 1 if known is None else known)
+    if not unique_on(relation, [n.column for n, _ in order if isinstance(n, Ref)]):
+        keys, operands, down = _without_place(ctx, keys, operands, down)
     done = ctx.w.builder.emit_many("sort_rows", *operands, keys=len(keys), descending=tuple(down))
     values = unpacked(arrays, [done[at] for at in places])
     visible = None if part.visible is None else ~done[0]
     rows = Part(part.rows, dict(zip(names, values, strict=True)), visible)
     return replace(relation, parts=(rows,), ordered=True)
+
+
+def _without_place(
+    ctx: Context, keys: list[Value], operands: list[Value], down: list[bool]
+) -> tuple[list[Value], list[Value], list[bool]]:
+    """What is sorted, so that the order of rows with equal keys does not show whose rows they were.
+
+    Secret rows are shuffled before; rows that one party sees are ordered by all that they hold.
+    """
+    if meet(v.type.seen_by for v in operands) == frozenset():
+        shuffled = list(ctx.w.builder.emit_many("shuffle_rows", *operands))
+        return shuffled[: len(keys)], shuffled, down
+    return operands, operands, down + [False] * (len(operands) - len(keys))
 
 
 def limited(ctx: Context, relation: Relation, limit: Dim) -> Relation:

@@ -1,6 +1,6 @@
 """Quotients of SQL: missing where the divisor is 0, and of exact numbers as exact as a `fixed` can say.
 
-For: `divide`, `mean`, `quotient`, `missing_by_zero`.
+For: `divide`, `mean`, `quotient`, `divisor`, `missing_by_zero`.
 
 Whole numbers divide in two steps, the whole part exactly and then the remainder: so a quotient is off by two units of
 `fixed` whatever its size, where one step is off by 2^-22 of it.
@@ -20,28 +20,38 @@ from dsl.values import Array
 from mpc.circuit import Value
 from mpc.types import INT
 
-__all__ = ["divide", "mean", "missing_by_zero", "quotient"]
+__all__ = ["divide", "divisor", "mean", "missing_by_zero", "quotient"]
 
 
 def quotient(ctx: Context, x: Value, y: Value) -> Value:
-    """x / y of whole numbers, as a `fixed`; 0 where y is 0."""
+    """x / y of whole numbers, as a `fixed`; where y is 0 it means nothing."""
+    y = divisor(ctx, y)
     whole, rest = emit(ctx, "floordiv", x, y), emit(ctx, "mod", x, y)
     return emit(ctx, "to_fixed", whole, frac=ctx.w.frac) + emit(ctx, "div", rest, y).to_fixed(ctx.w.frac)
+
+
+def divisor(ctx: Context, y: Value) -> Value:
+    """y, without what is known to be 0."""
+    if not y.is_const or y.constant.all():
+        return y
+    return ctx.w.builder.const(np.where(y.constant == 0, np.ones((), y.constant.dtype), y.constant), y.dtype)
 
 
 def divide(ctx: Context, a: Array, b: Array, span: Span) -> Array:
     """`a / b`, a `fixed`."""
     a, b = (exact_decimal(ctx.w, to_int(v)) for v in (a, b))
-    divisor = b
+    below = b
+    if b.value.is_const and not b.shape and not b.value.constant.any():
+        ctx.w.fail("E0502", "division by zero", span)
     if {a.stype.kind, b.stype.kind} <= {"int", "decimal"}:
         x, y = _units(ctx, a, b.stype.places, span), _units(ctx, b, a.stype.places, span)
         value = quotient(ctx, x, y)
     else:
         a, b = to_fixed(ctx.w, a), to_fixed(ctx.w, b)
-        value = emit(ctx, "div", a.value, b.value)
+        value = emit(ctx, "div", a.value, divisor(ctx, b.value))
     valid, _ = both_valid([a, b], value.shape)
     result = Array(value, FIXED.optional(valid is not None), valid)
-    return missing_by_zero(ctx, result, divisor)
+    return missing_by_zero(ctx, result, below)
 
 
 def _units(ctx: Context, a: Array, places: int, span: Span) -> Value:
@@ -54,9 +64,9 @@ def _units(ctx: Context, a: Array, places: int, span: Span) -> Value:
     return a.value * 10**more if more else a.value
 
 
-def missing_by_zero(ctx: Context, result: Array, divisor: Array) -> Array:
-    """The quotient, missing where the divisor is 0."""
-    d = divisor.value
+def missing_by_zero(ctx: Context, result: Array, below: Array) -> Array:
+    """The quotient, missing where its divisor is 0."""
+    d = below.value
     if d.is_const and d.constant.all():
         return result
     valid = ~(d.equals(ctx.w.builder.const(np.zeros(()), d.dtype)))
@@ -71,7 +81,7 @@ def mean(ctx: Context, total: Array, number: Array, span: Span) -> Array:
     if total.stype.kind not in {"int", "decimal", "fixed"}:
         ctx.w.fail("E0301", "an average is one of numbers", span, f"{total.stype}")
     if total.stype.kind == "fixed":
-        n = emit(ctx, "to_fixed", number.value, frac=ctx.w.frac)
+        n = emit(ctx, "to_fixed", divisor(ctx, number.value), frac=ctx.w.frac)
         whole, rest = emit(ctx, "floordiv", total.value, n), emit(ctx, "mod", total.value, n)
         value = whole + emit(ctx, "div", rest, n)
     else:

@@ -63,13 +63,15 @@ class Relation:
     """The rows of all parts, which have the same columns.
 
     uniques: columns whose values occur in one visible row at most; the empty set: there is one row at most.
-    dependencies: what determines what. ordered: the order is a result, visible rows first.
+    dependencies: what determines what. ordered: the order is a result, visible rows first. together: rows with equal
+    values in all of these columns stand together, invisible ones perhaps among them.
     """
 
     parts: tuple[Part, ...]
     uniques: tuple[frozenset[Column], ...] = ()
     dependencies: tuple[Dependency, ...] = ()
     ordered: bool = False
+    together: tuple[Column, ...] = ()
 
     @property
     def columns(self) -> set[Column]:

@@ -59,7 +59,8 @@ def _block(ctx: Context, block: Block, wanted: set[Column]) -> Relation:
     early = Early(ctx, block, wanted, grouped)
     relation = join_all(ctx, block.source, early, _source, build)
     if block.grouped:
-        relation = grouped(ctx, relation, block.keys, block.measures)
+        with ctx.w.at(block.span):
+            relation = grouped(ctx, relation, block.keys, block.measures)
         relation = _after(ctx, block, relation)
     if block.distinct:
         items = [i for i in block.items if not i.hidden]
@@ -172,6 +173,10 @@ class _Plain:
         """The columns that are needed above."""
         return self._wanted
 
+    def arrange(self, relation: Relation) -> Relation:
+        """As it is."""
+        return relation
+
     def reduce(self, relation: Relation, joins: Sequence[Node], rest: Sequence[Node]) -> Relation | None:
         """None: rows are wanted."""
         del relation, joins, rest
@@ -211,5 +216,6 @@ def _ordered(ctx: Context, plan: Ordered, wanted: set[Column]) -> Relation:
     relation = build(ctx, plan.plan, (wanted | used) & columns)
     kept = wanted & {c for _, c in outputs(plan.plan)}
     if plan.order:
-        relation = ordered(ctx, relation, plan.order, kept)
+        with ctx.w.at(plan.span):
+            relation = ordered(ctx, relation, plan.order, kept)
     return relation if plan.limit is None else limited(ctx, relation, plan.limit)

@@ -61,9 +61,18 @@ def most(keys: Sequence[Array]) -> int | None:
 
 
 def by_sorting(
-    ctx: Context, part: Part, keys: Sequence[Array], measures: Sequence[Measure], limit: int | None
+    ctx: Context,
+    part: Part,
+    keys: Sequence[Array],
+    measures: Sequence[Measure],
+    limit: int | None,
+    *,
+    together: bool = False,
 ) -> Groups:
-    """The groups of a part's visible rows, at most `limit` of them."""
+    """The groups of a part's visible rows, at most `limit` of them.
+
+    together: rows of a group stand together, so that no sort is needed where no measure wants one.
+    """
     orders: list[Measure] = []
     for m in measures:
         if _ordering(ctx, part, m) and all(o.argument != m.argument for o in orders):
@@ -75,7 +84,8 @@ def by_sorting(
     first: Groups | None = None
     found: dict[Column, Array] = {}
     for at, mine in enumerate(passes):
-        groups = _Pass(ctx, part, list(keys), orders[at] if orders else None, mine, limit).run()
+        order = orders[at] if orders else None
+        groups = _Pass(ctx, part, list(keys), order, mine, limit, together and not orders).run()
         first = first or groups
         found |= groups.measures
     assert first is not None
@@ -111,6 +121,7 @@ class _Pass:
     order: Measure | None
     measures: list[Measure]
     limit: int | None
+    together: bool = False
     columns: list[Value] = field(default_factory=list)
     """What is sorted: keys, then the columns of measures."""
     how: list[str] = field(default_factory=list)
@@ -132,12 +143,7 @@ class _Pass:
             self.columns += sorting_columns(ctx, argument)
         sort_keys = len(self.columns)
         inputs = [self._inputs(m) for m in self.measures]
-        if sort_keys:
-            self.sorted = list(
-                ctx.w.builder.emit_many("sort_rows", *self.columns, keys=sort_keys, descending=(False,) * sort_keys)
-            )
-        else:
-            self.sorted = list(self.columns)
+        self.sorted = self._moved(sort_keys)
         self.visible = ~self.sorted[0] if hidden else all_true(ctx, part.rows)
         self.new = self._starts(self.sorted[:group_keys])
         places = [self._combine("last", v) for v in self.sorted[len(hidden) : group_keys]]
@@ -149,6 +155,15 @@ class _Pass:
         keys = self._keys([results[i] for i in places])
         measures = {m.column: finish(results) for m, finish in zip(self.measures, outputs, strict=True)}
         return Groups(there.shape[0], there, keys, measures)
+
+    def _moved(self, keys: int) -> list[Value]:
+        """The columns with the rows of each group together, invisible rows last."""
+        if self.together and self.part.visible is not None:
+            visible, *moved = self.ctx.w.builder.emit_many("front_rows", self.part.visible, *self.columns[1:])
+            return [~visible, *moved]
+        if not keys or self.together:
+            return list(self.columns)
+        return list(self.ctx.w.builder.emit_many("sort_rows", *self.columns, keys=keys, descending=(False,) * keys))
 
     # -- columns that travel ---------------------------------------------------------------------
 

@@ -17,8 +17,8 @@ from dsl.query import sorted_groups
 from dsl.query.expressions import column_of, rows_of
 from dsl.query.measures import combined, limit_of, nothing, number
 from dsl.query.plan import Column, Measure, refs
-from dsl.query.relation import Context, Part, Relation, all_true, count, emit, full, merged
-from dsl.stypes import INTEGER
+from dsl.query.relation import Context, Part, Relation, all_true, count, emit, full, merged, single
+from dsl.stypes import BOOLEAN, INTEGER
 from dsl.values import Array
 from mpc.circuit import Value
 
@@ -39,16 +39,18 @@ def totals(ctx: Context, relation: Relation, measures: Sequence[Measure]) -> Rel
             columns |= {m.column: full(_of_nothing(ctx, part, m), 1) for m in ordered}
         else:
             groups = sorted_groups.by_sorting(ctx, part, [], ordered, 1)
-            columns |= {c: _if_any(ctx, groups.there, a) for c, a in groups.measures.items()}
+            there = single(Array(groups.there, BOOLEAN)).value
+            for m in ordered:
+                columns[m.column] = full(_if_any(ctx, m, there, single(groups.measures[m.column])), 1)
     return Relation((Part(1, columns),), (frozenset(),))
 
 
-def _if_any(ctx: Context, there: Value, a: Array) -> Array:
+def _if_any(ctx: Context, m: Measure, there: Value, a: Array) -> Array:
     """A measure of the one group, if there is one: a count is 0 otherwise, another measure missing."""
-    if a.valid is None:
+    if m.kind == "distinct":
         zero = ctx.w.builder.const(np.zeros(()), a.value.dtype)
         return replace(a, value=emit(ctx, "select", there, a.value, zero))
-    return replace(a, valid=a.valid & there)
+    return replace(a, valid=there if a.valid is None else a.valid & there, stype=a.stype.optional())
 
 
 def _of_nothing(ctx: Context, part: Part, m: Measure) -> Array:
@@ -125,9 +127,8 @@ def _extreme(ctx: Context, m: Measure, part: Part, a: Array, mask: Value | None)
         return nothing(ctx, a)
     if a.stype.kind == "text":
         groups = sorted_groups.by_sorting(ctx, part, [], [m], 1)
-        found = groups.measures[m.column]
-        valid = groups.there if found.valid is None else groups.there & found.valid
-        return replace(found, value=found.value.reshape(found.value.shape[1:]), valid=valid.reshape(()))
+        found, there = single(groups.measures[m.column]), single(Array(groups.there, BOOLEAN)).value
+        return replace(found, valid=there if found.valid is None else there & found.valid, stype=a.stype.optional())
     x = to_int(a)
     value = x.value
     if mask is not None:

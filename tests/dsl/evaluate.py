@@ -124,11 +124,13 @@ def run_study(text: str, data: Data | None = None, params: Mapping[str, Any] | N
     for output in done.outputs:
         twice = names.count(output.name) > 1 and output.receivers is not None
         key = f"{output.name}@{output.receivers[0]}" if twice and output.receivers else output.name
-        results[key] = _shown(output, values)
+        results[key] = shown(output, values)
     return results
 
 
-def _shown(output: Output, values: list[Any]) -> Any:
+def shown(output: Output, values: Any) -> Any:
+    """An output as people see it; values: of nodes, by index."""
+
     def column(c: Any) -> Any:
         valid = None if c.valid is None else values[c.valid]
         return _natural(values[c.node], c.stype, valid)
@@ -137,15 +139,15 @@ def _shown(output: Output, values: list[Any]) -> Any:
         return column(output.columns[0])
     columns = {c.name: column(c) for c in output.columns}
     rows = len(next(iter(columns.values())))
-    shown = np.ones(rows, bool) if output.visible is None else values[output.visible]
-    return [{name: c[i] for name, c in columns.items()} for i in range(rows) if shown[i]]
+    there = np.ones(rows, bool) if output.visible is None else values[output.visible]
+    return [{name: c[i] for name, c in columns.items()} for i in range(rows) if there[i]]
 
 
 def _natural(array: Any, stype: SType, valid: Any) -> Any:
     array = np.asarray(array)
     if stype.kind == "text":
         if array.ndim == 1:
-            return _text(array)
+            return _text(array) if valid is None or bool(valid) else None
         return [
             _natural(a, stype, None if valid is None else v)
             for a, v in zip(array, _masks(valid, len(array)), strict=True)
