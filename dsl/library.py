@@ -43,7 +43,7 @@ def _parsed(name: str, text: str) -> syntax.Study:
 def load(w: Walker, name: str, span: Span) -> Module | Unknown:
     """The module `name`; an error at `span` when there is none."""
     known = w.modules.get(name)
-    if known is not None:
+    if known is not None and (w.in_library or not name.startswith("_")):
         return known
     there = [n for n in modules(w.library) if w.in_library or not n.startswith("_")]
     if name not in there:

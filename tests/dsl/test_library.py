@@ -77,3 +77,34 @@ def test_errors(text: str, code: str, line: int, words: str, tmp_path: Path) -> 
     assert diagnostic.span is not None
     assert (diagnostic.code, diagnostic.source.position(diagnostic.span.start).line) == (code, line)
     assert words in str(caught.value)
+
+
+def test_what_only_the_library_sees(tmp_path: Path) -> None:
+    (tmp_path / "_inner.parley").write_text("def inner(x):\n    return _record('thing', part=x)\n", encoding="utf-8")
+    (tmp_path / "outer.parley").write_text("from _inner import inner\n", encoding="utf-8")
+    head = "party p\ninput x: fixed from p\nimport outer\nr = outer.inner(x)\n"
+
+    done = elaborate(parse(head + "y = r.part\n"), Bindings(), library=tmp_path)
+    assert dict(done.names)["y"] == "fixed, seen by p"
+
+    for line, code in (
+        ("import _inner\n", "E0208"),
+        ("z = _record('thing', part=x)\n", "E0204"),
+        ("z = _balanced(x, floor=0.0)\n", "E0204"),
+        ("z = _capped\n", "E0201"),
+        ("z = r.other\n", "E0207"),
+    ):
+        with pytest.raises(StudyError) as caught:
+            elaborate(parse(head + line), Bindings(), library=tmp_path)
+        assert caught.value.diagnostics[0].code == code
+
+
+def test_a_function_that_is_passed_on_bears_the_name_by_which_it_is_known(tmp_path: Path) -> None:
+    (tmp_path / "_inner.parley").write_text("def inner(x):\n    return x[9]\n", encoding="utf-8")
+    (tmp_path / "outer.parley").write_text("from _inner import inner\n", encoding="utf-8")
+    text = "party p\ninput x: fixed[3] from p\nimport outer\nr = outer.inner(x)\n"
+
+    with pytest.raises(StudyError) as caught:
+        elaborate(parse(text), Bindings(), library=tmp_path)
+
+    assert "inside `outer.inner`" in str(caught.value)

@@ -85,7 +85,7 @@ def test_a_constant_column_has_no_weight() -> None:
     got = shared(text, {"a": {"xa": xa}, "b": {"xb": xb}, "c": {"y": y}})
 
     assert got["least"][2] == 0
-    np.testing.assert_allclose(got["least"][:2], want[:2], rtol=1e-3)
+    np.testing.assert_allclose(got["least"][:2], want[:2], rtol=1e-3, atol=2.0**-15)
 
 
 def test_many_columns() -> None:
@@ -100,3 +100,50 @@ def test_many_columns() -> None:
     got = shared(text, {"a": {"xa": xa}, "b": {"xb": xb}, "c": {"y": y}})
 
     np.testing.assert_allclose(got["ridge"], want, atol=2.0**-12)
+
+
+WEIGHED = """
+input xa: fixed[n, 3] from a
+input xb: fixed[n, 3] from b
+input y: fixed[n] from c
+input on: bool[n] from b
+X = xa + xb
+m = ml.ridge(X, y, alpha=2.0, sample_weight=on)
+l = ml.linear_regression(X, y, sample_weight=on)
+k = ml.kmeans(X, start=[[-1.0, 0.0, 0.0], [1.0, 0.0, 0.0]], iterations=3, sample_weight=on)
+g = ml.logistic_regression(X, y > 0, epochs=2, rate=0.5, batch=30, sample_weight=on)
+reveal m.weights to all as ridge
+reveal m.intercept to all as intercept
+reveal l.standard_errors to all as errors
+reveal k.centres to all as centres
+reveal k.sizes to all as sizes
+reveal g.weights to all as logistic
+"""
+
+
+def test_rows_that_do_not_count() -> None:
+    rng = np.random.default_rng(4)
+    x, on = grid(rng.normal(size=(90, 3))), np.arange(90) % 3 > 0
+    y = grid(x @ [1.0, -2.0, 0.5] + 3 + rng.normal(size=90))
+    x[~on], y[~on] = 50, -70
+    want = reference(x[on], y[on], 2.0)
+    near = (((x[on][:, None] - [[-1.0, 0, 0], [1.0, 0, 0]]) ** 2).sum(axis=2)).argmin(axis=1)
+    for _ in range(2):
+        centres = np.stack([x[on][near == k].mean(axis=0) for k in (0, 1)])
+        near = ((x[on][:, None] - centres) ** 2).sum(axis=2).argmin(axis=1)
+    centres = np.stack([x[on][near == k].mean(axis=0) for k in (0, 1)])
+    a, w = np.c_[x, np.ones(90)], np.zeros(4)
+    for _ in range(2):
+        for i in range(0, 90, 30):
+            off = 1 / (1 + np.exp(-(a[i : i + 30] @ w))) - (y[i : i + 30] > 0)
+            w = w - 0.5 * (a[i : i + 30].T @ (off * on[i : i + 30]) / 30 + 0.0001 * w * [1, 1, 1, 0])
+    xa, xb = split(x)
+
+    got = shared(WEIGHED, {"a": {"xa": xa}, "b": {"xb": xb, "on": on}, "c": {"y": y}})
+
+    np.testing.assert_allclose(got["ridge"], want["ridge"], atol=2.0**-11)
+    np.testing.assert_allclose(got["intercept"], want["ridge_intercept"], atol=2.0**-11)
+    np.testing.assert_allclose(got["errors"], want["errors"], rtol=0.01)
+    np.testing.assert_allclose(got["centres"], centres, atol=2.0**-13)
+    assert list(got["sizes"]) == list(np.bincount(near))
+    np.testing.assert_allclose(got["logistic"], w[:3], atol=0.01)

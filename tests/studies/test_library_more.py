@@ -37,9 +37,7 @@ def both(body: str, x: Floats, y: Floats, kind: str) -> tuple[dict[str, Any], di
     return clear(text, data), shared(text, data)
 
 
-@pytest.mark.parametrize(
-    ("load", "alpha"), [(load_diabetes, 0.1), (load_linnerud, 0.01)], ids=["diabetes", "linnerud"]
-)
+@pytest.mark.parametrize(("load", "alpha"), [(load_diabetes, 0.1), (load_linnerud, 0.01)], ids=["diabetes", "linnerud"])
 def test_poisson_regression(load: Any, alpha: float) -> None:
     x = load().data
     x, y = scaled(x), load().target.reshape(len(x), -1)[:, 0]
