@@ -38,6 +38,28 @@ class Report:
     """Values of result nodes of the circuit, by node: shares and clear values that a later stage goes on with."""
 
 
+def _joined(exchanges: Sequence[Exchange]) -> Exchange:
+    """What several steps send and expect in one round, in their order."""
+    send: dict[int, list[Array]] = {}
+    expect: dict[int, list[Template]] = {}
+    for ex in exchanges:
+        for p, arrays in ex.send.items():
+            send.setdefault(p, []).extend(arrays)
+        for p, templates in ex.expect.items():
+            expect.setdefault(p, []).extend(templates)
+    return Exchange(send, expect)
+
+
+def _part(got: Mapping[int, Sequence[Array]], ex: Exchange, taken: dict[int, int]) -> dict[int, Sequence[Array]]:
+    """What arrived for one of several steps; `taken` counts what those before it took."""
+    mine: dict[int, Sequence[Array]] = {}
+    for p, templates in ex.expect.items():
+        first = taken[p]
+        taken[p] = first + len(templates)
+        mine[p] = got[p][first : taken[p]]
+    return mine
+
+
 class Engine:
     """One place's side of a run.
 
@@ -112,22 +134,13 @@ class Engine:
         self, s: Schedule, r: int, active: list[tuple[int, Step[Any], Exchange]], values: dict[int, Any]
     ) -> Step[list[tuple[int, Step[Any], Exchange]]]:
         """Join what the active steps send, let it travel, hand out what arrived."""
-        send: dict[int, list[Array]] = {}
-        expect: dict[int, list[Template]] = {}
-        for _, _, ex in active:
-            for p, arrays in ex.send.items():
-                send.setdefault(p, []).extend(arrays)
-            for p, templates in ex.expect.items():
-                expect.setdefault(p, []).extend(templates)
-        got = yield Exchange(send, expect)
-        taken = dict.fromkeys(expect, 0)
+        # Alone, a step's exchange travels as it is: most rounds of a chain are such.
+        joint = active[0][2] if len(active) == 1 else _joined([ex for _, _, ex in active])
+        got = yield joint
+        taken = dict.fromkeys(joint.expect, 0)
         following = []
         for index, step, ex in active:
-            mine: dict[int, Sequence[Array]] = {}
-            for p, templates in ex.expect.items():
-                first = taken[p]
-                taken[p] = first + len(templates)
-                mine[p] = got[p][first : taken[p]]
+            mine = got if ex is joint else _part(got, ex, taken)
             try:
                 following.append((index, step, step.send(mine)))
             except StopIteration as stop:
@@ -222,6 +235,8 @@ class Engine:
             return step(use, mine, owner=attrs["owner"], shape=node.type.sizes, bits=bits)  # type: ignore[no-any-return]
         if node.op in ("open", "permute"):
             attrs["bits"] = bits
+        if types[-1].dtype.narrow:
+            attrs["width"] = types[-1].dtype.bits
         return step(use, *src, **attrs)  # type: ignore[no-any-return]
 
     def _client(self, node: Node, src: list[Any], attrs: dict[str, Any], types: Sequence[Type]) -> Step[Any] | None:
@@ -314,7 +329,7 @@ class Engine:
             case "encode":
                 return encode(src[0], s.circuit.nodes[node.src[0]].type, node["frac"], node.type.dtype.bits)
             case "decode":
-                return decode(src[0], node.type)
+                return decode(src[0], s.circuit.nodes[node.src[0]].type)
             case "reshape" if node.type.layout is Layout.RING:
                 return src[0].reshape(node["shape"])
             case "reveal":

@@ -22,7 +22,7 @@ Kernel = Callable[[Player, Sequence[Array], Node, Sequence[Type]], Array]
 
 
 def encode(value: Array, t: Type, frac: int, bits: int = 64) -> Array:
-    """A clear array as elements of Z_2^bits with `frac` fraction bits, unsigned of that width, or uint8 0/1.
+    """A clear array of type t as elements of Z_2^bits with `frac` fraction bits, or uint8 0/1.
 
     Of a narrow ring too, elements stand for signed numbers; `ring.EncodingError` for what is none of them.
     """
@@ -32,11 +32,11 @@ def encode(value: Array, t: Type, frac: int, bits: int = 64) -> Array:
 
 
 def decode(value: Array, t: Type) -> Array:
-    """Ring elements in natural units: signed, whatever the width of the ring."""
+    """Ring elements of type t in natural units: signed, whatever the width of the ring."""
     if t.dtype == BOOL:
         return value.astype(np.bool_)
     if t.dtype.kind == "int":
-        return ring.to_signed(value)
+        return ring.to_signed(value, t.dtype.bits)
     return ring.decode(value, t.dtype.frac)
 
 
@@ -50,13 +50,13 @@ def _key(axis: int, at: Array, length: int, dim: int) -> tuple[slice, ...]:
 def _matmul(player: Player, src: Sequence[Array], node: Node, types: Sequence[Type]) -> Array:  # noqa: ARG001
     x, y = src
     if types[0].layout is Layout.ARITH:
-        right = ring.split(y) if x.shape[0] > 1 and y.ndim > 1 else y
+        right = ring.split(y) if x.shape[0] > 1 and y.ndim > 1 and y.dtype == np.uint64 else y
         return np.stack([ring.matmul(c, right) for c in x])
     return np.stack([ring.matmul(x, c) for c in y])
 
 
 def _narrow(player: Player, src: Sequence[Array], node: Node, types: Sequence[Type]) -> Array:  # noqa: ARG001
-    # Reduction modulo 2^bits is a homomorphism, so it acts on each component for itself.
+    # Reduction modulo 2^bits is a homomorphism, so it acts on each component for itself; modulo 2 a sum is an xor.
     return src[0].astype(ring.dtype_for(node.type.dtype.bits), copy=False)
 
 
@@ -136,6 +136,7 @@ KERNELS: dict[str, Kernel] = {
     "and_clear": _simple(np.bitwise_and),
     "constant": lambda player, src, node, types: player.constant(src[0], types[0].dtype == BOOL),
     "narrow": _narrow,
+    "parity": lambda player, src, node, types: (src[0] & src[0].dtype.type(1)).astype(np.uint8, copy=False),
     "view": lambda player, src, node, types: src[0],
     "sum": _sum,
     "cumsum": lambda player, src, node, types: np.cumsum(src[0], axis=node["axis"] + 1, dtype=src[0].dtype),

@@ -204,11 +204,13 @@ class Lowerer(Builder):
 
         Of a number its low bits are kept, which is free and commutes with sums and products: what comes out right mod
         2^bits may wrap on the way, and may have wrapped before.  A truth value takes the rounds of `b2a`, and fewer
-        bytes than in Z_2^64.  There is no way back, but to open it.
+        bytes than in Z_2^64; in Z_2 it is free.  There is no way back, but to open it, and `parity`.
         """
         dtype = Narrow(bits)
         if x.dtype == dtype and is_share(x):
             return x
+        if x.dtype == BOOL and bits == 1:
+            return self.on_shares("narrow", (self.shared(x),), {}, dtype, x.shape)
         if x.dtype == BOOL:
             return self.on_shares("b2a", (self.shared(x),), {"width": bits} if dtype.narrow else {}, dtype, x.shape)
         if x.dtype.kind != "int" or x.dtype.bits < bits:
@@ -218,6 +220,10 @@ class Lowerer(Builder):
         else:
             out = self.on_shares("narrow", (self.shared(x),), {}, dtype, x.shape)
         return self.know(out, self.range(x))
+
+    def parity(self, x: Value) -> Value:
+        """The lowest ring bit of a share of numbers of any ring, a truth value: free, since sums mod 2 are xors."""
+        return self.on_shares("parity", (x,), {}, BOOL, x.shape)
 
     def _twin(self, x: Value) -> Value | None:
         """Inside a loop: the share of a private value that comes from outside, made once before the loop."""
@@ -286,7 +292,9 @@ class Lowerer(Builder):
         return self.on_shares("eqz", (x,), {"width": width or self.width(x)}, BOOL, x.shape)
 
     def bits(self, x: Value, width: int) -> Value:
-        """The low `width` ring bits of x along a new last axis, lowest first."""
+        """The low `width` ring bits of x along a new last axis, lowest first; one alone is free."""
+        if width == 1:
+            return self._padded(self.parity(x), (*x.shape, 1))
         return self.on_shares("bits", (x,), {"width": width}, BOOL, (*x.shape, width))
 
     def leading(self, x: Value, width: int) -> Value:

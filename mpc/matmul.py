@@ -136,7 +136,7 @@ def _limbs(bits: int) -> int:
 
 
 def _narrow(x: AnyRing, y: AnyRing) -> AnyRing:
-    """The product modulo 2^8, 2^16 or 2^32, the width of both operands' type."""
+    """The product modulo the width of both operands' type, which is below 64."""
     m, k, n = (1, *x.shape)[-2], x.shape[-1], y.shape[-1] if y.ndim > 1 else 1
     if _pays(m, k, n, 9):
         return matmul(x.astype(np.uint64), y.astype(np.uint64)).astype(x.dtype)

@@ -10,8 +10,8 @@ and receive results).
 
 A share is one array with a leading component axis, uint64 (k, *shape) for ARITH, uint8 0/1 (k, *shape) for BITS, so
 that every linear and structural kernel is written once, in `local.py`.  Booleans travel packed, eight a byte.
-Narrow ARITH shares, over Z_2^8, Z_2^16 or Z_2^32, are arrays of that width, and travel so; `NARROW` names the steps
-that take them.  Their width is that of the operands' dtype; only `b2a` is told it.
+Narrow ARITH shares, over Z_2^width, are arrays of the narrowest unsigned type that holds them, in which bits above the
+width mean nothing, and travel without gaps; `NARROW` names the steps that take them, and are told the width.
 Two operands of a binary primitive have the same number of axes (NumPy broadcasting on axes of size 1 is allowed):
 `lower` sees to that.
 
@@ -99,6 +99,8 @@ def exchange(
 
 def parallel(steps: Sequence[Step[T]]) -> Step[list[T]]:
     """Run steps side by side: one joint exchange a round, until all are done.  Order is that of `steps`."""
+    if len(steps) == 1:
+        return [(yield from steps[0])]
     results: list[Any] = [None] * len(steps)
     active: list[tuple[int, Step[T], Exchange]] = []
     for i, step in enumerate(steps):
@@ -212,11 +214,11 @@ class Player(ABC):
 
     @abstractmethod
     def constant(self, value: Array, bits: bool) -> Share:
-        """A share of a public ring array (uint64 or narrower, or uint8 0/1 when `bits`): no message."""
+        """A share of a public ring array (of any width, or uint8 0/1 when `bits`): no message."""
 
     @abstractmethod
     def add_clear(self, x: Share, value: Array) -> Share:
-        """x + a public ring array of its width, broadcasting."""
+        """x + a public ring array of its dtype, broadcasting."""
 
     @abstractmethod
     def xor_clear(self, x: Share, value: Array) -> Share:
@@ -229,18 +231,18 @@ class Player(ABC):
         """`owner` (any place but the dealer) shares its ring array (uint64, or uint8 0/1 when bits); None elsewhere."""
 
     @abstractmethod
-    def open(self, use: int, x: Share, *, to: tuple[int, ...], bits: bool) -> Step[Array | None]:
-        """The ring array behind x at the places `to`; None at the others."""
+    def open(self, use: int, x: Share, *, to: tuple[int, ...], bits: bool, width: int = 64) -> Step[Array | None]:
+        """The ring array behind x, below 2^width, at the places `to`; None at the others."""
 
     # -- arithmetic ----------------------------------------------------------------------------
 
     @abstractmethod
-    def mul(self, use: int, x: Share, y: Share) -> Step[Share]:
-        """x * y in the ring of both, element-wise."""
+    def mul(self, use: int, x: Share, y: Share, *, width: int = 64) -> Step[Share]:
+        """x * y mod 2^width, element-wise."""
 
     @abstractmethod
-    def matmul(self, use: int, x: Share, y: Share) -> Step[Share]:
-        """x @ y in the ring of both, NumPy's matmul on the axes after the first."""
+    def matmul(self, use: int, x: Share, y: Share, *, width: int = 64) -> Step[Share]:
+        """x @ y mod 2^width, NumPy's matmul on the axes after the first."""
 
     @abstractmethod
     def trunc(self, use: int, x: Share, *, m: int) -> Step[Share]:
@@ -284,7 +286,7 @@ class Player(ABC):
 
     @abstractmethod
     def b2a(self, use: int, x: Share, *, width: int = 64) -> Step[Share]:
-        """ARITH 0 or 1, of Z_2^width for a width of 8, 16, 32 or 64, from BITS."""
+        """ARITH 0 or 1, of Z_2^width, from BITS."""
 
     # -- permutation ---------------------------------------------------------------------------
 
@@ -293,7 +295,7 @@ class Player(ABC):
         """A handle on a uniform secret permutation of n rows, drawn without a message."""
 
     @abstractmethod
-    def permute(self, use: int, handle: Any, x: Share, *, inverse: bool, bits: bool) -> Step[Share]:
+    def permute(self, use: int, handle: Any, x: Share, *, inverse: bool, bits: bool, width: int = 64) -> Step[Share]:
         """x with its rows (axis 0 after the components) moved by the handle's permutation, freshly shared.
 
         out[i] = x[p[i]]; with `inverse` the rows move back: permute(permute(x), inverse=True) = x.

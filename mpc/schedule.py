@@ -19,6 +19,7 @@ import numpy as np
 from mpc.circuit import Circuit, Node, Origin
 from mpc.places import Places
 from mpc.protocol import Cost, Scheme, Seat, blocks, interactive
+from mpc.ring import dtype_for
 from mpc.types import BOOL, Layout, Type
 
 __all__ = ["Schedule", "schedule"]
@@ -208,7 +209,7 @@ def _tell(node: Node, places: Places) -> Cost:
 
 def _nbytes(t: Type, components: int) -> int:
     n = int(np.prod(t.sizes, dtype=np.int64))
-    width = 1 if t.dtype == BOOL else t.dtype.bits // 8
+    width = 1 if t.dtype == BOOL else dtype_for(t.dtype.bits).itemsize
     return n * width * (components if t.layout in (Layout.ARITH, Layout.BITS) else 1)
 
 

@@ -69,8 +69,10 @@ def _rings(at: str, node: Node, types: list[Type]) -> None:
     operands = types[1:] if node.op == "permute" else types
     rings = {t.dtype.bits for t in operands if t.layout in (Layout.ARITH, Layout.RING)}
     if node.op == "narrow":
-        if rings != {max(rings | {node.type.dtype.bits})} or node.type.layout is not Layout.ARITH:
-            raise SpecError(f"{at}: a number cannot be brought from {rings} to {node.type.dtype.bits} bits")
+        truth = types[0].layout is Layout.BITS and node.type.dtype.bits == 1
+        smaller = types[0].layout is Layout.ARITH and types[0].dtype.bits >= node.type.dtype.bits
+        if not (truth or smaller) or node.type.layout is not Layout.ARITH:
+            raise SpecError(f"{at}: {types[0]} cannot be brought to {node.type.dtype.bits} bits")
         return
     if node.op == "b2a":
         if node.get("width", 64) != node.type.dtype.bits:
@@ -82,7 +84,7 @@ def _rings(at: str, node: Node, types: list[Type]) -> None:
         return
     if node.op in WIDE or (node.op in STEPS and node.op not in NARROW):
         raise SpecError(f"{at}: not in narrow rings")
-    if node.op not in ("loop", "bundle", "item", "decode") and (rings != {node.type.dtype.bits}):
+    if node.op not in ("loop", "bundle", "item", "decode", "parity") and rings != {node.type.dtype.bits}:
         raise SpecError(f"{at}: operands of {sorted(rings)} bits make a result of {node.type.dtype.bits}")
 
 

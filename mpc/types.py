@@ -185,8 +185,8 @@ def viewers_text(viewers: Viewers) -> str:
 class DType:
     """Element type: a whole number, a fixed-point number with `frac` fraction bits, or a truth value.
 
-    bits: the width of its ring, 64 but for *narrow* whole numbers (8, 16 or 32), which only shares and what is encoded
-    to meet them have: row numbers, destinations, counts and flags inside an algorithm.
+    bits: the width of its ring, 64 but for *narrow* whole numbers, which only shares and what is encoded to meet them
+    are: row numbers, destinations, counts and flags inside an algorithm.
     """
 
     kind: Literal["int", "fixed", "bool"]
@@ -209,9 +209,9 @@ BOOL: Final = DType("bool")
 
 
 def Narrow(bits: int) -> DType:  # noqa: N802 - reads as a type
-    """Whole numbers modulo 2^bits; 8, 16, 32, or 64 for INT itself."""
-    if bits not in (8, 16, 32, 64):
-        raise ValueError(f"a ring has 8, 16, 32 or 64 bits, not {bits}")
+    """Whole numbers modulo 2^bits, 1 <= bits <= 64; INT itself for 64."""
+    if not 1 <= bits <= 64:
+        raise ValueError(f"a ring has 1 to 64 bits, not {bits}")
     return DType("int", bits=bits)
 
 
@@ -224,8 +224,8 @@ class Layout(Enum):
     """How the machine holds a value; set by lowering, `CLEAR` before it.
 
     CLEAR: the plain value, a NumPy array in natural units (int64, float64, bool), at those who may see it.
-    RING:  a clear value already encoded as ring elements (unsigned, of the ring's width), ready to meet shares.
-    ARITH: additive or replicated shares over Z_2^bits: array (k, *shape), uint64 or narrower.
+    RING:  a clear value already encoded as ring elements (the narrowest unsigned type), ready to meet shares.
+    ARITH: additive or replicated shares over Z_2^bits: array (k, *shape) of the narrowest unsigned type, uint64 mostly.
     BITS:  shares over Z_2 of a truth value: uint8 array (k, *shape) of 0 and 1.
     """
 

@@ -37,7 +37,7 @@ __all__ = [
 
 def row_bits(n: int) -> int:
     """The narrowest ring for row numbers, destinations and counts of n rows: it holds all from -n - 1 to n."""
-    return next(bits for bits in (8, 16, 32, 64) if n.bit_length() < bits)
+    return n.bit_length() + 1
 
 
 def row_numbers(b: Lowerer, n: int) -> Value:

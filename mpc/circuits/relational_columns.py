@@ -8,6 +8,7 @@ A column has one row an entry of its first axis; it is whole numbers, fixed poin
 column of several whole numbers a row.  Numbers of all columns become one array (n, w) of ring elements, truth values
 one array (n, t) of bits: one permutation moves them all, in the same messages.
 
+Where sums of columns are all that is asked, truth values are numbers modulo 2, a bit each as before (`Packed.rings`).
 Differences of running sums are taken in the ring, where they are exact whatever wrapped on the way; so what is known of
 a range is set aside while columns are packed, and is known again of the columns that come out.
 """
@@ -125,6 +126,16 @@ class Packed:
         bits = None if self.bits is None else change(self.bits)
         return Packed(numbers, bits, self.places)
 
+    def rings(self) -> list[Value]:
+        """The numbers, in Z_2^64, and the truth values, in Z_2, as far as there are any; see `of_rings`."""
+        bits = [] if self.bits is None else [low(self.bits).narrow(self.bits, 1)]
+        return bits if self.numbers is None else [self.numbers, *bits]
+
+    def of_rings(self, arrays: Sequence[Value]) -> Packed:
+        """The same columns from what was made of `rings`."""
+        bits = None if self.bits is None else low(arrays[-1]).parity(arrays[-1])
+        return Packed(None if self.numbers is None else arrays[0], bits, self.places)
+
     def columns(self, *, or_zero: bool = False) -> list[Value]:
         """The columns again, with their types and what was known of their ranges; or_zero: rows may be zero too."""
         out = []
@@ -163,6 +174,8 @@ def minus(x: Value, y: Value) -> Value:
 def zeros(like: Value, rows: int) -> Value:
     """Shares of so many rows of zeros, or of false, as the shared column `like` has them."""
     b = low(like)
+    if like.dtype.narrow:
+        return b.narrow(b.const(np.zeros((rows, *like.type.sizes[1:]), np.int64)), like.dtype.bits)
     return b.shared(b.const(np.zeros((rows, *like.type.sizes[1:])), like.dtype))
 
 
@@ -194,5 +207,5 @@ def sum_range(b: Lowerer, x: Value, rows: int) -> Interval | None:
 
 
 def truths(x: Value) -> Value:
-    """Ring elements 0 or 1 as truth values: one bit, one round."""
-    return low(x).bits(x, 1).reshape(x.shape)
+    """Ring elements 0 or 1 as truth values, without a message."""
+    return low(x).parity(x)

@@ -51,7 +51,7 @@ def expanded(count: Value, x: Value, slots: int) -> tuple[Value, Value, Value]:
     ends = running(count)
     starts = low(count).on_shares("sub", (ends, count), {}, INT, ends.shape)
     carried = stacked([flags.reshape((n, 1)), starts.reshape((n, 1)), x])
-    rows, _, _ = to_back(flags, carried)
+    (rows,), _, _ = to_back(flags, [carried])
     rows = rows[n - slots :] if n > slots else stacked([zeros(rows, slots - n), rows], axis=0)
     seats = _first_slots(rows[:, 0], rows[:, 1])
     to = destinations(seats, back=True)

@@ -213,7 +213,7 @@ def group_totals(new: Value, *columns: Value) -> Any:
     def sums(at_starts: Value) -> Value:
         return minus(stacked([at_starts[1:], end], axis=0), at_starts)
 
-    done = spread(_starts(b, new), before.numbers, sums)
+    (done,) = spread(_starts(b, new), [before.numbers], sums)
     out = Packed(done, None, tuple(p.unknown() for p in before.places)).columns()
     return [b.know(v, sum_range(b, c, n)) for v, c in zip(out, numbers, strict=True)]
 
@@ -242,5 +242,5 @@ def row_number(new: Value) -> Value:
     if n == 0:
         return b.shared(place)
     starts = _starts(b, new)
-    first = spread(starts, (starts * place).reshape((n, 1)), masked=True)
+    (first,) = spread(starts, [(starts * place).reshape((n, 1))], masked=True)
     return -first.reshape((n,)) + place

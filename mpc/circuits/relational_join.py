@@ -155,7 +155,7 @@ def _plan(b: Lowerer, keys: Sequence[Value], table: Value) -> _Plan:
         return stacked([at_first, minus(stacked([at_first[1:], whole], axis=0), at_first)])
 
     first = ~same_as_before(order.there(bits))
-    key = spread(first, before, groups)
+    (key,) = spread(first, [before], groups)
     lefts, rights = key[:, 2:3], key[:, 3:4]
     rank = minus(before[:, :1], key[:, :1])
     products = b.product("mul", stacked([shown, rank]), stacked([rights, lefts, rights]), 0, INT)

@@ -23,8 +23,8 @@ from mpc.circuits import estimate
 from mpc.circuits.estimate import Work
 from mpc.circuits.moving import row_bits
 from mpc.circuits.ordering import all_of, difference_width
-from mpc.circuits.relational_columns import Packed, flag_column, ring_column, rows_of, signature, stacked, truths, zeros
-from mpc.circuits.relational_move import spread
+from mpc.circuits.relational_columns import Packed, flag_column, rows_of, signature, stacked, zeros
+from mpc.circuits.relational_move import spread, weighed
 from mpc.circuits.relational_sort import joint_bits, key_codes, order_of, same_as_before, sorting_work
 from mpc.lowerer import Lowerer, low
 from mpc.op import Signature, op
@@ -88,23 +88,19 @@ def lookup_rows(*columns: Value, keys: int, payload: int) -> Any:
     left_keys, left_visible, left = columns[:keys], columns[keys], columns[keys + 1 : cut]
     right_keys, right_visible = columns[cut:-1], columns[-1]
     m, n = left_visible.type.sizes[0], right_visible.type.sizes[0]
-    carried = Packed.of(b, [ring_column(b, c) for c in left])
+    carried = Packed.of(b, [left_visible, *left])
     if m == 0 or n == 0:
         return [zeros(b.shared(left_visible), n), *(zeros(b.shared(c), n) for c in left)]
-    shown = b.emit("to_int", b.shared(left_visible)).reshape((m, 1))
+    table = carried.rings()
     if _pairwise(left_keys, right_keys):
-        table = shown if carried.numbers is None else stacked([shown, carried.numbers])
-        equal = b.emit("to_int", _equal(left_keys, right_keys, left_visible))
-        found = b.product("matmul", equal, table, 0, INT)
+        equal = _equal(left_keys, right_keys, left_visible)
+        found = [b.product("matmul", b.narrow(equal, x.dtype.bits), x, 0, INT) for x in table]
     else:
-        table = shown
-        if carried.numbers is not None:
-            masked = carried.numbers if _always(left_visible) else b.product("mul", shown, carried.numbers, 0, INT)
-            table = stacked([shown, masked])
+        if not _always(left_visible):
+            table = [weighed(x, b.shared(left_visible)) for x in table]
         found = _by_sorting(b, joined_keys(left_keys, right_keys), left_visible, table, n)
-    matched = truths(found[:, 0]) & right_visible
-    back = Packed(found[:, 1:], None, carried.places).columns(or_zero=True)
-    return [matched, *(truths(v) if c.dtype == BOOL else v for v, c in zip(back, left, strict=True))]
+    known, *back = carried.of_rings(found).columns(or_zero=True)
+    return [known & right_visible, *back]
 
 
 def _matched(types: Sequence[Type], attrs: Attrs) -> Signature:
@@ -129,9 +125,9 @@ def match_rows(*columns: Value, keys: int) -> Value:
         return zeros(b.shared(left_visible), n)
     if _pairwise(left, right):
         return ~all_of(~_equal(left, right, left_visible)) & right_visible
-    shown = b.emit("to_int", b.shared(left_visible)).reshape((m, 1))
-    found = _by_sorting(b, joined_keys(left, right), left_visible, shown, n, unique=False)
-    return truths(found[:, 0]) & right_visible
+    table = Packed.of(b, [left_visible])
+    found = _by_sorting(b, joined_keys(left, right), left_visible, table.rings(), n, unique=False)
+    return table.of_rings(found).columns()[0] & right_visible
 
 
 def joined_keys(left: Sequence[Value], right: Sequence[Value]) -> list[Value]:
@@ -182,14 +178,13 @@ def _equal(left: Sequence[Value], right: Sequence[Value], visible: Value) -> Val
 
 
 def _by_sorting(
-    b: Lowerer, keys: Sequence[Value], visible: Value, table: Value, n: int, *, unique: bool = True
-) -> Value:
-    """The rows of table (m, w), zero where invisible, for each of the n right rows; zero where there is none.
+    b: Lowerer, keys: Sequence[Value], visible: Value, table: Sequence[Value], n: int, *, unique: bool = True
+) -> list[Value]:
+    """The rows of arrays (m, w), zero where invisible, for each of the n right rows; zero where there is none.
 
     unique: visible left keys are, so a row that is not the first of its key is zero already.
     """
-    m = table.type.sizes[0]
-    rest = zeros(table, n)
+    m = visible.type.sizes[0]
     bits = joint_bits(keys)
     order_bits = bits
     if not _always(visible):
@@ -197,5 +192,5 @@ def _by_sorting(
         order_bits = stacked([last.reshape((m + n, 1)), bits])
     order = order_of(order_bits)
     first = ~same_as_before(order.there(bits))
-    copied = spread(first, order.there(stacked([table, rest], axis=0)), masked=unique)
-    return order.back(copied, slice(m, m + n))
+    copied = spread(first, [order.there(stacked([x, zeros(x, n)], axis=0)) for x in table], masked=unique)
+    return [order.back(x, slice(m, m + n)) for x in copied]

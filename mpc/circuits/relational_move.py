@@ -29,13 +29,12 @@ from mpc.circuits.relational_columns import (
     flag_column,
     rows_of,
     signature,
-    truths,
 )
 from mpc.lowerer import low
 from mpc.op import Signature, op
-from mpc.types import BOOL, INT, Type, TypeRuleError
+from mpc.types import INT, Type, TypeRuleError
 
-__all__ = ["copy_down", "destinations", "front_rows", "fronted", "running", "spread", "to_back"]
+__all__ = ["copy_down", "destinations", "front_rows", "fronted", "running", "spread", "to_back", "weighed"]
 
 
 def _steps(flags: Value, back: bool) -> tuple[Value, Value]:
@@ -71,35 +70,46 @@ def fronted(to: Value, columns: Packed, rows: int) -> Packed:
     return columns.each(lambda x: rows_at(b.permute(handle, x), order))
 
 
-def to_back(flags: Value, x: Value, *, masked: bool = False) -> tuple[Value, Value, Value]:
-    """The rows of x (n, w), n > 0: those flagged last, in their order, and zeros before them.
+def to_back(flags: Value, arrays: Sequence[Value], *, masked: bool = False) -> tuple[list[Value], Value, Value]:
+    """The rows of arrays (n, w), n > 0, each of any ring: those flagged last, in their order, and zeros before them.
 
-    flags (n,) are truth values, or 0 and 1; masked: x is known to be zero where not flagged.  Returns the rows, and how
-    they go back: the handle, and the order that was opened.
+    flags (n,) are truth values, or 0 and 1; masked: arrays are known to be zero where not flagged.  Returns the rows,
+    and how they go back: the handle, and the order that was opened.
     """
     b = low(flags)
     n = flags.type.sizes[0]
+    marks = flags
     if not masked:
-        # Of the numbers that x is multiplied by, the narrow ones for the destinations are had for nothing.
-        flags = flags.to_int()
-        x = b.product("mul", flags.reshape((n, 1)), x, 0, INT)
-    to = destinations(flags, back=True)
+        if any(x.dtype == INT for x in arrays):
+            # Of the numbers that rows are multiplied by, narrow ones for the destinations are had for nothing.
+            marks = flags.to_int()
+        arrays = [weighed(x, flags if x.dtype.bits == 1 else marks) for x in arrays]
+    to = destinations(marks, back=True)
     handle = b.permutation(n)
     seen = b.open_to_nodes(b.permute(handle, to))
-    return rows_at(b.permute(handle, x), b.emit("inverse_order", seen)), handle, seen
+    order = b.emit("inverse_order", seen)
+    return [rows_at(b.permute(handle, x), order) for x in arrays], handle, seen
 
 
-def spread(flags: Value, x: Value, change: Callable[[Value], Value] | None = None, *, masked: bool = False) -> Value:
-    """Every row of x (n, w) gets the values of the last flagged row at or above it, zeros before the first.
+def weighed(x: Value, flags: Value) -> Value:
+    """The rows of x (n, w), zero where flags (n,), truth values or 0 and 1, do not hold."""
+    b = low(x)
+    weights = b.narrow(flags, x.dtype.bits)
+    return b.product("mul", weights.reshape((*flags.shape, 1)), x, 0, INT)
 
-    As for `to_back`, n > 0.  With `change`, what is spread is change(y) for y the rows of x with all flagged ones
-    last and zeros before them; it must leave those zeros zero.
+
+def spread(
+    flags: Value, arrays: Sequence[Value], change: Callable[[Value], Value] | None = None, *, masked: bool = False
+) -> list[Value]:
+    """Every row of arrays (n, w) gets the values of the last flagged row at or above it, zeros before the first.
+
+    As for `to_back`, n > 0.  With `change`, what is spread is change(y) for y the rows with all flagged ones last and
+    zeros before them; it must leave those zeros zero.
     """
     b = low(flags)
-    last, handle, seen = to_back(flags, x, masked=masked)
-    steps = differences(last if change is None else change(last))
-    home = b.permute(handle, rows_at(steps, seen), inverse=True)
-    return running(home)
+    rows, handle, seen = to_back(flags, arrays, masked=masked)
+    steps = [differences(last if change is None else change(last)) for last in rows]
+    return [running(b.permute(handle, rows_at(x, seen), inverse=True)) for x in steps]
 
 
 def running(x: Value) -> Value:
@@ -166,11 +176,7 @@ def copy_down(flag: Value, *columns: Value) -> Any:
     """Every row gets the columns of the last row at or above it that is flagged; zeros, or false, before the first."""
     b = low(flag)
     n = flag.type.sizes[0]
-    shares = [b.shared(c) for c in columns]
+    packed = Packed.of(b, columns)
     if n == 0:
-        return shares
-    packed = Packed.of(b, [b.emit("to_int", c) if c.dtype == BOOL else c for c in shares])
-    assert packed.numbers is not None
-    done = spread(b.shared(flag), packed.numbers)
-    copied = Packed(done, None, packed.places).columns(or_zero=True)
-    return [truths(v) if c.dtype == BOOL else v for c, v in zip(shares, copied, strict=True)]
+        return packed.columns()
+    return packed.of_rings(spread(b.shared(flag), packed.rings())).columns(or_zero=True)

@@ -39,7 +39,7 @@ from mpc.protocols import additive_plan
 from mpc.protocols.additive_dealer import AdditiveDealer
 from mpc.protocols.additive_node import Node
 from mpc.protocols.additive_plan import SEED_BYTES, data_part, order_part, owners
-from mpc.protocols.additive_supply import Part, decode, encode, join, ring, rows
+from mpc.protocols.additive_supply import Part, decode, encode, join, ring, rows, trim
 from mpc.types import Type
 
 __all__ = ["ADDITIVE", "Additive", "AdditivePlayer", "Handle"]
@@ -58,11 +58,6 @@ class Handle(NamedTuple):
 def _drawn(part: Part, prg: Prg, use: int) -> Array:
     cursor = prg.cursor(use)
     return cursor.bits(part.shape) if part.kind == "flags" else cursor.narrow(part.shape, part.bits)
-
-
-def _width(x: Share) -> int:
-    """Bits of its ring."""
-    return 8 * x.itemsize
 
 
 def _flat(x: Share) -> Array:
@@ -129,9 +124,9 @@ class AdditivePlayer(Player):
             return decode(part, got[owner])[None]
         return _drawn(part, Prg(got[owner].tobytes()), 0)[None]
 
-    def open(self, use: int, x: Share, *, to: tuple[int, ...], bits: bool) -> Step[Array | None]:
+    def open(self, use: int, x: Share, *, to: tuple[int, ...], bits: bool, width: int = 64) -> Step[Array | None]:
         """Each node sends its share, blinded, to each place of `to`: one round."""
-        part, node = data_part(x.shape[1:], bits, _width(x)), self._node
+        part, node = data_part(x.shape[1:], bits, width), self._node
         mine = np.array(x[0], part.dtype)
         for p, prg in node.pairs.items():
             # One of a pair adds what the other takes away.
@@ -145,21 +140,21 @@ class AdditivePlayer(Player):
         total = mine.copy()
         for p in node.peers:
             join(part, total, decode(part, got[p]))
-        return total
+        return trim(part, total)
 
     # -- arithmetic ----------------------------------------------------------------------------
 
-    def mul(self, use: int, x: Share, y: Share) -> Step[Share]:
+    def mul(self, use: int, x: Share, y: Share, *, width: int = 64) -> Step[Share]:
         """1 round, one element for each of x and of y to each peer; what broadcasts travels at its own size."""
-        return (yield from self._product(use, x, y, matrix=False))
+        return (yield from self._product(use, x, y, width, matrix=False))
 
-    def matmul(self, use: int, x: Share, y: Share) -> Step[Share]:
+    def matmul(self, use: int, x: Share, y: Share, *, width: int = 64) -> Step[Share]:
         """1 round, the elements of x and of y to each peer."""
-        return (yield from self._product(use, x, y, matrix=True))
+        return (yield from self._product(use, x, y, width, matrix=True))
 
-    def _product(self, use: int, x: Share, y: Share, *, matrix: bool) -> Step[Share]:
+    def _product(self, use: int, x: Share, y: Share, width: int, *, matrix: bool) -> Step[Share]:
         x, y, shape = _operands(x, y, matrix=matrix)
-        triple = deal.triple(x.shape, y.shape, matrix=matrix, width=_width(x))
+        triple = deal.triple(x.shape, y.shape, matrix=matrix, width=width)
         draw = self._node.stream(use).draw(triple)
         a, b = draw.masks
         e, g = yield from self._node.reveal([(triple.masks[0], x - a), (triple.masks[1], y - b)], [draw])
@@ -271,9 +266,9 @@ class AdditivePlayer(Player):
         back[order] = np.arange(n)
         return Handle(order, back)
 
-    def permute(self, use: int, handle: Any, x: Share, *, inverse: bool, bits: bool) -> Step[Share]:
+    def permute(self, use: int, handle: Any, x: Share, *, inverse: bool, bits: bool, width: int = 64) -> Step[Share]:
         """One round for each node: the others send it their masked shares, it sends them log2 n bits a row."""
-        part, places = data_part(x.shape[1:], bits, _width(x)), order_part(x.shape[1])
+        part, places = data_part(x.shape[1:], bits, width), order_part(x.shape[1])
         stream, node = self._node.stream(use), self._node
         share = x[0]
         for owner in owners(node.seat.nodes, inverse):
@@ -359,7 +354,7 @@ class Additive(Scheme):
         total = np.zeros(part.shape, part.dtype)
         for array in got.values():
             join(part, total, decode(part, array))
-        return total
+        return trim(part, total)
 
     def cost(self, op: str, types: Sequence[Type], out: Type, attrs: Attrs, seat: Seat) -> Cost:
         """Exact traffic of one step, the dealer's corrections included."""

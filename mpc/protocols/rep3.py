@@ -25,12 +25,10 @@ from mpc.circuit import Array, Attrs
 from mpc.prg import Prg, fresh_key
 from mpc.protocol import Cost, Exchange, Player, ProtocolError, Scheme, Seat, Share, Step, Template, exchange
 from mpc.protocols import rep3_bits, rep3_cost, rep3_shuffle, rep3_truncate
-from mpc.protocols.rep3_place import DIGEST, PARTIES, SEED, Place
+from mpc.protocols.rep3_place import DIGEST, PARTIES, SEED, Place, close, template, unclose
 from mpc.types import Type
 
 __all__ = ["REP3", "Rep3", "Rep3Player"]
-
-_WORD = np.dtype("<u8")
 
 
 class Rep3Player(Player):
@@ -99,7 +97,15 @@ class Rep3Player(Player):
             out[1] = _draw(place.far, use, n, bits)
         return out.reshape(2, *shape)
 
-    def open(self, use: int, x: Share, *, to: tuple[int, ...], bits: bool) -> Step[Array | None]:  # noqa: ARG002
+    def open(
+        self,
+        use: int,  # noqa: ARG002
+        x: Share,
+        *,
+        to: tuple[int, ...],
+        bits: bool,
+        width: int = 64,
+    ) -> Step[Array | None]:
         """1 round.  To node j: x_(j-1) from P_(j-1), one element.
 
         To a client: x_j from each P_j, three elements, and of x_(j+1) a second copy if it is shorter than a digest, the
@@ -109,25 +115,25 @@ class Rep3Player(Player):
         place = self.place
         shape = x.shape[1:]
         flat = x.reshape(2, -1)
-        first = _wire(flat[0], bits)
+        first = _wire(flat[0], bits, width)
         send: dict[int, list[Array]] = {}
         for p in to:
             if p == place.after:
                 send[p] = [first]
             elif p >= PARTIES:
-                send[p] = [first, _check(_wire(flat[1], bits))]
+                send[p] = [first, _check(_wire(flat[1], bits, width))]
         n = flat.shape[1]
         if place.me not in to:
             yield Exchange(send, {})
             return None
-        received = yield Exchange(send, {place.before: [_template(n, bits, x.dtype)]})
-        third = _read(received[place.before][0], n, bits)
+        received = yield Exchange(send, {place.before: [_template(n, bits, width)]})
+        third = _read(received[place.before][0], n, bits, width)
         total = _plus(flat[0], flat[1], bits)
-        return _plus(total, third, bits).reshape(shape)
+        return _within(_plus(total, third, bits), width).reshape(shape)
 
     # -- arithmetic ----------------------------------------------------------------------------
 
-    def mul(self, use: int, x: Share, y: Share) -> Step[Share]:
+    def mul(self, use: int, x: Share, y: Share, *, width: int = 64) -> Step[Share]:
         """[AFLNO16], section 2.  1 round, one element a party.
 
         z_i = x_i y_i + x_i y_(i+1) + x_(i+1) y_i + F(k_i) - F(k_(i+1)) goes to P_(i-1), which lacks k_(i+1).
@@ -135,22 +141,23 @@ class Rep3Player(Player):
         shape = np.broadcast_shapes(x.shape[1:], y.shape[1:])
         out = np.empty((2, *shape), x.dtype)
         _cross(x, y, out[0, ...])
-        return (yield from self._reshare(use, out))
+        return (yield from self._reshare(use, out, width))
 
-    def matmul(self, use: int, x: Share, y: Share) -> Step[Share]:
+    def matmul(self, use: int, x: Share, y: Share, *, width: int = 64) -> Step[Share]:
         """As `mul`, with two matrix products a party; one element of the result a party."""
         z = _cross_matmul(x, y)
         out = np.empty((2, *z.shape), z.dtype)
         out[0] = z
-        return (yield from self._reshare(use, out))
+        return (yield from self._reshare(use, out, width))
 
-    def _reshare(self, use: int, out: Share) -> Step[Share]:
+    def _reshare(self, use: int, out: Share, width: int) -> Step[Share]:
         """From the local product in out[0] to a share: a zero sharing is added, and P_(i-1) is sent the sum."""
         place = self.place
         flat = out.reshape(2, -1)
         place.blind(use, flat[0])
-        got = yield from exchange({place.before: flat[0]}, {place.after: Template(flat.shape[1:], flat.dtype.str)})
-        flat[1] = got[place.after]
+        n = flat.shape[1]
+        got = yield from exchange({place.before: close(flat[0], width)}, {place.after: template(n, width)})
+        flat[1] = unclose(got[place.after], n, width)
         return out
 
     def trunc(self, use: int, x: Share, *, m: int) -> Step[Share]:
@@ -205,7 +212,7 @@ class Rep3Player(Player):
 
     def b2a(self, use: int, x: Share, *, width: int = 64) -> Step[Share]:
         """2 rounds, 3 elements of `width` bits."""
-        out = yield from rep3_bits.to_ring(self.place, use, x.reshape(2, -1), ring.dtype_for(width))
+        out = yield from rep3_bits.to_ring(self.place, use, x.reshape(2, -1), width)
         return out.reshape(x.shape)
 
     # -- permutation ---------------------------------------------------------------------------
@@ -214,10 +221,10 @@ class Rep3Player(Player):
         """Three permutations one after another, each known to two parties."""
         return rep3_shuffle.draw(self.place, use, n)
 
-    def permute(self, use: int, handle: Any, x: Share, *, inverse: bool, bits: bool) -> Step[Share]:
+    def permute(self, use: int, handle: Any, x: Share, *, inverse: bool, bits: bool, width: int = 64) -> Step[Share]:
         """2 rounds, 4 elements a row and column: see `rep3_shuffle`."""
         rows = x.reshape(2, x.shape[1], int(np.prod(x.shape[2:], dtype=np.int64)))
-        out = yield from rep3_shuffle.permute(self.place, use, handle, rows, inverse=inverse, bits=bits)
+        out = yield from rep3_shuffle.permute(self.place, use, handle, rows, inverse=inverse, bits=bits, width=width)
         return out.reshape(x.shape)
 
 
@@ -257,14 +264,14 @@ class Rep3(Scheme):
     def client_open(self, shape: tuple[int, ...], bits: bool, seat: Seat, width: int = 64) -> Step[Array]:  # noqa: ARG002
         """Three components and a check of each from another node; ProtocolError where they differ."""
         n = int(np.prod(shape, dtype=np.int64))
-        part = _template(n, bits, ring.dtype_for(width))
+        part = _template(n, bits, width)
         check = Template((min(DIGEST, part.nbytes),), "|u1")
         got = yield Exchange({}, {p: [part, check] for p in range(PARTIES)})
         for p in range(PARTIES):
             if not np.array_equal(_check(got[p][0]), got[(p + 2) % 3][1]):
                 raise ProtocolError(f"nodes {(p + 2) % 3} and {p} sent different copies of one component of a result")
-        first, second, third = (_read(got[p][0], n, bits) for p in range(PARTIES))
-        return _plus(_plus(first, second, bits), third, bits).reshape(shape)
+        first, second, third = (_read(got[p][0], n, bits, width) for p in range(PARTIES))
+        return _within(_plus(_plus(first, second, bits), third, bits), width).reshape(shape)
 
     def cost(self, op: str, types: Sequence[Type], out: Type, attrs: Attrs, seat: Seat) -> Cost:  # noqa: ARG002
         """Exact cost; attributes as the player's methods take them, parties as places."""
@@ -293,16 +300,21 @@ def _checked(m: int) -> int:
     return m
 
 
-def _template(n: int, bits: bool, dtype: np.dtype[Any] = _WORD) -> Template:
-    return Template((-(-n // 8),), "|u1") if bits else Template((n,), dtype.str)
+def _template(n: int, bits: bool, width: int = 64) -> Template:
+    return template(n, 1 if bits else width)
 
 
-def _wire(flat: Array, bits: bool) -> Array:
-    return np.packbits(flat, bitorder="little") if bits else np.ascontiguousarray(flat)
+def _wire(flat: Array, bits: bool, width: int = 64) -> Array:
+    return np.packbits(flat, bitorder="little") if bits else close(flat, width)
 
 
-def _read(wire: Array, n: int, bits: bool) -> Array:
-    return np.unpackbits(wire, count=n, bitorder="little") if bits else wire
+def _read(wire: Array, n: int, bits: bool, width: int = 64) -> Array:
+    return np.unpackbits(wire, count=n, bitorder="little") if bits else unclose(wire, n, width)
+
+
+def _within(elements: Array, width: int) -> Array:
+    """Elements below 2^width."""
+    return elements if width >= 8 * elements.itemsize else elements & elements.dtype.type((1 << width) - 1)
 
 
 def _draw(key: Prg, use: int, n: int, bits: bool) -> Array:

@@ -45,7 +45,7 @@ from mpc.boolean import (
     to_message,
 )
 from mpc.protocol import Step, Template, exchange, parallel
-from mpc.protocols.rep3_place import Bits, Place, Ring
+from mpc.protocols.rep3_place import Bits, Place, Ring, close, template, unclose
 from mpc.protocols.rep3_truncate import floor_parts
 from mpc.ring import dtype_for
 
@@ -225,33 +225,35 @@ def leading(place: Place, use: int, x: Ring, *, width: int) -> Step[Bits]:
 # -- to the ring -------------------------------------------------------------------------------
 
 
-def to_ring(place: Place, use: int, b: Bits, dtype: np.dtype[Any]) -> Step[npt.NDArray[Any]]:
-    """0 or 1 of Z_2^k, k the width of `dtype`, from a bit: (2, n) -> (2, n); 2 rounds, 3 elements."""
-    n, width = b.shape[1], 8 * dtype.itemsize
+def to_ring(place: Place, use: int, b: Bits, width: int) -> Step[npt.NDArray[Any]]:
+    """0 or 1 of Z_2^width from a bit: (2, n) -> (2, n); 2 rounds, 3 elements."""
+    n, dtype = b.shape[1], dtype_for(width)
     out = np.empty((2, n), dtype)
-    size = Template((n,), dtype.str)
+    size = template(n, width)
+    # Masks are drawn for the whole type: bits above the width stay where they are.
+    drawn = 8 * dtype.itemsize
     if place.me == 0:
-        u0 = place.near.cursor(use).narrow(n, width)
+        u0 = place.near.cursor(use).narrow(n, drawn)
         u1 = np.subtract(b[0] ^ b[1], u0, dtype=dtype)
-        got = yield from exchange({1: u1}, {2: size})
+        got = yield from exchange({1: close(u1, width)}, {2: size})
         late = yield from exchange({}, {1: size})
-        _less_twice(out[0], u0, got[2])
-        _less_twice(out[1], u1, late[1])
+        _less_twice(out[0], u0, unclose(got[2], n, width))
+        _less_twice(out[1], u1, unclose(late[1], n, width))
         return out
-    v, w = place.key(2).cursor(use).narrow((2, n), width)
+    v, w = place.key(2).cursor(use).narrow((2, n), drawn)
     own = b[2 - place.me]
     if place.me == 1:
         got = yield from exchange({}, {0: size})
-        u1 = got[0]
+        u1 = unclose(got[0], n, width)
         inner = np.multiply(u1, own, dtype=dtype)
         inner -= w
-        yield from exchange({0: inner})
+        yield from exchange({0: close(inner, width)})
         _less_twice(out[0], u1, inner)
     else:
-        u0 = place.far.cursor(use).narrow(n, width)
+        u0 = place.far.cursor(use).narrow(n, drawn)
         inner = np.multiply(u0, own, dtype=dtype)
         inner -= v
-        yield from exchange({0: inner})
+        yield from exchange({0: close(inner, width)})
         yield from exchange()
         _less_twice(out[1], u0, inner)
     v += w
@@ -283,7 +285,7 @@ def _low_carry(place: Place, use: int, x: Ring, m: int) -> Step[Ring]:
     """The carry out of the low m bits of both summands, as a ring element.  Uses use..use+7."""
     n = x.shape[1]
     p, g = yield from _sum_and_carry_bits(place, use, _sliced(_summand(place, x), m), m, n)
-    return (yield from _ring_carry(WordGates(place), place, (use + 1, use + 7), g, p[:, 1:], n, np.dtype("<u8")))
+    return (yield from _ring_carry(WordGates(place), place, (use + 1, use + 7), g, p[:, 1:], n, 64))
 
 
 def _shift_whole(place: Place, use: int, x: Ring, m: int) -> Step[Ring]:
@@ -297,8 +299,8 @@ def _shift_whole(place: Place, use: int, x: Ring, m: int) -> Step[Ring]:
     out, low, whole = yield from parallel(
         [
             _input_floor(place, use + 15, known, m),
-            _ring_carry(gates, place, (use + 7, use + 13), g[:, :m], p[:, 1:m], n, np.dtype("<u8")),
-            _ring_carry(gates, place, (use + 1, use + 14), g, p[:, 1:], n, dtype_for(m)),
+            _ring_carry(gates, place, (use + 7, use + 13), g[:, :m], p[:, 1:m], n, 64),
+            _ring_carry(gates, place, (use + 1, use + 14), g, p[:, 1:], n, 8 * dtype_for(m).itemsize),
         ]
     )
     out += low
@@ -308,10 +310,10 @@ def _shift_whole(place: Place, use: int, x: Ring, m: int) -> Step[Ring]:
 
 
 def _ring_carry(
-    gates: WordGates, place: Place, uses: tuple[int, int], g: Words, p: Words, n: int, dtype: np.dtype[Any]
+    gates: WordGates, place: Place, uses: tuple[int, int], g: Words, p: Words, n: int, width: int
 ) -> Step[npt.NDArray[Any]]:
     out = yield from carry(gates, uses[0], g, p, n)
-    return (yield from to_ring(place, uses[1], unpack_bool(out[:, 0], n), dtype))
+    return (yield from to_ring(place, uses[1], unpack_bool(out[:, 0], n), width))
 
 
 def _input_floor(place: Place, use: int, known: Ring, m: int) -> Step[Ring]:

@@ -51,7 +51,7 @@ def cost(op: str, types: Sequence[Type], out: Type, attrs: Attrs) -> Cost:
 def _size(t: Type) -> int:
     """Bytes of one component on the wire."""
     n = count(t.sizes)
-    return _packed(n) if t.dtype == BOOL else t.dtype.bits // 8 * n
+    return _packed(n if t.dtype == BOOL else t.dtype.bits * n)
 
 
 def _packed(bits: int) -> int:

@@ -15,9 +15,10 @@ import numpy as np
 import numpy.typing as npt
 
 from mpc.prg import Prg, derive
-from mpc.protocol import ProtocolError, Seat
+from mpc.protocol import ProtocolError, Seat, Template
+from mpc.ring import dtype_for, pack_bits, unpack_bits
 
-__all__ = ["DIGEST", "PARTIES", "SEED", "Bits", "Place", "Ring", "thirds"]
+__all__ = ["DIGEST", "PARTIES", "SEED", "Bits", "Place", "Ring", "close", "template", "thirds", "unclose"]
 
 Ring = npt.NDArray[np.uint64]
 Bits = npt.NDArray[np.uint8]
@@ -95,6 +96,29 @@ class Place:
             block = first * width // _BLOCK
             plus(piece, self.near.cursor(use, block).narrow(piece.size, width), out=piece)
             minus(piece, self.far.cursor(use, block).narrow(piece.size, width), out=piece)
+
+
+def template(n: int, width: int = 64) -> Template:
+    """How n elements of Z_2^width travel: without gaps."""
+    dtype = dtype_for(width)
+    if width == 8 * dtype.itemsize:
+        return Template((n,), dtype.str)
+    return Template((-(-n * width // 8),), "|u1")
+
+
+def close(elements: npt.NDArray[Any], width: int = 64) -> npt.NDArray[Any]:
+    """Elements (n,) as they travel; what lies above the width stays behind."""
+    if width == 8 * elements.itemsize:
+        return np.ascontiguousarray(elements)
+    return pack_bits(elements, width)
+
+
+def unclose(message: npt.NDArray[Any], n: int, width: int = 64) -> npt.NDArray[Any]:
+    """What `close` was given, modulo 2^width."""
+    dtype = dtype_for(width)
+    if width == 8 * dtype.itemsize:
+        return message
+    return unpack_bits(message, width, n).astype(dtype, copy=False)
 
 
 def thirds(n: int) -> list[tuple[int, slice]]:

@@ -27,7 +27,7 @@ import numpy.typing as npt
 
 from mpc.prg import Cursor
 from mpc.protocol import ProtocolError, Step, Template, exchange
-from mpc.protocols.rep3_place import Place
+from mpc.protocols.rep3_place import Place, close, template, unclose
 
 __all__ = ["Handle", "draw", "permute"]
 
@@ -57,12 +57,14 @@ def draw(place: Place, use: int, n: int) -> Handle:
     return Handle(n, {j: place.key(j).permutation(use, n) for j in (place.me, place.after)})
 
 
-def permute(place: Place, use: int, handle: Handle, x: _Rows, *, inverse: bool, bits: bool) -> Step[_Rows]:
-    """x (2, n, columns), of any ring or bits in uint8, with its rows moved, or moved back; a fresh share."""
+def permute(
+    place: Place, use: int, handle: Handle, x: _Rows, *, inverse: bool, bits: bool, width: int = 64
+) -> Step[_Rows]:
+    """x (2, n, columns), of Z_2^width or bits in uint8, with its rows moved, or moved back; a fresh share."""
     if x.shape[1] != handle.n:
         raise ProtocolError(f"a permutation of {handle.n} rows cannot move {x.shape[1]}")
     one, two, three = (2, 1, 0) if inverse else (0, 1, 2)
-    group = _Group(x.dtype, bits)
+    group = _Group(x.dtype, bits, 1 if bits else width)
     shape = x.shape[1:]
     me = place.me
     out = np.empty((2, *shape), x.dtype)
@@ -115,6 +117,7 @@ class _Group:
 
     dtype: np.dtype[Any]
     bits: bool
+    width: int
 
     @property
     def plus(self) -> np.ufunc:
@@ -128,12 +131,13 @@ class _Group:
         return cursor.bits(shape) if self.bits else cursor.narrow(shape, 8 * self.dtype.itemsize)
 
     def template(self, shape: tuple[int, ...]) -> Template:
-        return Template((-(-math.prod(shape) // 8),), "|u1") if self.bits else Template(shape, self.dtype.str)
+        return template(math.prod(shape), self.width)
 
     def wire(self, rows: _Rows) -> _Rows:
-        return np.packbits(rows.reshape(-1), bitorder="little") if self.bits else rows
+        flat = rows.reshape(-1)
+        return np.packbits(flat, bitorder="little") if self.bits else close(flat, self.width)
 
     def read(self, wire: _Rows, shape: tuple[int, ...]) -> _Rows:
         if not self.bits:
-            return wire
+            return unclose(wire, math.prod(shape), self.width).reshape(shape)
         return np.unpackbits(wire, count=math.prod(shape), bitorder="little").reshape(shape)

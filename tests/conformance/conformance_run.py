@@ -71,6 +71,11 @@ class Shared:
         return Shared([p.astype(dtype_for(bits)) for p in self.parts], Narrow(bits))
 
 
+def width_of(t: Type) -> dict[str, int]:
+    """What a step is told of a narrow operand."""
+    return {"width": t.dtype.bits} if t.dtype.narrow else {}
+
+
 Pair = frozenset[int]
 
 
@@ -129,7 +134,8 @@ class Run:
         bits = x.type.dtype == BOOL
         use, attrs = next(self.uses), {"to": to}
         cost = self.declared("open", [x.type], x.type, attrs)
-        steps: list[Step[Any]] = [p.open(use, s, to=to, bits=bits) for p, s in zip(self.players, x.parts, strict=True)]
+        told: dict[str, Any] = {"to": to, "bits": bits, **width_of(x.type)}
+        steps: list[Step[Any]] = [p.open(use, s, **told) for p, s in zip(self.players, x.parts, strict=True)]
         if self.dealer is not None:
             steps.append(self.dealer.deal("open", use, [x.type], attrs))
         for c in self.setup.clients:
@@ -153,7 +159,8 @@ class Run:
         """One primitive at all places.  What it sends must be what the scheme declares, round by round."""
         use = next(self.uses) if use is None else use
         types = [x.type for x in operands]
-        steps = [getattr(p, op)(use, *(x.parts[i] for x in operands), **attrs) for i, p in enumerate(self.players)]
+        told = {**attrs, **width_of(types[-1])}
+        steps = [getattr(p, op)(use, *(x.parts[i] for x in operands), **told) for i, p in enumerate(self.players)]
         return self._finish(op, use, types, out, attrs, attrs, steps)
 
     def permutation(self, n: int) -> list[Any]:
@@ -167,7 +174,8 @@ class Run:
     def permute(self, handles: list[Any], x: Shared, *, inverse: bool) -> Shared:
         """Rows moved, or moved back."""
         use, bits = next(self.uses), x.type.dtype == BOOL
-        steps = [p.permute(use, handles[i], x.parts[i], inverse=inverse, bits=bits) for i, p in enumerate(self.players)]
+        told: dict[str, Any] = {"inverse": inverse, "bits": bits, **width_of(x.type)}
+        steps = [p.permute(use, handles[i], x.parts[i], **told) for i, p in enumerate(self.players)]
         handle = Type(INT, (x.type.sizes[0],), NOBODY, Layout.ARITH)
         attrs = {"inverse": inverse}
         dealt = {**attrs, "handle": handles[-1]}

@@ -101,6 +101,8 @@ class Evaluator:
                 return self._bits(x, node["width"])
             case "leading":
                 return leading(x, node["width"])
+            case "parity":
+                return (x & np.uint64(1)).astype(np.bool_)
             case "b2a":
                 return truth(x).astype(np.uint64)
             case "sum":

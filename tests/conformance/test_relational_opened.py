@@ -13,7 +13,7 @@ import pytest
 from order_run import PLACES, private, study
 
 from mpc.circuit import Array, Circuit
-from mpc.circuits.moving import row_numbers
+from mpc.circuits.moving import row_bits, row_numbers
 from mpc.circuits.radix import radix
 from mpc.circuits.relational_expand import expand_rows
 from mpc.circuits.relational_group import group_rows, group_totals
@@ -108,7 +108,7 @@ def test_numbers_that_travel_beside_their_destinations_show_nothing() -> None:
     (numbers,) = radix(bits, 1, [row_numbers(b, 3)])
     lowered = b.finish([b.open_to_nodes(b.permute(b.permutation(3), numbers))])
     at = [i for i, node in lowered if node.op == "decode"]
-    assert {node.type.dtype for _, node in lowered if node.op == "open"} == {Narrow(8)}
+    assert {node.type.dtype for _, node in lowered if node.op == "open"} == {Narrow(row_bits(3))}
     places = kept(lowered, {"a": {("x", ""): x}}, at, 300)
     kinds = set(itertools.permutations(range(3)))
     assert len(places) == 3
