@@ -1,6 +1,6 @@
 """The functions that the language has by itself, one topic a file; importing the package fills the table."""
 
-from dsl.builtins import arrays, dates, gradient, modules, normal, numbers, reductions, tables, training
+from dsl.builtins import arrays, dates, gradient, images, modules, normal, numbers, reductions, tables, training
 from dsl.builtins.table import BUILTINS, SPECIALS, Builtin, CallSite
 
 __all__ = [
@@ -11,6 +11,7 @@ __all__ = [
     "arrays",
     "dates",
     "gradient",
+    "images",
     "modules",
     "normal",
     "numbers",
