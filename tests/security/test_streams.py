@@ -1,0 +1,141 @@
+"""A mask serves once: whatever a run is made of, no party draws the same blocks of one key's stream a second time.
+
+Streams are addressed, not consumed, so a use number given out twice (in a loop, in a block of a long step, by a
+composite operation) would go unnoticed by every test of results, and would show the difference of two secrets.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import pytest
+
+from mpc import prg
+from mpc.circuit import Array, Builder, Value, natural
+from mpc.engine import Engine
+from mpc.lockstep import lockstep
+from mpc.lower import lower
+from mpc.places import Places
+from mpc.protocol import Step
+from mpc.protocols import SCHEMES
+from mpc.schedule import schedule
+from mpc.simulate import pair_keys
+from mpc.types import BOOL, INT, NOBODY, DType, Fixed, Type
+
+Draws = dict[tuple[str, bytes, int], list[tuple[int, int]]]
+
+PLACES = {
+    "rep3": Places(("a", "b", "c"), ("d",)),
+    "additive": Places(("a", "b", "c"), ("d",), "dealer"),
+}
+
+
+class Ledger:
+    """What each party draws: by its name, the key and the use, the blocks from first to last."""
+
+    def __init__(self) -> None:
+        self.party = ""
+        self.draws: Draws = defaultdict(list)
+
+    def note(self, key: bytes, use: int, first: int, octets: int) -> None:
+        if self.party and octets:
+            self.draws[self.party, key, use].append((first, first + -(-octets // prg.BLOCK)))
+
+    def follow(self, engine: Engine) -> Step[Any]:
+        """The engine's run, with its draws noted under its name."""
+        step, got = engine.run(), None
+        while True:
+            self.party = engine.name
+            try:
+                exchange = next(step) if got is None else step.send(got)
+            except StopIteration as stop:
+                return stop.value
+            finally:
+                self.party = ""
+            got = yield exchange
+
+    @property
+    def twice(self) -> list[tuple[str, int, tuple[int, int], tuple[int, int]]]:
+        """Draws of one party from one key and use that meet."""
+        out = []
+        for (party, _, use), ranges in self.draws.items():
+            ordered = sorted(ranges)
+            out += [(party, use, a, b) for a, b in pairwise(ordered) if b[0] < a[1]]
+        return out
+
+
+def brought(b: Builder, party: str, name: str, dtype: DType, shape: tuple[int, ...]) -> Value:
+    attrs = {"party": party, "name": name, "column": "", "range": None}
+    return b.append("input", (), attrs, Type(dtype, shape, frozenset({party})), pure=False)
+
+
+def numbers(b: Builder, n: int) -> list[Value]:
+    """Products, truncations, comparisons, conversions, approximations."""
+    x, y = brought(b, "a", "x", Fixed(), (n,)), brought(b, "d", "y", Fixed(), (n,))
+    z = x * y
+    one, whole = x + y, b.emit("floor", x + y)
+    return [z, z < x, one.equals(y), whole, b.emit("div", x, b.emit("abs", y) + 1.0), b.emit("sigmoid", one)]
+
+
+def orders(b: Builder, n: int) -> list[Value]:
+    """Sorts, shuffles, groups: handles that serve several moves, there and back."""
+    k, v = brought(b, "b", "k", INT, (n,)), brought(b, "d", "v", INT, (n,))
+    k = k + brought(b, "a", "zero", INT, (n,))
+    shown = brought(b, "c", "shown", BOOL, (n,)) ^ brought(b, "a", "turned", BOOL, (n,))
+    new = b.emit("group_starts", b.emit("sort", k, axis=0))
+    grouped = b.emit_many("group_rows", new, shown, v, how=("sum", "size"))
+    return [b.emit("sort_by", v, k, descending=True), b.emit("shuffle", v + k), *grouped, b.emit("max", k, axis=0)]
+
+
+def loops(b: Builder, n: int) -> list[Value]:
+    """A loop in a loop, that compares and multiplies, with a client's value in it."""
+    x, y = brought(b, "a", "x", Fixed(), (n,)), brought(b, "d", "y", Fixed(), (n,))
+
+    def repeated(at: Builder, state: Value, other: Value, count: int, *, inner: bool) -> Value:
+        one = Builder()
+        one.append("param", (), {"index": 0}, Type(INT))
+        here = one.append("param", (), {"index": 1}, Type(Fixed(), (n,), NOBODY))
+        there = one.append("param", (), {"index": 2}, Type(Fixed(), (n,), frozenset({"d"})))
+        if inner:
+            out = one.emit("select", here < there, here * there, here - there)
+        else:
+            out = repeated(one, here, there, 2, inner=True)
+        attrs = {"body": one.finish([out]), "count": count, "carried": 1, "start": 0, "step": 1}
+        return at.items(at.append("loop", (state, other), attrs, [Type(Fixed(), (n,), NOBODY)], pure=False))[0]
+
+    return [repeated(b, x, y, 3, inner=False)]
+
+
+@pytest.mark.parametrize("n", [1, 5, 300])
+@pytest.mark.parametrize("made", [numbers, orders, loops])
+@pytest.mark.parametrize("scheme", list(PLACES))
+def test_no_part_of_a_stream_is_drawn_twice(
+    scheme: str, made: Callable[[Builder, int], list[Value]], n: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    places, builder, ledger = PLACES[scheme], Builder(), Ledger()
+    for k, value in enumerate(made(builder, n)):
+        attrs = {"to": None, "name": f"out{k}", "column": ""}
+        builder.append("reveal", (value,), attrs, value.type.seen(None), pure=False)
+    circuit = builder.finish()
+    rng = np.random.default_rng(7)
+    inputs: dict[str, dict[tuple[str, str], Array]] = defaultdict(dict)
+    for _, node in circuit:
+        if node.op == "input":
+            drawn = rng.integers(-9, 9, node.type.sizes)
+            inputs[node["party"]][node["name"], ""] = drawn.astype(natural(node.type.dtype))
+    timetable = schedule(lower(circuit, places.nodes).circuit, places, SCHEMES[scheme])
+    bytes_of = prg.Prg.bytes
+
+    def noted(self: prg.Prg, use: int, offset: int, octets: int) -> Any:
+        ledger.note(self._key, use, offset, octets)
+        return bytes_of(self, use, offset, octets)
+
+    monkeypatch.setattr(prg.Prg, "bytes", noted)
+    keys = pair_keys(len(places.names))
+    engines = [Engine(timetable, places.seat(i, keys[i]), inputs[name]) for i, name in enumerate(places.names)]
+    lockstep([ledger.follow(e) for e in engines])
+
+    assert len(ledger.draws) > 3, "the run drew nothing: the ledger is not in its way"
+    assert ledger.twice == []
