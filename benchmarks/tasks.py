@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -27,7 +28,7 @@ from runtime.terminal import amount
 def main() -> None:
     options = _options()
     found: list[Measured] = []
-    console = Console(stderr=True, highlight=False)
+    console = Console(stderr=True, highlight=False, width=None if sys.stderr.isatty() else 150)
     for protocol in options.protocol or ["rep3", "additive"]:
         for name in options.task or TASKS:
             try:
@@ -61,18 +62,21 @@ def _options() -> argparse.Namespace:
 
 
 def _table(found: Sequence[Measured]) -> Table:
-    table = Table(title="Seconds of the work (sent by the busiest party; rounds)", title_justify="left", box=None)
-    table.add_column("task")
-    table.add_column("protocol")
-    for heading in ("Parley", "start-up", "memory", "error"):
-        table.add_column(heading, justify="right")
+    table = Table(title="Work from secret to secret; others: seconds (sent; rounds)", title_justify="left", box=None)
+    table.add_column("task", no_wrap=True)
+    table.add_column("protocol", no_wrap=True)
+    for heading in ("seconds", "processor", "sent", "rounds", "start-up", "memory", "error"):
+        table.add_column(heading, justify="right", no_wrap=True)
     table.add_column("others")
     for one in found:
         others = PEERS.get((one.task, one.protocol, one.network), ())
         table.add_row(
             one.task,
             one.protocol,
-            f"{one.seconds:.3g} ({amount(one.bytes)}; {one.rounds})",
+            f"{one.seconds:.3g}",
+            f"{one.processor_seconds:.3g}",
+            amount(one.bytes),
+            str(one.rounds),
             f"{one.startup_seconds:.2f}",
             amount(one.memory),
             f"{one.error:.1e}" if one.error else "exact",

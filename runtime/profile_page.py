@@ -38,8 +38,8 @@ def print_profile(profile: Profile, target: Console) -> None:
         pad_edge=False,
     )
     for heading in ("line", "computing", "waiting", "share", "rounds", "sent by all"):
-        table.add_column(heading, justify="right")
-    table.add_column("study", overflow="ellipsis", no_wrap=True)
+        table.add_column(heading, justify="right", no_wrap=True)
+    table.add_column("study")
     for line in _longest(profile["lines"]):
         table.add_row(
             str(line["line"] or ""),
