@@ -20,7 +20,7 @@ from runtime.errors import UsageError
 from runtime.job import Job
 from runtime.policy import study_digest
 from runtime.session import bound
-from runtime.sources import find, measure, suffixes
+from runtime.sources import Database, find, measure, suffixes
 
 __all__ = ["Cost", "LineCost", "Report", "check_study"]
 
@@ -104,7 +104,9 @@ class Report:
         }
 
 
-def check_study(job: Job, data: Path | None, files: Mapping[tuple[str, str], Path], sizes: Sequence[str]) -> Report:
+def check_study(
+    job: Job, data: Path | None, files: Mapping[tuple[str, str], Path | Database], sizes: Sequence[str]
+) -> Report:
     """Check a study, with its cost where the sizes are known.  Raises StudyError, DataError, UsageError."""
     study = parse(job.study, job.name)
     specs = requirements(study, dict(job.params))
@@ -136,7 +138,7 @@ def _bindings(
     job: Job,
     specs: Sequence[InputSpec],
     data: Path | None,
-    files: Mapping[tuple[str, str], Path],
+    files: Mapping[tuple[str, str], Path | Database],
     sizes: Sequence[str],
 ) -> Bindings:
     if data is not None or files:

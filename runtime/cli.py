@@ -10,12 +10,15 @@ import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import click
 
 from runtime.errors import ToldByParty, UsageError, as_json, report
 from runtime.job import DEALER, Job, choose, version
+
+if TYPE_CHECKING:
+    from runtime.sources import Bindings
 
 __all__ = ["main"]
 
@@ -23,6 +26,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 STUDY = click.Path(exists=True, dir_okay=False, path_type=Path)
 FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
+BIND = "One input's file, or a table of a database: duckdb:, sqlite:, postgres: or adbc:…?table=T."
 
 
 def protocol_options(command: F) -> F:
@@ -85,7 +89,7 @@ def _params(given: tuple[str, ...]) -> dict[str, str]:
     return out
 
 
-def _bound(given: tuple[str, ...]) -> dict[tuple[str, str], Path]:
+def _bound(given: tuple[str, ...]) -> Bindings:
     from runtime.sources import parse_binding
 
     return dict(parse_binding(one) for one in given)
@@ -106,7 +110,7 @@ def _print_json(value: Any) -> None:
 @click.argument("study", type=STUDY)
 @click.option("--data", type=FOLDER, help="The parties' data, to know sizes.")
 @click.option("--size", "sizes", metavar="N=1000", multiple=True, help="A size, or PARTY:TABLE=ROWS, without data.")
-@click.option("--bind", "bound", metavar="PARTY:NAME=PATH", multiple=True, help="One input's file.")
+@click.option("--bind", "bound", metavar="PARTY:NAME=PATH", multiple=True, help=BIND)
 @click.option("--json", "as_json_", is_flag=True, help="One JSON object on standard output.")
 @click.option("--brief", is_flag=True, help="Who learns what, and the cost in total.")
 @protocol_options
@@ -135,7 +139,7 @@ def check(
 @cli.command()
 @click.argument("study", type=STUDY)
 @click.option("--data", type=FOLDER, help="DIR/PARTY/NAME.csv, .parquet or .npy.")
-@click.option("--bind", "bound", metavar="PARTY:NAME=PATH", multiple=True, help="One input's file.")
+@click.option("--bind", "bound", metavar="PARTY:NAME=PATH", multiple=True, help=BIND)
 @click.option("--plain", is_flag=True, help="In the clear and in one process, for debugging.")
 @click.option("--network", default="lan", metavar="LINK", help="lan, wan, or RTT,BANDWIDTH such as 20ms,1Gbit.")
 @click.option("--limit", type=click.FloatRange(min=0.1), default=120.0, help="Seconds to wait for a silent party.")

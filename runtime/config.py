@@ -12,6 +12,7 @@ Leaves to others: reading keys and cards (`network.identity`), judging a study b
     [data]
     directory = "data"                      # PARTY/NAME.csv, .parquet or .npy in it
     files     = { accounts = "/srv/export/accounts.parquet" }
+    tables    = { loans = "postgres://reader@db/bank?table=loans&password_file=pg.secret" }  # `sources.address`
 
     [limits]
     connect_seconds = 60                    # to reach the other parties
@@ -43,6 +44,7 @@ from typing import Any, Final, NoReturn
 from network.errors import IdentityError
 from network.identity import Address, check_name, parse_address
 from runtime.errors import ConfigError
+from runtime.sources.address import Database, parse_database
 
 __all__ = ["Data", "Limits", "NodeConfig", "Policy", "load_config"]
 
@@ -52,10 +54,13 @@ _CARD: Final = "*.card.toml"
 
 @dataclass(frozen=True, slots=True)
 class Data:
-    """Where this party's inputs are: a directory, and single files by the input's name, which come first."""
+    """Where this party's inputs are: a directory, and by the input's name files and tables of databases, which come
+    first.
+    """
 
     directory: Path | None = None
     files: Mapping[str, Path] = field(default_factory=lambda: MappingProxyType({}))
+    tables: Mapping[str, Database] = field(default_factory=lambda: MappingProxyType({}))
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,9 +102,10 @@ class NodeConfig:
     policy: Policy = field(default_factory=Policy)
 
     @property
-    def bindings(self) -> dict[tuple[str, str], Path]:
-        """The single files as `runtime.sources.find` takes them."""
-        return {(self.name, name): path for name, path in self.data.files.items()}
+    def bindings(self) -> dict[tuple[str, str], Path | Database]:
+        """The single files and tables as `runtime.sources.find` takes them."""
+        sources: dict[str, Path | Database] = {**self.data.files, **self.data.tables}
+        return {(self.name, name): source for name, source in sources.items()}
 
 
 def load_config(path: Path) -> NodeConfig:
@@ -157,8 +163,11 @@ def _data(section: _Section) -> Data:
     if directory is not None and not directory.is_dir():
         section.fail("directory", f"there is no directory {directory}")
     files = {name: section.located(text, f"files.{name}") for name, text in section.mapping("files").items()}
+    tables = {name: section.database(text, f"tables.{name}") for name, text in section.mapping("tables").items()}
+    for name in files.keys() & tables.keys():
+        section.fail(f"tables.{name}", "it is among the `files` too: which one?")
     section.finish()
-    return Data(directory, MappingProxyType(files))
+    return Data(directory, MappingProxyType(files), MappingProxyType(tables))
 
 
 def _limits(section: _Section) -> Limits:
@@ -269,6 +278,15 @@ class _Section:
             self.fail(key, "is a path in quotation marks")
         return self.file.parent / Path(value).expanduser()
 
+    def database(self, value: Any, key: str) -> Database:
+        """A table of a database; paths in its address are relative to the file."""
+        if not isinstance(value, str) or not value:
+            self.fail(key, "is a database's address in quotation marks")
+        try:
+            return parse_database(value, self.file.parent)
+        except ValueError as error:
+            self.fail(key, str(error))
+
     def path(self, key: str) -> Path:
         """A path that must be there."""
         return self.located(self.needed(key), key)
@@ -309,7 +327,7 @@ class _Section:
         if value is None:
             return {}
         if not isinstance(value, dict):
-            self.fail(key, "is a table of names and paths")
+            self.fail(key, "is a table of names and paths or addresses")
         return value
 
     def positive(self, key: str, usual: float) -> float:

@@ -13,18 +13,20 @@ from dsl.inputs import InputSpec
 from mpc.circuit import Array
 from mpc.engine import InputKey
 from runtime.errors import DataError, Fault
-from runtime.sources import Loaded, find, for_circuit, from_arrays, load, suffixes
+from runtime.sources import Bindings, Database, Loaded, find, for_circuit, from_arrays, load, suffixes
 
 __all__ = ["ArrayInputs", "FileInputs", "NoInputs"]
 
 
 @dataclass(slots=True)
 class FileInputs:
-    """Inputs found as files: `--bind` first, then `directory/PARTY/NAME.*`, then (for a node) `directory/NAME.*`."""
+    """Inputs found as files, or tables of databases: `--bind` first, then `directory/PARTY/NAME.*`, then (for a
+    node) `directory/NAME.*`.
+    """
 
     party: str
     directory: Path | None
-    bound: Mapping[tuple[str, str], Path] = field(default_factory=dict)
+    bound: Bindings = field(default_factory=dict)
     own: bool = False
     """The directory is this party's alone: files may lie in it directly."""
     _loaded: dict[str, Loaded] = field(default_factory=dict)
@@ -35,7 +37,7 @@ class FileInputs:
             self._loaded[spec.name] = load(spec, self._find(spec))
         return {name: one.shape for name, one in self._loaded.items()}
 
-    def _find(self, spec: InputSpec) -> Path:
+    def _find(self, spec: InputSpec) -> Path | Database:
         if self.own and self.directory is not None and (self.party, spec.name) not in self.bound:
             for suffix in suffixes(spec):
                 path = self.directory / f"{spec.name}{suffix}"

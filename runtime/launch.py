@@ -31,6 +31,7 @@ from runtime.pages import keep_pages
 from runtime.profile import merge
 from runtime.results import to_json
 from runtime.session import Finished, Session
+from runtime.sources import Database
 from runtime.terminal import rendered
 
 __all__ = ["LocalResult", "Progress", "run_local"]
@@ -72,7 +73,7 @@ class Options:
     """Settings of a local run that are no part of the job."""
 
     data: Path | None
-    bound: Mapping[tuple[str, str], Path]
+    bound: Mapping[tuple[str, str], Path | Database]
     link: Link | None
     limit: float
     out: Path | None = None

@@ -27,6 +27,7 @@ from runtime.job import Job, version
 from runtime.policy import PolicyGuard
 from runtime.results import to_json
 from runtime.session import Finished, Session
+from runtime.sources import Database
 from runtime.terminal import rendered
 
 __all__ = ["Node", "socket_path"]
@@ -207,7 +208,7 @@ class Node:
         self.audit.write(job, "done", [o.name for o in finished.outputs])
         return finished
 
-    def _files(self) -> Mapping[tuple[str, str], Path]:
+    def _files(self) -> Mapping[tuple[str, str], Path | Database]:
         return self.config.bindings
 
     # -- proposing -------------------------------------------------------------------------------

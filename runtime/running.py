@@ -22,6 +22,7 @@ from runtime.job import Job
 from runtime.launch import LocalResult, Options, Progress, run_local
 from runtime.results import to_json
 from runtime.session import bound, learned
+from runtime.sources import Database
 from runtime.terminal import amount, rendered
 
 if TYPE_CHECKING:
@@ -77,7 +78,7 @@ def run_plain(
     params: Mapping[str, str],
     frac: int,
     data: Path | None,
-    bound_files: Mapping[tuple[str, str], Path],
+    bound_files: Mapping[tuple[str, str], Path | Database],
 ) -> LocalResult:
     """The study in the clear, in this process: for debugging, and what the protocols are held against."""
     tree = parse(study.read_text(encoding="utf-8"), study.name)

@@ -126,7 +126,11 @@ def grid_shape(wanted: tuple[int | str, ...], rows: int, wide: int) -> tuple[int
 
 
 class Content(NamedTuple):
-    """What a reader found: a table's rows `(n,)` or an array's shape, and each column flat, by the study's names."""
+    """What a reader found: a table's rows `(n,)` or an array's shape, and each column flat, by the study's names.
+
+    numbers: columns whose source calls them numbers but gives them as texts.
+    """
 
     shape: tuple[int, ...]
     columns: dict[str, Cells | Typed]
+    numbers: frozenset[str] = frozenset()

@@ -34,11 +34,15 @@ class _Found(NamedTuple):
 
 
 class Faults:
-    """The faults of one file. `locate` maps the number of a value in its column (from 0) to its place."""
+    """The faults of one file or one table of a database (`source` says which word messages use).
 
-    def __init__(self, spec: InputSpec, file: str) -> None:
+    `locate` maps the number of a value in its column (from 0) to its place.
+    """
+
+    def __init__(self, spec: InputSpec, file: str, source: str = "file") -> None:
         self.spec = spec
         self.file = file
+        self.source = source
         self.locate: Callable[[int], Place] = lambda index: Place(index + 1)
         self._found: list[_Found] = []
         self._count = 0

@@ -1,4 +1,4 @@
-"""Where the file of an input is.
+"""Where the file of an input is, or the table of a database that is given for it.
 
 For: `find`, `parse_binding`.
 Leaves to others: reading it.
@@ -11,18 +11,25 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from runtime.errors import DataError, Fault, UsageError
+from runtime.sources.address import Database, is_database, parse_database
 
-Bindings = Mapping[tuple[str, str], Path]
-"""(party, name) -> the file given for it by name."""
+Bindings = Mapping[tuple[str, str], Path | Database]
+"""(party, name) -> the file, or the table of a database, given for it by name."""
 
 
-def parse_binding(text: str) -> tuple[tuple[str, str], Path]:
-    """`PARTY:NAME=PATH`, the argument of `--bind`. Raises UsageError."""
+def parse_binding(text: str) -> tuple[tuple[str, str], Path | Database]:
+    """`PARTY:NAME=PATH`, or a database's address for the path: the argument of `--bind`. Raises UsageError."""
     left, equals, path = text.partition("=")
     party, colon, name = left.partition(":")
     if not (equals and colon and party.strip() and name.strip() and path):
         raise UsageError(f"--bind takes PARTY:NAME=PATH, not {text!r}")
-    return (party.strip(), name.strip()), Path(path)
+    party, name = party.strip(), name.strip()
+    if not is_database(path):
+        return (party, name), Path(path)
+    try:
+        return (party, name), parse_database(path)
+    except ValueError as error:
+        raise UsageError(f"--bind {party}:{name}: {error}") from None
 
 
 def find(
@@ -32,14 +39,14 @@ def find(
     bindings: Bindings | None = None,
     *,
     suffixes: Collection[str] = (".csv", ".parquet", ".npy"),
-) -> Path:
-    """The file bound to it, or else `data_dir/PARTY/NAME` with the one of the suffixes that is there.
+) -> Path | Database:
+    """The file or table bound to it, or else `data_dir/PARTY/NAME` with the one of the suffixes that is there.
 
     Raises DataError E0401, also when several are there.
     """
     bound = (bindings or {}).get((party, name))
     if bound is not None:
-        if not bound.is_file():
+        if isinstance(bound, Path) and not bound.is_file():
             raise _missing(party, name, f"there is no file {bound}, which was bound to it", str(bound))
         return bound
     bind = f"or name it: --bind {party}:{name}=PATH"

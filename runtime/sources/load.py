@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from dsl.inputs import InputSpec
 from runtime.sources import csv_file, npy_file, parquet_file
+from runtime.sources.address import Database
 from runtime.sources.cells import Cells, Content, Mask
 from runtime.sources.checks import check_missing, check_range, check_unique
 from runtime.sources.faults import Faults
@@ -57,8 +58,13 @@ class Loaded:
     valid: dict[str, NDArray[np.bool_] | None]
 
 
-def load(spec: InputSpec, path: Path) -> Loaded:
-    """Reads and checks one file. Raises DataError with up to ten faults."""
+def load(spec: InputSpec, path: Path | Database) -> Loaded:
+    """Reads and checks one file or table of a database. Raises DataError with up to ten faults."""
+    if isinstance(path, Database):
+        from runtime.sources import databases
+
+        faults = Faults(spec, str(path), "table")
+        return convert(spec, databases.read(path, spec, faults), faults, from_text_alone=False)
     faults = Faults(spec, str(path))
     content = _open(spec, path, faults).read(path, spec, faults)
     return convert(spec, content, faults, from_text_alone=path.suffix.lower() == ".csv")
@@ -72,7 +78,7 @@ def convert(spec: InputSpec, content: Content, faults: Faults, *, from_text_alon
         raw = content.columns[column.name]
         if not isinstance(raw, Cells):
             result = from_typed(column, raw, faults)
-        elif from_text_alone or _may_be_text(column.kind, raw):
+        elif from_text_alone or column.name in content.numbers or _may_be_text(column.kind, raw):
             result = from_text(column, raw, faults)
         else:
             refuse_kind(column, "text", faults)
@@ -89,10 +95,16 @@ def convert(spec: InputSpec, content: Content, faults: Faults, *, from_text_alon
     return _loaded(spec, content.shape, converted)
 
 
-def measure(spec: InputSpec, path: Path) -> tuple[int, ...]:
+def measure(spec: InputSpec, path: Path | Database) -> tuple[int, ...]:
     """The shape that `load` will give, `(rows,)` of a table, without converting values. Raises DataError."""
-    faults = Faults(spec, str(path))
-    shape = _open(spec, path, faults).shape(path, spec, faults)
+    if isinstance(path, Database):
+        from runtime.sources import databases
+
+        faults = Faults(spec, str(path), "table")
+        shape = databases.shape(path, spec, faults)
+    else:
+        faults = Faults(spec, str(path))
+        shape = _open(spec, path, faults).shape(path, spec, faults)
     _check_shape(spec, shape, faults)
     return shape
 
@@ -151,11 +163,11 @@ def _check_shape(spec: InputSpec, shape: tuple[int, ...], faults: Faults) -> Non
         have == want for have, want in zip(shape, spec.shape, strict=True) if isinstance(want, int)
     )
     if not same:
-        faults.fail("E0411", f"the file holds {found}, the study declares {wanted}")
+        faults.fail("E0411", f"the {faults.source} holds {found}, the study declares {wanted}")
     letters: dict[str, int] = {}
     for letter, size in zip(spec.shape, shape, strict=True):
         if isinstance(letter, str) and letters.setdefault(letter, size) != size:
-            faults.fail("E0412", f"the file holds {found}, but {wanted} has {letter} twice")
+            faults.fail("E0412", f"the {faults.source} holds {found}, but {wanted} has {letter} twice")
 
 
 def _may_be_text(kind: str, cells: Cells) -> bool:

@@ -1,6 +1,6 @@
 """Turns values that a file stores with a type into values of the type that the study declares.
 
-For: `from_typed`, used for Parquet and NumPy files.
+For: `from_typed`, used for Parquet and NumPy files and databases.
 Leaves to others: texts (`text`), ranges, uniqueness and missing values (`checks`).
 
 What is taken: as in `text`, whatever stands for exactly one value of the declared type. A float is taken as an int when
@@ -9,6 +9,7 @@ it is whole, never as a `decimal`: a float of 0.1 is not one tenth.
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Final
 
 import numpy as np
@@ -37,7 +38,7 @@ _STORED: Final = {
     "decimal": "decimal numbers",
     "text": "texts",
 }
-_EXPECTED: Final = {
+EXPECTED: Final = {
     "int": "whole numbers",
     "fixed": "numbers",
     "bool": "truth values",
@@ -47,7 +48,9 @@ _EXPECTED: Final = {
     "text": "texts",
     "key": "texts or whole numbers",
 }
-_FLOAT_AS_INT: Final = 2.0**53
+_FIRST_DAY: Final = date.min.toordinal() - date(1970, 1, 1).toordinal()
+_LAST_DAY: Final = date.max.toordinal() - date(1970, 1, 1).toordinal()
+FLOAT_AS_INT: Final = 2.0**53
 """Up to here every whole number is a float64 of its own."""
 
 
@@ -68,11 +71,12 @@ def from_typed(spec: ColumnSpec, column: Typed, faults: Faults) -> Converted:
 
 def refuse_kind(spec: ColumnSpec, stored: str, faults: Faults) -> None:
     """The whole column is of a type that cannot stand for the declared one."""
-    what, wanted = _STORED.get(stored, stored), _EXPECTED[spec.kind]
+    what, wanted = _STORED.get(stored, stored), EXPECTED[spec.kind]
     help = ""
     if spec.kind == "decimal" and stored == "float":
         help = "store the column as decimals or as text: floats are not exact"
-    faults.say("E0403", f"the file holds {what} where {wanted} are expected", column=spec.name or None, help=help)
+    message = f"the {faults.source} holds {what} where {wanted} are expected"
+    faults.say("E0403", message, column=spec.name or None, help=help)
 
 
 def _values(column: Typed, judge: Judge) -> Values | None:
@@ -94,6 +98,9 @@ def _values(column: Typed, judge: Judge) -> Values | None:
             judge.refuse("E0403", (column.values != 0) & (column.values != 1), "neither 0 nor 1")
             return np.asarray(column.values != 0)
         case "date", "date":
+            # Databases keep infinity as a day far away.
+            outside = (column.values < _FIRST_DAY) | (column.values > _LAST_DAY)
+            judge.refuse("E0403", outside, "a date outside the years 1 to 9999")
             return column.values
         case "key", "int":
             return column.values.astype("S21")
@@ -124,11 +131,11 @@ def _whole_floats(column: Typed, judge: Judge) -> Values:
     refuse_uneven(judge, np.floor(safe) != safe)
     judge.refuse(
         "E0406",
-        np.abs(safe) > _FLOAT_AS_INT,
+        np.abs(safe) > FLOAT_AS_INT,
         "a floating-point number too large to be one whole number",
         "store whole numbers",
     )
-    return np.where(np.abs(safe) <= _FLOAT_AS_INT, safe, 0.0).astype(np.int64)
+    return np.where(np.abs(safe) <= FLOAT_AS_INT, safe, 0.0).astype(np.int64)
 
 
 _NULL: Final = "store a missing value as null, not as NaN"
