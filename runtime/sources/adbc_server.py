@@ -93,8 +93,8 @@ def _connected(driver: Any, faults: Faults, password: str | None, *arguments: st
         return closing(driver.connect(*arguments, **more))
     except driver.Error as error:
         why = said(error)
-        if password and password in why:
-            why = type(error).__name__
+        if any(one and one in str(error) for one in (password, *arguments)):
+            why = type(error).__name__  # it repeats what it was given, which may hold a secret
         faults.fail("E0414", f"no connection to the database: {why}")
     except (TypeError, ValueError) as error:
         faults.fail("E0414", f"the driver does not take these settings: {type(error).__name__}")

@@ -1,12 +1,8 @@
-"""Tables of databases: addresses, values and faults of DuckDB, SQLite and PostgreSQL."""
+"""Tables of DuckDB and SQLite files, and of any driver of ADBC: values, faults, and what is not there."""
 
-import os
-import shutil
 import sqlite3
 import subprocess
 import sys
-import tempfile
-from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
@@ -15,111 +11,11 @@ from test_sources_csv import array, table
 from dsl.inputs import ColumnSpec
 from runtime.cli import cli
 from runtime.config import load_config
-from runtime.errors import ConfigError, DataError, UsageError
+from runtime.errors import DataError
 from runtime.inputs import FileInputs
-from runtime.sources import load, measure, parse_binding, parse_database
+from runtime.sources import load, measure, parse_database
 
 duckdb = pytest.importorskip("duckdb")
-PASSWORD = r"it's \ a secret"
-
-
-# ---------------------------------------------------------------------------------------------------- addresses
-
-
-def test_addresses_of_files(tmp_path):
-    one = parse_database("duckdb:///srv/a%3Fb.duckdb?table=main.scores")
-    two = parse_database("sqlite:sub/old.db?query=select a & 1 as a, '50%' as t from x where b like '?%';", tmp_path)
-
-    assert (one.file, one.table, one.query) == (Path("/srv/a?b.duckdb"), ("main", "scores"), "")
-    assert str(one) == "duckdb:/srv/a?b.duckdb (table main.scores)"
-    assert two.file == tmp_path / "sub/old.db"
-    assert two.query == "select a & 1 as a, '50%' as t from x where b like '?%'"
-    assert str(two) == f"sqlite:{tmp_path / 'sub/old.db'} (query)"
-
-
-def test_addresses_of_servers(tmp_path):
-    one = parse_database(
-        "postgresql://re%40der@db.internal:5433/bank?table=t&sslmode=verify-full&sslrootcert=ca", tmp_path
-    )
-    two = parse_database("postgres:///bank?host=/run/pg&password_file=pg.secret", tmp_path)
-    three = parse_database("adbc:flightsql?uri=grpc%2Btls://host:1&user=me&password_env=PW&table=a.b.c")
-
-    assert dict(one.settings) == {
-        "host": "db.internal",
-        "port": "5433",
-        "user": "re@der",
-        "dbname": "bank",
-        "sslmode": "verify-full",
-        "sslrootcert": str(tmp_path / "ca"),
-    }
-    assert str(one) == "postgres://db.internal/bank (table t)"
-    assert dict(two.settings) == {"host": "/run/pg", "dbname": "bank"}
-    assert two.password_file == tmp_path / "pg.secret"
-    assert (three.driver, three.password_env) == ("flightsql", "PW")
-    assert dict(three.settings) == {"uri": "grpc+tls://host:1", "user": "me"}
-
-
-@pytest.mark.parametrize(
-    ("address", "message"),
-    [
-        ("mysql://x/y", "begins with one of"),
-        ("duckdb:", "names no file"),
-        ("duckdb://x/y.duckdb", "absolute"),
-        ("duckdb:x?tabel=t", "did you mean `table`"),
-        ("duckdb:x?table=", "written once"),
-        ("duckdb:x?table=a&table=b", "once"),
-        ("duckdb:x?table=a..b", "`table` is a name"),
-        ("duckdb:x?query= ; ", "`query` is empty"),
-        ("duckdb:x?table=a&query=select 1", "both"),
-        ("postgres:db", "postgres://USER@HOST"),
-        ("postgres://h:p/db", "postgres://USER@HOST"),
-        ("postgres://u:hunter2@h/db", "write no password"),
-        ("postgres://h/db?password=hunter2", "write no password"),
-        ("postgres://h/db?password_env=A&password_file=b", "both"),
-        ("postgres://h/db?options=-c", "there is no setting"),
-        ("adbc:os.path?uri=x", "adbc:NAME"),
-        ("adbc:flightsql?table=t", "`uri` is missing"),
-        ("adbc:flightsql?uri=grpc://me:hunter2@h", "write no password"),
-    ],
-)
-def test_addresses_that_are_none(address, message):
-    with pytest.raises(ValueError) as caught:
-        parse_database(address)
-
-    assert message in str(caught.value)
-    assert "hunter2" not in str(caught.value)
-
-
-def test_bindings(tmp_path):
-    key, database = parse_binding("bank:t=duckdb:x.duckdb?table=a=b")
-
-    assert (key, database.file, database.table) == (("bank", "t"), Path("x.duckdb"), ("a=b",))
-    assert parse_binding("bank:t=dir/duckdb.csv")[1] == Path("dir/duckdb.csv")
-    with pytest.raises(UsageError, match="bank:t: it names no file"):
-        parse_binding("bank:t=sqlite:")
-
-
-def config(tmp_path, data):
-    path = tmp_path / "node.toml"
-    path.write_text(f'name = "bank"\nkey = "k"\ncard = "c"\n[data]\n{data}\n')
-    return load_config(path)
-
-
-def test_tables_in_the_configuration(tmp_path):
-    found = config(tmp_path, 'files = { a = "a.csv" }\ntables = { t = "sqlite:x.db" }')
-
-    assert found.bindings == {("bank", "a"): tmp_path / "a.csv", ("bank", "t"): parse_database("sqlite:x.db", tmp_path)}
-    for data, message in [
-        ('tables = { t = "x.db" }', "begins with one of"),
-        ("tables = { t = 3 }", "in quotation marks"),
-        ('tables = { t = "postgres://u:hunter2@h/d" }', "write no password"),
-        ('files = { t = "a.csv" }\ntables = { t = "sqlite:x.db" }', "among the `files` too"),
-    ]:
-        with pytest.raises(ConfigError, match=message) as caught:
-            config(tmp_path, data)
-        assert caught.value.key == "data.tables.t"
-        assert "hunter2" not in str(caught.value)
-
 
 # ------------------------------------------------------------------------------------------------------- values
 
@@ -376,6 +272,9 @@ def test_any_driver_of_adbc(tmp_path):
     assert load(spec, database).columns["a"].tolist() == [125, 300]
     for address in (f"adbc:duckdb?uri={tmp_path}/f&table=nope", "adbc:no_such_driver?uri=x"):
         assert refused(parse_database(address), spec).faults[0].code == "E0414"
+    error = refused(parse_database(f"adbc:duckdb?uri={tmp_path}/none/token&table=t"), spec)
+    assert "no connection" in str(error)
+    assert "token" not in str(error)
 
 
 # ------------------------------------------------------------------------------------------------------- SQLite
@@ -445,184 +344,6 @@ def test_sqlite_many_rows(tmp_path):
     assert load(table(ColumnSpec("k", "key")), database).columns["k"][1] == b"1"  # not in the order of the index
 
 
-# --------------------------------------------------------------------------------------------------- PostgreSQL
-
-
-def server_programs() -> Path | None:
-    """Where `initdb` and `pg_ctl` are."""
-    folders = [Path(name) for name in os.environ.get("PATH", "").split(os.pathsep) if name]
-    folders += sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
-    return next((f for f in folders if (f / "initdb").is_file() and (f / "pg_ctl").is_file()), None)
-
-
-def as_user() -> list[str] | None:
-    """What to put before a command, as the server does not run as root."""
-    if os.name != "posix" or os.geteuid():
-        return []
-    import pwd
-
-    known = {entry.pw_name for entry in pwd.getpwall()}
-    user = next((name for name in ("postgres", "nobody") if name in known), None)
-    return [found, "-u", user, "--"] if user and (found := shutil.which("runuser")) else None
-
-
-@pytest.fixture(scope="module")
-def server():
-    """A server of its own that listens on a socket in a directory of its own: (socket's directory, password's file)."""
-    pytest.importorskip("adbc_driver_postgresql")
-    programs, user = server_programs(), as_user()
-    if programs is None:
-        pytest.skip("no PostgreSQL server is installed")
-    if user is None:
-        pytest.skip("PostgreSQL does not run as root, and there is no runuser or no user for it")
-    folder = Path(tempfile.mkdtemp(prefix="parley-pg-"))
-    secret = folder / "secret"
-    secret.write_text(PASSWORD + "\n")
-    if user:
-        for path in (folder, secret):
-            shutil.chown(path, user[2])
-    cluster = str(folder / "cluster")
-
-    def run(*command: str) -> None:
-        subprocess.run([*user, *command], check=True, capture_output=True, timeout=120, cwd=folder)
-
-    try:
-        run(
-            f"{programs}/initdb", "-D", cluster, "-U", "reader", "-N", "-E", "UTF8", "--locale=C",
-            "--auth=scram-sha-256", f"--pwfile={secret}",
-        )  # fmt: skip
-        options = f"-k {folder} -c listen_addresses= -c fsync=off -c timezone=Asia/Tokyo -c datestyle=German"
-        run(f"{programs}/pg_ctl", "-D", cluster, "-w", "-l", f"{folder}/log", "-o", options, "start")
-        try:
-            yield folder, secret
-        finally:
-            run(f"{programs}/pg_ctl", "-D", cluster, "-w", "-m", "immediate", "stop")
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def address(server, tail="table=t"):
-    folder, secret = server
-    return parse_database(f"postgres://reader@/postgres?host={folder}&password_file={secret}&{tail}")
-
-
-@pytest.fixture
-def in_postgres(server):
-    """Runs statements and gives the table t, for one test."""
-    from adbc_driver_postgresql import dbapi
-
-    folder, _ = server
-    quoted = PASSWORD.replace("\\", "\\\\").replace("'", "\\'")
-    with dbapi.connect(f"host='{folder}' user='reader' dbname='postgres' password='{quoted}'") as connection:
-
-        def run(*statements):
-            with connection.cursor() as cursor:
-                for statement in statements:
-                    cursor.execute(statement)
-            connection.commit()
-            return address(server)
-
-        yield run
-        run("drop table if exists t cascade", "drop type if exists word")
-
-
-@pytest.mark.parametrize(("column", "kind", "values", "expected"), VALUES + TYPED)
-def test_postgres_values(in_postgres, column, kind, values, expected):
-    assert found(in_postgres(*statements(kind, values)), column) == expected
-
-
-@pytest.mark.parametrize(("column", "kind", "values", "code", "message"), FAULTS + TYPED_FAULTS)
-def test_postgres_faults(in_postgres, column, kind, values, code, message):
-    refused_in_row_2(in_postgres(*statements(kind, values)), column, code, message)
-
-
-@pytest.mark.parametrize(
-    ("column", "kind", "values", "expected"),
-    [
-        (ColumnSpec("a", "decimal", places=2), "money", "'12.50', '-1'", [1250, -100]),
-        (ColumnSpec("a", "enum", words=("x", "y")), "word", "'y', 'x'", [1, 0]),
-        (ColumnSpec("a", "enum", words=("x", "y")), "char(5)", "'y', 'x'", [1, 0]),
-        (ColumnSpec("a", "decimal", places=1), "numeric", "1.50, 3", [15, 30]),
-        (ColumnSpec("a", "key"), "numeric", "17, 4", [b"17", b"4"]),
-        (ColumnSpec("a", "fixed"), "numeric", "0.1, 1e-30", [0.1, 1e-30]),
-    ],
-)
-def test_postgres_types_of_its_own(in_postgres, column, kind, values, expected):
-    assert found(in_postgres("create type word as enum ('x', 'y')", *statements(kind, values)), column) == expected
-
-
-def test_postgres_identifiers(in_postgres):
-    identifier = "6f1e2a30-0000-4000-8000-00000000000a"
-    database = in_postgres(*statements("uuid", f"'{identifier}', null"))
-
-    loaded = load(table(ColumnSpec("a", "text", length=36, nullable=True)), database)
-
-    assert bytes(loaded.columns["a"][0]) == identifier.encode()
-    assert loaded.valid["a"].tolist() == [True, False]
-
-
-@pytest.mark.parametrize(
-    ("kind", "value", "code"),
-    [("numeric", "'NaN'", "E0405"), ("numeric", "'Infinity'", "E0405"), ("numeric", "1e40", "E0406")],
-)
-def test_postgres_numbers_that_are_none(in_postgres, kind, value, code):
-    database = in_postgres(*statements(kind, f"1, {value}"))
-
-    for column in (ColumnSpec("a", "decimal", places=2), ColumnSpec("a", "int"), ColumnSpec("a", "fixed")):
-        refused_in_row_2(database, column, code, "number")
-
-
-@pytest.mark.parametrize("kind", ["timestamptz", "time", "bytea", "interval", "integer[]", "jsonb"])
-def test_postgres_types_that_cannot_be_used(in_postgres, kind):
-    database = in_postgres(f"create table t (a {kind})", "insert into t values (null)")
-
-    fault = refused(database, table(ColumnSpec("a", "text", length=5, nullable=True))).faults[0]
-
-    assert (fault.code, fault.column) == ("E0403", "a")
-    assert "cannot be used" in fault.message
-
-
-def test_postgres_arrays_and_queries(in_postgres, server):
-    in_postgres("create table t (a numeric, b numeric)", "insert into t values (1, 2), (3, 4.5)")
-    query = address(server, "query=select b, a from t order by a desc -- rows")
-
-    assert measure(array("fixed", "n", 2), query) == (2, 2)
-    assert load(array("fixed", "n", 2), query).columns[""].tolist() == [[4.5, 3], [2, 1]]
-    assert load(table(ColumnSpec("a", "int")), query).columns["a"].tolist() == [3, 1]
-    assert load(table(ColumnSpec("a", "int")), address(server, "table=public.t")).rows == 2
-
-
-def test_postgres_reads_only(in_postgres, server):
-    in_postgres("create table t (a bigint)", "create sequence numbers owned by t.a")
-
-    error = refused(address(server, "query=select nextval('numbers') as a"), table(ColumnSpec("a", "int")))
-
-    assert error.faults[0].code == "E0414"
-    assert "25006" in str(error)  # read_only_sql_transaction
-
-
-def test_postgres_errors_tell_no_value_and_no_password(in_postgres, server, monkeypatch):
-    in_postgres("create table t (a text)", "insert into t values ('private')")
-    spec = table(ColumnSpec("a", "int"))
-    folder, _ = server
-    place = f"postgres://reader@/postgres?host={folder}"
-    monkeypatch.setenv("WRONG", "hunter2")
-    monkeypatch.delenv("PGPASSWORD", raising=False)
-
-    for database, message in [
-        (address(server, "query=select a::int as a from t"), "22P02"),
-        (address(server, "table=nope"), 'relation "nope" does not exist'),
-        (parse_database(f"{place}&password_env=WRONG"), "password authentication failed"),
-        (parse_database(f"{place}&password_env=NOT_SET"), "NOT_SET"),
-        (parse_database(f"{place}&password_file={folder}/none"), "cannot be read"),
-        (parse_database(f"postgres://reader@/postgres?host={folder}/none"), "no connection"),
-    ]:
-        error = refused(database, spec)
-        assert error.faults[0].code == "E0414"
-        assert message in str(error)
-        assert not any(word in str(error) for word in ("private", "hunter2", "secret\n", PASSWORD))
-
-
 # --------------------------------------------------------------------------------------------------- the command
 
 STUDY = """
@@ -663,7 +384,9 @@ def test_a_study_on_databases(tmp_path):
 
 def test_inputs_of_a_node(tmp_path):
     in_duckdb(tmp_path / "x.duckdb", *statements("decimal(9,2)", "1.25, 3"))
-    found = config(tmp_path, 'tables = { t = "duckdb:x.duckdb" }')
+    node = tmp_path / "node.toml"
+    node.write_text('name = "bank"\nkey = "k"\ncard = "c"\n[data]\ntables = { t = "duckdb:x.duckdb" }\n')
+    found = load_config(node)
     inputs = FileInputs("bank", None, found.bindings, own=True)
 
     assert inputs.shapes([table(ColumnSpec("a", "decimal", places=2))]) == {"t": (2,)}

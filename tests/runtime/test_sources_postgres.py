@@ -1,0 +1,191 @@
+"""Tables of PostgreSQL, at a server of the tests' own."""
+
+import os
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+import pytest
+from test_sources_csv import array, table
+from test_sources_databases import FAULTS, TYPED, TYPED_FAULTS, VALUES, found, refused, refused_in_row_2, statements
+
+from dsl.inputs import ColumnSpec
+from runtime.sources import load, measure, parse_database
+
+PASSWORD = r"it's \ a secret"
+
+
+def server_programs() -> Path | None:
+    """Where `initdb` and `pg_ctl` are."""
+    folders = [Path(name) for name in os.environ.get("PATH", "").split(os.pathsep) if name]
+    folders += sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
+    return next((f for f in folders if (f / "initdb").is_file() and (f / "pg_ctl").is_file()), None)
+
+
+def as_user() -> list[str] | None:
+    """What to put before a command, as the server does not run as root."""
+    if os.name != "posix" or os.geteuid():
+        return []
+    import pwd
+
+    known = {entry.pw_name for entry in pwd.getpwall()}
+    user = next((name for name in ("postgres", "nobody") if name in known), None)
+    return [found, "-u", user, "--"] if user and (found := shutil.which("runuser")) else None
+
+
+@pytest.fixture(scope="module")
+def server():
+    """A server of its own that listens on a socket in a directory of its own: (socket's directory, password's file)."""
+    pytest.importorskip("adbc_driver_postgresql")
+    programs, user = server_programs(), as_user()
+    if programs is None:
+        pytest.skip("no PostgreSQL server is installed")
+    if user is None:
+        pytest.skip("PostgreSQL does not run as root, and there is no runuser or no user for it")
+    folder = Path(tempfile.mkdtemp(prefix="parley-pg-"))
+    secret = folder / "secret"
+    secret.write_text(PASSWORD + "\n")
+    if user:
+        for path in (folder, secret):
+            shutil.chown(path, user[2])
+    cluster = str(folder / "cluster")
+
+    def run(*command: str) -> None:
+        subprocess.run([*user, *command], check=True, capture_output=True, timeout=120, cwd=folder)
+
+    try:
+        run(
+            f"{programs}/initdb", "-D", cluster, "-U", "reader", "-N", "-E", "UTF8", "--locale=C",
+            "--auth=scram-sha-256", f"--pwfile={secret}",
+        )  # fmt: skip
+        options = f"-k {folder} -c listen_addresses= -c fsync=off -c timezone=Asia/Tokyo -c datestyle=German"
+        run(f"{programs}/pg_ctl", "-D", cluster, "-w", "-l", f"{folder}/log", "-o", options, "start")
+        try:
+            yield folder, secret
+        finally:
+            run(f"{programs}/pg_ctl", "-D", cluster, "-w", "-m", "immediate", "stop")
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def address(server, tail="table=t"):
+    folder, secret = server
+    return parse_database(f"postgres://reader@/postgres?host={folder}&password_file={secret}&{tail}")
+
+
+@pytest.fixture
+def in_postgres(server):
+    """Runs statements and gives the table t, for one test."""
+    from adbc_driver_postgresql import dbapi
+
+    folder, _ = server
+    quoted = PASSWORD.replace("\\", "\\\\").replace("'", "\\'")
+    with dbapi.connect(f"host='{folder}' user='reader' dbname='postgres' password='{quoted}'") as connection:
+
+        def run(*statements):
+            with connection.cursor() as cursor:
+                for statement in statements:
+                    cursor.execute(statement)
+            connection.commit()
+            return address(server)
+
+        yield run
+        run("drop table if exists t cascade", "drop type if exists word")
+
+
+@pytest.mark.parametrize(("column", "kind", "values", "expected"), VALUES + TYPED)
+def test_postgres_values(in_postgres, column, kind, values, expected):
+    assert found(in_postgres(*statements(kind, values)), column) == expected
+
+
+@pytest.mark.parametrize(("column", "kind", "values", "code", "message"), FAULTS + TYPED_FAULTS)
+def test_postgres_faults(in_postgres, column, kind, values, code, message):
+    refused_in_row_2(in_postgres(*statements(kind, values)), column, code, message)
+
+
+@pytest.mark.parametrize(
+    ("column", "kind", "values", "expected"),
+    [
+        (ColumnSpec("a", "decimal", places=2), "money", "'12.50', '-1'", [1250, -100]),
+        (ColumnSpec("a", "enum", words=("x", "y")), "word", "'y', 'x'", [1, 0]),
+        (ColumnSpec("a", "enum", words=("x", "y")), "char(5)", "'y', 'x'", [1, 0]),
+        (ColumnSpec("a", "decimal", places=1), "numeric", "1.50, 3", [15, 30]),
+        (ColumnSpec("a", "key"), "numeric", "17, 4", [b"17", b"4"]),
+        (ColumnSpec("a", "fixed"), "numeric", "0.1, 1e-30", [0.1, 1e-30]),
+    ],
+)
+def test_postgres_types_of_its_own(in_postgres, column, kind, values, expected):
+    assert found(in_postgres("create type word as enum ('x', 'y')", *statements(kind, values)), column) == expected
+
+
+def test_postgres_identifiers(in_postgres):
+    identifier = "6f1e2a30-0000-4000-8000-00000000000a"
+    database = in_postgres(*statements("uuid", f"'{identifier}', null"))
+
+    loaded = load(table(ColumnSpec("a", "text", length=36, nullable=True)), database)
+
+    assert bytes(loaded.columns["a"][0]) == identifier.encode()
+    assert loaded.valid["a"].tolist() == [True, False]
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "code"),
+    [("numeric", "'NaN'", "E0405"), ("numeric", "'Infinity'", "E0405"), ("numeric", "1e40", "E0406")],
+)
+def test_postgres_numbers_that_are_none(in_postgres, kind, value, code):
+    database = in_postgres(*statements(kind, f"1, {value}"))
+
+    for column in (ColumnSpec("a", "decimal", places=2), ColumnSpec("a", "int"), ColumnSpec("a", "fixed")):
+        refused_in_row_2(database, column, code, "number")
+
+
+@pytest.mark.parametrize("kind", ["timestamptz", "time", "bytea", "interval", "integer[]", "jsonb"])
+def test_postgres_types_that_cannot_be_used(in_postgres, kind):
+    database = in_postgres(f"create table t (a {kind})", "insert into t values (null)")
+
+    fault = refused(database, table(ColumnSpec("a", "text", length=5, nullable=True))).faults[0]
+
+    assert (fault.code, fault.column) == ("E0403", "a")
+    assert "cannot be used" in fault.message
+
+
+def test_postgres_arrays_and_queries(in_postgres, server):
+    in_postgres("create table t (a numeric, b numeric)", "insert into t values (1, 2), (3, 4.5)")
+    query = address(server, "query=select b, a from t order by a desc -- rows")
+
+    assert measure(array("fixed", "n", 2), query) == (2, 2)
+    assert load(array("fixed", "n", 2), query).columns[""].tolist() == [[4.5, 3], [2, 1]]
+    assert load(table(ColumnSpec("a", "int")), query).columns["a"].tolist() == [3, 1]
+    assert load(table(ColumnSpec("a", "int")), address(server, "table=public.t")).rows == 2
+
+
+def test_postgres_reads_only(in_postgres, server):
+    in_postgres("create table t (a bigint)", "create sequence numbers owned by t.a")
+
+    error = refused(address(server, "query=select nextval('numbers') as a"), table(ColumnSpec("a", "int")))
+
+    assert error.faults[0].code == "E0414"
+    assert "25006" in str(error)  # read_only_sql_transaction
+
+
+def test_postgres_errors_tell_no_value_and_no_password(in_postgres, server, monkeypatch):
+    in_postgres("create table t (a text)", "insert into t values ('private')")
+    spec = table(ColumnSpec("a", "int"))
+    folder, _ = server
+    place = f"postgres://reader@/postgres?host={folder}"
+    monkeypatch.setenv("WRONG", "hunter2")
+    monkeypatch.delenv("PGPASSWORD", raising=False)
+
+    for database, message in [
+        (address(server, "query=select a::int as a from t"), "22P02"),
+        (address(server, "table=nope"), 'relation "nope" does not exist'),
+        (parse_database(f"{place}&password_env=WRONG"), "password authentication failed"),
+        (parse_database(f"{place}&password_env=NOT_SET"), "NOT_SET"),
+        (parse_database(f"{place}&password_file={folder}/none"), "cannot be read"),
+        (parse_database(f"postgres://reader@/postgres?host={folder}/none"), "no connection"),
+    ]:
+        error = refused(database, spec)
+        assert error.faults[0].code == "E0414"
+        assert message in str(error)
+        assert not any(word in str(error) for word in ("private", "hunter2", "secret\n", PASSWORD))
