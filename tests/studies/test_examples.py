@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -69,3 +71,76 @@ def test_a_network_scores_columns_of_two_parties() -> None:
     np.testing.assert_array_equal(passes[clear], score[clear] > 0)
     assert answer["outputs"]["bureau"] == {"number_passed": int(passes.sum())}
     assert answer["stats"]["protocol"] == "additive"
+
+
+@pytest.mark.slow
+def test_the_compilers_gradient_trains_like_numpy() -> None:
+    data = EXAMPLES / "cancer" / "data"
+    hospitals = ("north", "centre", "south")
+    y = np.concatenate([read(data / h / f"y_{h}.csv") for h in hospitals])
+    x = np.concatenate([read(data / h / f"X_{h}.csv") for h in hospitals])
+    x = (x - x.mean(axis=0)) / x.std(axis=0)
+    w, b = np.zeros(30), 0.0
+    for _ in range(5):
+        for i in range(0, 455, 65):
+            xb, yb = x[i : i + 65], y[i : i + 65]
+            error = 1 / (1 + np.exp(-(xb @ w + b))) - yb
+            w, b = w - (xb.T @ error / 65 + 0.001 * w), b - error.mean()
+
+    outputs = run(EXAMPLES / "loss" / "study.parley", data)["outputs"]["north"]
+
+    # Thirty-five steps, each with the error of a sigmoid (2^-12) and of a few roundings.
+    np.testing.assert_allclose(outputs["w"], w, atol=0.01)
+    assert outputs["b"] == pytest.approx(b, abs=0.01)
+    assert outputs["accuracy"] == pytest.approx(np.mean((x[455:] @ w + b > 0) == y[455:]), abs=0.005 + 1 / 114)
+
+
+@pytest.mark.slow
+def test_a_network_learns_digits() -> None:
+    folder = EXAMPLES / "perceptron"
+    outputs = run(folder / "study.parley", folder / "data")["outputs"]
+    assert outputs["helper"]["accuracy"] >= 0.85
+
+
+@pytest.mark.slow
+def test_a_regression_is_that_of_least_squares() -> None:
+    data = EXAMPLES / "ridge" / "data"
+    x = np.concatenate([read(data / "clinic" / "body.csv"), read(data / "laboratory" / "blood.csv")], axis=1)
+    y = read(data / "register" / "progress.csv")
+    design = np.column_stack([x, np.ones(len(y))])
+    found, *_ = np.linalg.lstsq(design, y, rcond=None)
+    left = y - design @ found
+    sigma = left @ left / (len(y) - 11)
+    errors = np.sqrt(sigma * np.diag(np.linalg.inv(design.T @ design)))[:10]
+
+    outputs = run(EXAMPLES / "ridge" / "study.parley", data)["outputs"]
+
+    np.testing.assert_allclose(outputs["clinic"]["weights"], found[:10], atol=2e-4)
+    np.testing.assert_allclose(outputs["clinic"]["standard_errors"], errors, rtol=0.01)
+    assert outputs["register"]["explained"] == pytest.approx(1 - left @ left / (y @ y), abs=1e-3)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("options", [("--protocol", "rep3"), DEALER], ids=["rep3", "additive"])
+def test_a_query_is_that_of_plain_python(options: tuple[str, ...]) -> None:
+    data = EXAMPLES / "incomes" / "data"
+    rows = []
+    for bank in ("north_bank", "south_bank"):
+        with (data / bank / "accounts.csv").open(encoding="utf-8") as file:
+            rows += list(csv.DictReader(file))
+    kept = [r for r in rows if r["closed"] == "false" and r["opened"] >= "2015-01-01"]
+    expected = []
+    for region in ("north", "south", "east", "west"):
+        incomes = [float(r["income"]) for r in kept if r["region"] == region]
+        if len(incomes) >= 10:
+            expected.append((region, len(incomes), float(np.mean(incomes)), max(incomes)))
+    customers = [r["customer"] for r in rows]
+    twice = len(customers) - len(set(customers))
+
+    outputs = run(EXAMPLES / "incomes" / "study.parley", data, *options)["outputs"]["regulator"]
+
+    assert [(r["region"], r["n"]) for r in outputs["by_region"]] == [(r, n) for r, n, _, _ in expected]
+    for row, (_, _, mean, highest) in zip(outputs["by_region"], expected, strict=True):
+        assert row["income"] == pytest.approx(mean, rel=1e-6)
+        assert row["highest"] == highest
+    assert outputs["shared"] == [{"people": twice}]
