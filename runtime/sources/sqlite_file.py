@@ -15,6 +15,7 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from itertools import compress
 from typing import Any, Final, NoReturn, Self
 from urllib.parse import quote
 
@@ -126,14 +127,12 @@ class _Stored:
     @classmethod
     def of(cls, values: Sequence[Any]) -> Self:
         rows = len(values)
-        code = np.fromiter((_CODES[type(v)] for v in values), np.uint8, rows)
+        code = np.fromiter(map(_CODES.__getitem__, map(type, values)), np.uint8, rows)
         whole, real, length = np.zeros(rows, np.int64), np.zeros(rows), np.zeros(rows, np.int64)
         for kind, target in ((_INTEGER, whole), (_REAL, real)):
-            at = np.flatnonzero(code == kind)
-            target[at] = [values[i] for i in at.tolist()]
-        at = np.flatnonzero(code == _TEXT)
-        texts = [values[i] for i in at.tolist()]
-        length[at] = [len(text) for text in texts]
+            target[code == kind] = list(compress(values, code == kind))
+        texts = list(compress(values, code == _TEXT))
+        length[code == _TEXT] = list(map(len, texts))
         return cls(code, whole, real, length, b"".join(texts))
 
     @classmethod
