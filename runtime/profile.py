@@ -68,6 +68,11 @@ class _Timeline:
     def add(self, at: float, seconds: float, line: int, *, waiting: bool) -> None:
         """`seconds` that began `at` seconds after the start."""
         key = (line, waiting)
+        slot = int(at / self.width)
+        if slot < len(self.slots) and at + seconds < (slot + 1) * self.width:
+            column = self.slots[slot]
+            column[key] = column.get(key, 0.0) + seconds
+            return
         while seconds > 0:
             slot = int(at / self.width)
             while slot >= SLOTS:
