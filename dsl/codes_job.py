@@ -108,6 +108,22 @@ JOB_CODES = (
         right="$ parley run study.parley --data data --bind bank:loans=loans.csv",
     ),
     Code(
+        "E0415",
+        "nothing is stored under this name",
+        "`load` asks for a value that no study has stored under that name at these nodes. `parley run` and "
+        "`parley check` look where `--state DIR` says.",
+        wrong="$ parley run score.parley --data data",
+        right="$ parley run score.parley --data data --state state   # after `store model as fraud`",
+    ),
+    Code(
+        "E0416",
+        "stored for another protocol or other nodes",
+        "A stored value is shares of one protocol among certain nodes in a certain order, with certain fraction bits. "
+        "It can be loaded in jobs of the same alone.",
+        wrong="$ parley run score.parley --data data --state state --nodes bank,bureau,helper",
+        right="$ parley run score.parley --data data --state state --nodes bank,bureau,insurer   # as when stored",
+    ),
+    Code(
         "E0801",
         "unknown protocol",
         "There is no protocol of this name. The message lists those there are.",
@@ -259,6 +275,21 @@ JOB_CODES = (
         "place in the program, never a value. Please report it.",
         wrong="$ parley run study.parley --data data",
         right="$ parley run study.parley --data data --plain   # tells whether the protocol is at fault",
+    ),
+    Code(
+        "E0822",
+        "stored values differ",
+        "Two nodes hold shares of different runs under one name, or one of them holds none. The message names the "
+        "node. Store the value anew.",
+        wrong="$ parley submit score.parley --node node.toml   # when one node's state was brought back from a copy",
+        right="$ parley submit train.parley --node node.toml   # stores it anew at all nodes",
+    ),
+    Code(
+        "E0823",
+        "stored value is damaged",
+        "A file of the node's state was changed, belongs to another node, or cannot be opened with the node's key.",
+        wrong="$ parley node node.toml   # with the state directory of another node",
+        right="$ parley submit train.parley --node node.toml   # stores it anew at all nodes",
     ),
     Code(
         "E0901",

@@ -76,7 +76,7 @@ class Compiler:
         self._waiting = None
 
     def _lower(self, done: Elaborated) -> Lowered:
-        reveals = [i for i in _reveals(done) if i not in self._done]
+        reveals = [i for i in _results(done) if i not in self._done]
         self._done.update(reveals)
         roots = set(reveals)
         if done.needs is not None:
@@ -104,7 +104,7 @@ class Compiler:
         return self.study.source, Span(error.origin.start, error.origin.end)
 
 
-def _reveals(done: Elaborated) -> Iterator[int]:
+def _results(done: Elaborated) -> Iterator[int]:
     for index, node in done.circuit:
-        if node.op == "reveal":
+        if node.op in {"reveal", "store"}:
             yield index

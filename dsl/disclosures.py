@@ -1,6 +1,6 @@
 """What a study discloses: to whom, by which line, from which inputs of whom.
 
-For: `disclosures`, `Disclosure`.
+For: `disclosures`, `Disclosure`, and `derivation` of what is stored.
 Leaves to others: showing them, and whether a party's policy allows them (`runtime`).
 
 A value derives from all inputs that reach it in the circuit, through loops and through what was opened on the way, even
@@ -18,11 +18,11 @@ from dsl.inputs import requirements
 from dsl.outputs import Elaborated
 from dsl.source import Span
 from dsl.why import source_of
-from mpc.circuit import Circuit, Node
+from mpc.circuit import Circuit, Node, reachable
 
-__all__ = ["Disclosure", "disclosures"]
+__all__ = ["Disclosure", "derivation", "disclosures"]
 
-Kind = Literal["reveal", "open", "size"]
+Kind = Literal["reveal", "open", "store", "size"]
 Origins = frozenset[str]
 NONE: Origins = frozenset()
 
@@ -31,9 +31,10 @@ NONE: Origins = frozenset()
 class Disclosure:
     """One thing that parties learn.
 
-    kind: a `reveal` statement, a value opened in mid-study, or a size. receivers: the parties, all of them for the
-    latter two. name: the result's, the text of what is opened, or the size's. sources: the inputs and columns that it
-    derives from, with their owners, in words (`bank's column `amount``). repeated: it is opened in each pass of a loop.
+    kind: a `reveal` statement, a value opened in mid-study, one that is stored, or a size. receivers: the parties, all
+    of them for what is opened and for sizes, none for what is stored: it stays shared until a later study loads it.
+    name: the result's, the text of what is opened, or the size's. sources: the inputs and columns that it derives from,
+    with their owners, in words (`bank's column `amount``). repeated: it is opened in each pass of a loop.
     """
 
     kind: Kind
@@ -65,6 +66,10 @@ def disclosures(study: syntax.Study, done: Elaborated) -> list[Disclosure]:
         line = study.source.position(output.span.start).line
         sources = _listed(done, frozenset().union(*(reached[n][0] for n in nodes)))
         found.append((min(nodes), Disclosure("reveal", receivers, output.name, line, sources)))
+    for plan in done.stores:
+        line = study.source.position(plan.span.start).line
+        sources = derivation(done, plan.nodes)[1]
+        found.append((min(plan.nodes, default=0), Disclosure("store", (), plan.name, line, sources)))
     for index, node, origins, repeated in _opened(done.circuit, ()):
         span = Span(0, 0) if node.origin is None else Span(node.origin.start, node.origin.end)
         name = " ".join(study.source.excerpt(span).split())
@@ -76,8 +81,25 @@ def disclosures(study: syntax.Study, done: Elaborated) -> list[Disclosure]:
 
 def _listed(done: Elaborated, origins: Origins) -> tuple[str, ...]:
     """In the order of the inputs."""
-    known = dict.fromkeys(str(source_of(n)) for n in done.circuit.nodes if n.op == "input")
+    known = dict.fromkeys(s for n in done.circuit.nodes if n.op in {"input", "stored"} for s in _sources(n))
     return tuple(s for s in known if s in origins)
+
+
+def _sources(node: Node) -> tuple[str, ...]:
+    """Of what was stored, what it derives from in the study that stored it."""
+    if node.op == "input":
+        return (str(source_of(node)),)
+    kept = f"stored as `{node['name']}`"
+    return tuple(f"{source} ({kept})" for source in node["sources"])
+
+
+def derivation(done: Elaborated, nodes: Sequence[int]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """(parties, sources) that these nodes derive from, through what was stored too."""
+    there = [done.circuit.nodes[i] for i in sorted(reachable(done.circuit, nodes))]
+    parties = {str(n["party"]) for n in there if n.op == "input"}
+    parties |= {party for n in there if n.op == "stored" for party in n["parties"]}
+    reached = _derive(done.circuit, ())
+    return tuple(sorted(parties)), _listed(done, NONE.union(*(reached[i][0] for i in nodes)))
 
 
 def _derive(circuit: Circuit, params: Sequence[Origins]) -> list[tuple[Origins, ...]]:
@@ -86,8 +108,8 @@ def _derive(circuit: Circuit, params: Sequence[Origins]) -> list[tuple[Origins, 
     for _, node in circuit:
         sources = [reached[i] for i in node.src]
         match node.op:
-            case "input":
-                reached.append((frozenset([str(source_of(node))]),))
+            case "input" | "stored":
+                reached.append((frozenset(_sources(node)),))
             case "param":
                 reached.append((params[node["index"]],))
             case "item":

@@ -24,6 +24,7 @@ from dsl.outputs import Elaborated
 from dsl.region import Region, StudyBuilder
 from dsl.scope import Scope
 from dsl.statements import block
+from dsl.storing import preload
 from dsl.values import Unset, describe
 from dsl.walker import Rules, StageBreak, Walker
 from mpc.circuit import Array, Circuit, Value
@@ -71,6 +72,7 @@ def elaborate(
     needs: Value | None = None
     with _deep():
         try:
+            preload(w, study)
             block(w, study.body)
         except StageBreak as stage:
             needs = stage.value
@@ -91,6 +93,7 @@ def _finished(w: Walker, needs: Value | None) -> Elaborated:
         abstract=w.abstract,
         warnings=w.reporter.warnings,
         names=_names(w),
+        stores=tuple(w.stores),
     )
 
 

@@ -17,6 +17,7 @@ from typing import Literal, cast
 from dsl import syntax
 from dsl.params import ParamValue, param_values, whole_number
 from dsl.source import Span
+from dsl.stored import Stored
 
 __all__ = ["Bindings", "ColumnSpec", "InputSpec", "Kind", "parties_of", "requirements"]
 
@@ -71,13 +72,15 @@ class Bindings:
 
     sizes: each letter's size. rows: rows of each owner's part of each table, by (party, table); for a table declared
     with `rows <= n` nothing is needed. params: settings that override the study's defaults, as text or as values.
-    frac: fraction bits of `fixed`. What is missing stays symbolic: the study can be checked but not run.
+    frac: fraction bits of `fixed`. stored: what is known of the values that the study loads, by name. What is missing
+    stays symbolic: the study can be checked but not run.
     """
 
     sizes: Mapping[str, int] = field(default_factory=dict)
     rows: Mapping[tuple[str, str], int] = field(default_factory=dict)
     params: Mapping[str, str | bool | int | float] = field(default_factory=dict)
     frac: int = 16
+    stored: Mapping[str, Stored] = field(default_factory=dict)
 
 
 def parties_of(study: syntax.Study) -> tuple[str, ...]:

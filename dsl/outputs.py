@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from dsl.diagnostics import Diagnostic
 from dsl.source import Span
+from dsl.stored import StorePlan
 from dsl.stypes import SType
 from mpc.circuit import Circuit
 from mpc.types import Shape
@@ -35,8 +36,9 @@ class Output:
 
     receivers: who learns it, None for all parties. columns: one, named '', for a number or array; the columns in order
     for a table. visible: index of the `reveal` node that says which rows of a table exist, None: all of them.
-    shape: as the study sees it (a table: its rows, the invisible ones too). kind: what a record is (`ridge regression`),
-    `tuple` for values side by side within one; `parts` are then its fields by name, and there are no columns.
+    shape: as the study sees it (a table: its rows, the invisible ones too). kind: what a record is (`ridge
+    regression`), `tuple` for values side by side within one; `parts` are then its fields by name, and there are no
+    columns.
     """
 
     name: str
@@ -81,3 +83,5 @@ class Elaborated:
     warnings: tuple[Diagnostic, ...] = ()
     names: tuple[tuple[str, str], ...] = ()
     """What the study's names stand for, as text."""
+    stores: tuple[StorePlan, ...] = ()
+    """What it stores for later studies."""

@@ -16,6 +16,7 @@ from dsl.loops import loop
 from dsl.operators import truth
 from dsl.reveals import reveal_to
 from dsl.scope import Binding
+from dsl.storing import store
 from dsl.values import NOTHING, UNKNOWN, Unknown, Val
 from dsl.walker import NeedsConstant, Reported, Walker
 from mpc.types import TypeRuleError
@@ -72,7 +73,7 @@ def _walk(w: Walker, s: syntax.Statement) -> Val | None:
         case syntax.ExpressionStatement(value):
             w.evaluate(value)
         case syntax.Store():
-            w.error("E0901", "`store` is not supported yet", s.span)
+            store(w, s)
         case syntax.Pass() | syntax.If():
             pass
         case _:

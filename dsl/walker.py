@@ -31,6 +31,7 @@ from dsl.outputs import Output
 from dsl.region import DomainError, Region, StudyBuilder
 from dsl.scope import Binding, Scope
 from dsl.source import Source, Span
+from dsl.stored import StorePlan
 from dsl.stypes import INTEGER, SType
 from dsl.values import UNKNOWN, Array, Function, Module, Record, Tuple, Unknown, Val, describe, leaves, map_leaves
 from dsl.variables import variables
@@ -110,6 +111,9 @@ class Walker:
     """For each of them, how many guards there were around it."""
     outputs: list[Output] = field(default_factory=list)
     revealed: dict[tuple[str, str], Span] = field(default_factory=dict)
+    stores: list[StorePlan] = field(default_factory=list)
+    loaded: dict[str, Val] = field(default_factory=dict)
+    """What an earlier study stored, by name."""
     modules: dict[str, Module] = field(default_factory=dict)
     scopes: list[Scope] = field(default_factory=list)
     """The scopes of all calls being walked, the study's first."""

@@ -16,7 +16,10 @@ __all__ = ["Source", "origins", "source_of", "why_secret"]
 
 
 class Source(NamedTuple):
-    """One thing that a party brought. column: empty for an array; span: its declaration, when it has one."""
+    """One thing that a party brought, or of no party: that was stored.
+
+    column: empty for an array; span: its declaration, when it has one.
+    """
 
     party: str
     name: str
@@ -24,14 +27,21 @@ class Source(NamedTuple):
     span: Span | None
 
     def __str__(self) -> str:
+        if not self.party:
+            return f"what was stored as `{self.name}`"
         return f"{self.party}'s column `{self.column}`" if self.column else f"{self.party}'s `{self.name}`"
 
 
 def source_of(node: Node) -> Source:
-    """What an `input` node stands for; masks belong to their column or table."""
+    """What an `input` or `stored` node stands for; masks belong to their column or table."""
+    if node.op == "stored":
+        return Source("", str(node["name"]), "", _place(node))
     column = str(node["column"]).rstrip("?")
-    span = None if node.origin is None else Span(node.origin.start, node.origin.end)
-    return Source(str(node["party"]), str(node["name"]), "" if column == "#rows" else column, span)
+    return Source(str(node["party"]), str(node["name"]), "" if column == "#rows" else column, _place(node))
+
+
+def _place(node: Node) -> Span | None:
+    return None if node.origin is None else Span(node.origin.start, node.origin.end)
 
 
 def origins(region: Region, value: Value) -> list[Source]:
@@ -45,7 +55,7 @@ def origins(region: Region, value: Value) -> list[Source]:
         if key in seen or at.type.public:
             continue
         seen.add(key)
-        if at.node.op == "input":
+        if at.node.op in {"input", "stored"}:
             found[at.index] = source_of(at.node)
         place = here.outside(at.node)
         if place is not None and here.outer is not None:

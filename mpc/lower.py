@@ -11,7 +11,7 @@ from mpc.circuit import Circuit, Node, Value, reachable
 from mpc.lowerer import Assumption, Lowerer, RangeOverflowError
 from mpc.op import Interval
 from mpc.passes import optimise
-from mpc.types import BOOL, INT, Type
+from mpc.types import BOOL, INT, Layout, Type
 
 __all__ = ["Assumption", "Lowered", "RangeOverflowError", "lower"]
 
@@ -34,13 +34,15 @@ def lower(
 ) -> Lowered:
     """The circuit on shares for the compute nodes named `nodes`, after all passes.
 
-    roots: the surface nodes that are wanted (all reveals and the circuit's results when not given); only what they
-    need is lowered.  carried: surface nodes that an earlier stage computed and kept, with the types of what it kept.
+    roots: the surface nodes that are wanted (all reveals, stores and the circuit's results when not given); only what
+    they need is lowered.  What is stored in this run is among the results, as shares.  carried: surface nodes that an
+    earlier stage computed and kept, with the types of what it kept; what an earlier run stored is carried likewise,
+    under the index of its `stored` node.
     RangeOverflowError at the first value that may not fit.
     """
     carried = carried or {}
     wanted = set(circuit.results) if roots is None else set(roots)
-    wanted |= {i for i, node in circuit if node.op == "reveal"} if roots is None else set()
+    wanted |= {i for i, node in circuit if node.op in ("reveal", "store")} if roots is None else set()
     needed = reachable(circuit, wanted, stop=carried.keys())
     builder = Lowerer(nodes)
     where = _walk(builder, circuit, {}, needed, carried)
@@ -60,6 +62,10 @@ def _walk(
         with b.at(node.origin):
             if index in carried:
                 done = b.append("carry", (), {"label": index}, carried[index], pure=False)
+            elif node.op == "stored":
+                layout = Layout.BITS if node.type.dtype == BOOL else Layout.ARITH
+                attrs = {"label": index, "stored": (node["id"], node["index"])}
+                done = b.append("carry", (), attrs, node.type.with_(layout=layout), pure=False)
             else:
                 done = _node(b, node, [Value(b, where[i]) for i in node.src], params)
         where[index] = done.index
@@ -84,6 +90,9 @@ def _node(b: Lowerer, node: Node, src: list[Value], params: dict[int, Value]) ->
         case "reveal":
             told = b.deliver(src[0], attrs["to"])
             return b.append("reveal", (told,), attrs, told.type, pure=False)
+        case "store":
+            share = b.shared(src[0])
+            return share if share.dtype == BOOL else b.scaled(share, node.type.dtype.frac)
         case "loop":
             return _loop(b, node, src)
         case _:

@@ -20,9 +20,12 @@ Key = tuple[str, str, str]
 
 
 def evaluate(circuit: Circuit, inputs: Mapping[Key, Array], roots: Iterable[int] | None = None) -> dict[int, Any]:
-    """The values of the nodes that `roots` need (all reveals and results when not given), by node."""
+    """The values of the nodes that `roots` need (all reveals, stores and results when not given), by node.
+
+    Leaves of what was stored are among the inputs, of no party, by their place.
+    """
     if roots is None:
-        roots = [*circuit.results, *(i for i, node in circuit if node.op == "reveal")]
+        roots = [*circuit.results, *(i for i, node in circuit if node.op in ("reveal", "store"))]
     return _run(circuit, reachable(circuit, roots), inputs, {})
 
 
@@ -54,7 +57,9 @@ def _node(node: Node, src: Sequence[Any], inputs: Mapping[Key, Array], params: M
             return params[node["index"]]
         case "item":
             return src[0][node["index"]]
-        case "reveal":
+        case "stored":
+            return inputs["", node["name"], str(node["index"])]
+        case "reveal" | "store":
             return src[0]
         case "loop":
             return _loop(node, src, inputs)

@@ -32,6 +32,7 @@ from runtime.inputs import ArrayInputs, NoInputs
 from runtime.job import DEALER, Job, choose
 from runtime.results import ArrayOutput, Output, RecordOutput, TableOutput
 from runtime.session import Finished, Inputs, Session
+from runtime.vault import Vault
 
 __all__ = ["PartyResult", "Study", "compile", "simulate", "simulate_sync", "take_part"]
 
@@ -111,8 +112,10 @@ async def simulate(
     latency: float = 0.0,
     bandwidth: float | None = None,
     limit: float = 60.0,
+    state: Path | None = None,
 ) -> dict[str, PartyResult]:
     """Run all parties in this process.  latency: seconds one way; bandwidth: bits per second out of each party.
+    state: the folder where each node has one for what studies store.
 
     inputs: for each party its arrays in natural units.  Returns what each party learned.  Raises what a run raises.
     """
@@ -123,22 +126,36 @@ async def simulate(
     mesh = memory_mesh(names, latency=latency, bandwidth=bandwidth)
     async with asyncio.TaskGroup() as group:
         tasks = {
-            name: group.create_task(_party(study.job, name, mesh[name], inputs.get(name, {}), limit)) for name in names
+            name: group.create_task(
+                _party(study.job, name, mesh[name], inputs.get(name, {}), limit, state and state / name)
+            )
+            for name in names
         }
     return {name: _result(task.result()) for name, task in tasks.items() if name in study.parties}
 
 
-async def _party(job: Job, name: str, channels: Mapping[str, Channel], given: Given, limit: float) -> Finished:
+async def _party(
+    job: Job, name: str, channels: Mapping[str, Channel], given: Given, limit: float, state: Path | None
+) -> Finished:
     inputs: Inputs = ArrayInputs(name, given) if name in job.roles else NoInputs(name)
-    return await Session(job, name, channels, inputs, limit).run()
+    vault = None if state is None else Vault(state, name)
+    return await Session(job, name, channels, inputs, limit, vault=vault).run()
 
 
 async def take_part(
-    study: Study, me: str, transport: Transport, inputs: Given, *, session: str, limit: float = 60.0
+    study: Study,
+    me: str,
+    transport: Transport,
+    inputs: Given,
+    *,
+    session: str,
+    limit: float = 60.0,
+    state: Path | None = None,
 ) -> PartyResult:
     """One party's side of a run over a transport that is connected to the others (a `network.Mesh`, say).
 
-    session: a name for the run that all parties give alike and never use twice.
+    session: a name for the run that all parties give alike and never use twice.  state: this party's own folder, where
+    it keeps what studies store.
     """
     job = Job(
         study.job.study,
@@ -152,7 +169,7 @@ async def take_part(
         id=session,
     )
     channels = await transport.session(session, [n for n in job.places.names if n != me])
-    return _result(await _party(job, me, channels, inputs, limit))
+    return _result(await _party(job, me, channels, inputs, limit, state))
 
 
 def _result(done: Finished) -> PartyResult:
@@ -196,6 +213,7 @@ def simulate_sync(
     latency: float = 0.0,
     bandwidth: float | None = None,
     limit: float = 60.0,
+    state: Path | None = None,
 ) -> dict[str, PartyResult]:
     """`simulate`, for a script or a notebook."""
-    return _run(simulate(study, inputs, latency=latency, bandwidth=bandwidth, limit=limit))
+    return _run(simulate(study, inputs, latency=latency, bandwidth=bandwidth, limit=limit, state=state))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from runtime.errors import UsageError
 from runtime.job import Job
 from runtime.policy import study_digest
 from runtime.session import bound
+from runtime.shelf import described
 from runtime.sources import Database, find, measure, suffixes
 
 __all__ = ["Cost", "LineCost", "Report", "check_study"]
@@ -105,12 +106,21 @@ class Report:
 
 
 def check_study(
-    job: Job, data: Path | None, files: Mapping[tuple[str, str], Path | Database], sizes: Sequence[str]
+    job: Job,
+    data: Path | None,
+    files: Mapping[tuple[str, str], Path | Database],
+    sizes: Sequence[str],
+    state: Path | None = None,
 ) -> Report:
-    """Check a study, with its cost where the sizes are known.  Raises StudyError, DataError, UsageError."""
+    """Check a study, with its cost where the sizes are known.  state: where nodes of `parley run` keep stored values.
+
+    Raises StudyError, DataError, UsageError, StoreDamaged.
+    """
     study = parse(job.study, job.name)
     specs = requirements(study, dict(job.params))
     bindings = _bindings(job, specs, data, files, sizes)
+    if state is not None:
+        bindings = replace(bindings, stored=described(study, job, state))
     # Walked without assuming anything of what is opened, so that all branches are seen.
     done = elaborate(study, bindings, check=True)
     needed = [d for s in specs for d in s.shape if isinstance(d, str) and d not in bindings.sizes]

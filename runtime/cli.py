@@ -26,6 +26,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 STUDY = click.Path(exists=True, dir_okay=False, path_type=Path)
 FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
+PLACE = click.Path(file_okay=False, path_type=Path)
 BIND = "One input's file, or a table of a database: duckdb:, sqlite:, postgres: or adbc:…?table=T."
 
 
@@ -112,6 +113,7 @@ def _print_json(value: Any) -> None:
 @click.option("--size", "sizes", metavar="N=1000", multiple=True, help="A size, or PARTY:TABLE=ROWS, without data.")
 @click.option("--bind", "bound", metavar="PARTY:NAME=PATH", multiple=True, help=BIND)
 @click.option("--json", "as_json_", is_flag=True, help="One JSON object on standard output.")
+@click.option("--state", type=FOLDER, metavar="DIR", help="Where the nodes keep what studies store.")
 @click.option("--brief", is_flag=True, help="Who learns what, and the cost in total.")
 @protocol_options
 def check(
@@ -121,6 +123,7 @@ def check(
     bound: tuple[str, ...],
     as_json_: bool,
     brief: bool,
+    state: Path | None,
     **options: Any,
 ) -> None:
     """Types, disclosures, rounds, bytes, memory, and expected time on lan and wan."""
@@ -129,7 +132,7 @@ def check(
     from runtime.check import check_study
     from runtime.terminal import print_report
 
-    done = check_study(make_job(study, options), data, _bound(bound), sizes)
+    done = check_study(make_job(study, options), data, _bound(bound), sizes, state)
     if as_json_:
         _print_json(done.to_json())
     else:
@@ -144,6 +147,7 @@ def check(
 @click.option("--network", default="lan", metavar="LINK", help="lan, wan, or RTT,BANDWIDTH such as 20ms,1Gbit.")
 @click.option("--limit", type=click.FloatRange(min=0.1), default=120.0, help="Seconds to wait for a silent party.")
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="Also write each party's results there.")
+@click.option("--state", type=PLACE, metavar="DIR", help="Where each node keeps what studies store.")
 @click.option("--profile", is_flag=True, help="Say where time, rounds and bytes went, line by line.")
 @click.option(
     "--profile-out",
@@ -163,6 +167,7 @@ def run(
     network: str,
     limit: float,
     out: Path | None,
+    state: Path | None,
     profile: bool,
     picture: Path | None,
     as_json_: bool,
@@ -179,11 +184,11 @@ def run(
     except ValueError as error:
         raise UsageError(str(error)) from None
     if plain:
-        result = running.run_plain(study, _params(options["params"]), options["frac"], data, _bound(bound))
+        result = running.run_plain(study, _params(options["params"]), options["frac"], data, _bound(bound), state, out)
     else:
         width, color = shutil.get_terminal_size().columns, sys.stdout.isatty()
         profile = profile or picture is not None
-        settings = running.Options(data, _bound(bound), link, limit, out, width, color, profile)
+        settings = running.Options(data, _bound(bound), link, limit, out, width, color, profile, state)
         result = running.run_shown(make_job(study, options), settings, quiet=quiet or as_json_)
     if as_json_:
         told = {"outputs": result.outputs, "stats": result.stats}

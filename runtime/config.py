@@ -21,6 +21,9 @@ Leaves to others: reading keys and cards (`network.identity`), judging a study b
     memory_bytes    = 8_000_000_000         # a job that needs more is refused
     jobs            = 4                     # at once
 
+    [state]
+    directory = "state"                     # what studies store, sealed; NAME.state beside this file when left out
+
     [policy]
     studies         = "any"                 # or a list of the digests that may run, as `parley check` prints them
     allow_reveal_to = ["regulator"]         # who may learn what derives from this party's data; left out: anyone named
@@ -100,6 +103,12 @@ class NodeConfig:
     data: Data = field(default_factory=Data)
     limits: Limits = field(default_factory=Limits)
     policy: Policy = field(default_factory=Policy)
+    state: Path | None = None
+
+    @property
+    def state_directory(self) -> Path:
+        """Where this node keeps what studies store."""
+        return self.state or self.file.resolve().with_name(f"{self.name}.state")
 
     @property
     def bindings(self) -> dict[tuple[str, str], Path | Database]:
@@ -131,6 +140,7 @@ def load_config(path: Path) -> NodeConfig:
         data=_data(top.section("data")),
         limits=_limits(top.section("limits")),
         policy=_policy(top.section("policy")),
+        state=_state(top.section("state")),
     )
     top.finish()
     return config
@@ -168,6 +178,12 @@ def _data(section: _Section) -> Data:
         section.fail(f"tables.{name}", "it is among the `files` too: which one?")
     section.finish()
     return Data(directory, MappingProxyType(files), MappingProxyType(tables))
+
+
+def _state(section: _Section) -> Path | None:
+    directory = section.optional_path("directory")
+    section.finish()
+    return directory
 
 
 def _limits(section: _Section) -> Limits:

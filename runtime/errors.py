@@ -42,6 +42,8 @@ __all__ = [
     "Fault",
     "PartyFailed",
     "PolicyRefused",
+    "StoreDamaged",
+    "StoreDiffers",
     "ToldByParty",
     "UsageError",
     "as_json",
@@ -193,6 +195,26 @@ class PolicyRefused(Exception):  # noqa: N818
         super().__init__(f"the policy of {party} refuses this job: {why}")
 
 
+class StoreDamaged(Exception):  # noqa: N818
+    """What this node keeps under a name cannot be used: it is not what it wrote."""
+
+    code = "E0823"
+
+    def __init__(self, party: str, name: str, why: str) -> None:
+        self.party = party
+        super().__init__(f"what {party} stored as `{name}` is damaged: {why}")
+
+
+class StoreDiffers(Exception):  # noqa: N818
+    """`peer` holds shares of another run than the other nodes under a name, or none."""
+
+    code = "E0822"
+
+    def __init__(self, peer: str, name: str, why: str) -> None:
+        self.peer = peer
+        super().__init__(f"{peer} {why} as `{name}`: store it anew at all nodes")
+
+
 _NETWORK_CODES: Final[tuple[tuple[type[NetworkError], str], ...]] = (
     (CannotListen, "E0811"),
     (Unreachable, "E0812"),
@@ -267,9 +289,9 @@ def _account(error: BaseException) -> _Account:
         case ToldByParty():
             told = error.error
             return _Account(error.exit, told["code"], told["message"], told["where"], error.text)
-        case Disagreement():
+        case Disagreement() | StoreDiffers():
             return _plain(FAILED, error.code, str(error), error.peer)
-        case PolicyRefused():
+        case PolicyRefused() | StoreDamaged():
             return _plain(FAILED, error.code, str(error), error.party)
         case TimeoutError():
             return _plain(FAILED, "E0820", "a time limit was reached")

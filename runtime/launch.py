@@ -33,6 +33,7 @@ from runtime.results import to_json
 from runtime.session import Finished, Session
 from runtime.sources import Database
 from runtime.terminal import rendered
+from runtime.vault import Vault
 
 __all__ = ["LocalResult", "Progress", "run_local"]
 
@@ -80,6 +81,8 @@ class Options:
     width: int = 100
     color: bool = False
     profile: bool = False
+    state: Path | None = None
+    """Each node keeps what studies store in a folder of its name in here."""
 
 
 def run_local(
@@ -200,7 +203,10 @@ async def _live(
     mesh = Mesh(identity, roster, listener=listener, link=options.link, stall_limit=options.limit)
     async with mesh:
         channels = await mesh.session(job.id, others)
-        session = Session(job, name, channels, inputs, options.limit, progress=progress, profiled=options.profile)
+        vault = None if options.state is None else Vault(options.state / name, name)
+        session = Session(
+            job, name, channels, inputs, options.limit, progress=progress, profiled=options.profile, vault=vault
+        )
         finished = await session.run()
     return _told(name, finished, options)
 

@@ -29,6 +29,7 @@ from runtime.results import to_json
 from runtime.session import Finished, Session
 from runtime.sources import Database
 from runtime.terminal import rendered
+from runtime.vault import Vault
 
 __all__ = ["Node", "socket_path"]
 
@@ -201,7 +202,14 @@ class Node:
         inputs = FileInputs(self.name, self.config.data.directory, self._files(), own=True)
         channels = await self.mesh.session(job.id, [n for n in job.places.names if n != self.name])
         session = Session(
-            job, self.name, channels, inputs, limits.round_seconds, guardian=self.guard, progress=_logged(job)
+            job,
+            self.name,
+            channels,
+            inputs,
+            limits.round_seconds,
+            guardian=self.guard,
+            progress=_logged(job),
+            vault=Vault(self.config.state_directory, self.name),
         )
         async with asyncio.timeout(limits.job_seconds):
             finished = await session.run()

@@ -10,7 +10,7 @@ import hashlib
 from dataclasses import dataclass
 
 from dsl.compile import Stage
-from mpc.circuit import Circuit, reachable
+from mpc.circuit import Circuit, Node, reachable
 from runtime.config import NodeConfig
 from runtime.errors import PolicyRefused
 from runtime.job import Job
@@ -70,7 +70,13 @@ class PolicyGuard:
 
     def _mine(self, circuit: Circuit, index: int) -> bool:
         ancestors = reachable(circuit, [index])
-        return any(circuit.nodes[i].op == "input" and circuit.nodes[i]["party"] == self.config.name for i in ancestors)
+        return any(self._brought(circuit.nodes[i]) for i in ancestors)
+
+    def _brought(self, node: Node) -> bool:
+        """Whether a value is this party's, or was stored by a study that it brought something to."""
+        if node.op == "stored":
+            return self.config.name in node["parties"]
+        return node.op == "input" and bool(node["party"] == self.config.name)
 
     def _refuse(self, why: str) -> None:
         raise PolicyRefused(self.config.name, why)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,11 +18,13 @@ from mpc import plain
 from mpc.circuit import Array
 from mpc.protocols import SCHEMES
 from network import Link, parse_link
+from runtime.export import write
 from runtime.inputs import FileInputs
 from runtime.job import Job
 from runtime.launch import LocalResult, Options, Progress, run_local
 from runtime.results import to_json
 from runtime.session import bound, learned
+from runtime.shelf import PlainShelf
 from runtime.sources import Database
 from runtime.terminal import amount, rendered
 
@@ -79,8 +82,13 @@ def run_plain(
     frac: int,
     data: Path | None,
     bound_files: Mapping[tuple[str, str], Path | Database],
+    state: Path | None = None,
+    out: Path | None = None,
 ) -> LocalResult:
-    """The study in the clear, in this process: for debugging, and what the protocols are held against."""
+    """The study in the clear, in this process: for debugging, and what the protocols are held against.
+
+    state: where values that are stored in the clear are kept for other studies in the clear.  out: where results go.
+    """
     tree = parse(study.read_text(encoding="utf-8"), study.name)
     specs = requirements(tree, dict(params))
     shapes: dict[str, dict[str, tuple[int, ...]]] = {}
@@ -90,7 +98,9 @@ def run_plain(
         shapes[party] = inputs.shapes([s for s in specs if s.party == party])
         brought = inputs.arrays(PLAIN_SALT)
         arrays |= {(party, name, column): a for (name, column), a in brought.items()}
-    bindings = bound(params, frac, specs, shapes)
+    shelf = PlainShelf.at(tree, frac, state)
+    bindings = replace(bound(params, frac, specs, shapes), stored=shelf.find())
+    arrays |= shelf.arrays
     known: list[Array] = []
     while True:
         done = elaborate(tree, bindings, known)
@@ -99,9 +109,12 @@ def run_plain(
         if done.needs is None:
             break
         known.append(np.asarray(values[done.needs]))
+    shelf.put(tree.source.text, done, values)
     result = LocalResult()
     for party in done.parties:
         outputs = learned(done, party, values.__getitem__)
+        if out is not None:
+            write(outputs, out / party)
         result.outputs[party] = to_json(outputs)
         result.shown[party] = rendered(outputs, 100, color=False)
     result.stats = {"protocol": "plain", "rounds": 0, "bytes_sent": {}, "seconds": 0.0, "offline_seconds": 0.0}

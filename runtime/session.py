@@ -13,7 +13,7 @@ import hashlib
 import json
 import secrets
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Any, Protocol
 
@@ -33,12 +33,14 @@ from mpc.protocols import SCHEMES
 from mpc.schedule import Schedule
 from mpc.weight import heavy_rounds
 from network import Channel, HandshakeFailed, NetworkError, PeerLost, agree
-from runtime.errors import Disagreement, PartyFailed
+from runtime.errors import Disagreement, PartyFailed, StoreDiffers
 from runtime.executor import Traffic, execute
 from runtime.job import Job
 from runtime.profile import Profiler
 from runtime.results import Output, collect
+from runtime.shelf import Shelf
 from runtime.sources import bound_sizes
+from runtime.vault import Vault
 
 __all__ = ["Finished", "Inputs", "Phase", "Session"]
 
@@ -116,10 +118,13 @@ class Session:
     """Called with (phase, rounds done, rounds of this stage)."""
     profiled: bool = False
     """Measure where the time goes, for `Finished.profile`."""
+    vault: Vault | None = None
+    """Where this party, if it is a node, keeps shares for later jobs."""
     phase: Phase = Phase.NEW
     places: Places = field(init=False)
     study: Study = field(init=False)
     profiler: Profiler | None = field(init=False, default=None)
+    shelf: Shelf = field(init=False)
 
     def __post_init__(self) -> None:
         self.places = self.job.places
@@ -150,7 +155,7 @@ class Session:
 
     def _reason(self, error: BaseException) -> str:
         """What peers are told: whose fault it was and of what kind, never a value of the data."""
-        if isinstance(error, PeerLost | PartyFailed | Disagreement | HandshakeFailed):
+        if isinstance(error, PeerLost | PartyFailed | Disagreement | StoreDiffers | HandshakeFailed):
             return f"{self.me} ended the job: {error}"
         if isinstance(error, NetworkError):
             return f"{self.me} ended the job: {error}"
@@ -195,6 +200,7 @@ class Session:
                     raise Disagreement(peer, part)
         self.study = parse(self.job.study, self.job.name)
         self.profiler = Profiler(self.study.source) if self.profiled else None
+        self.shelf = Shelf(self.job, self.study, self.me, self.vault)
         self._enter(Phase.AGREED)
 
     async def _supply(self) -> tuple[Bindings, Mapping[InputKey, Array]]:
@@ -208,6 +214,7 @@ class Session:
             wanted = [s for s in specs if s.party == peer and s.max_rows is None]
             shapes[peer] = _shapes(peer, message.get("shapes"), wanted)
         bindings = bound(self.job.params, self.job.frac, specs, shapes)
+        bindings = replace(bindings, stored=await self.shelf.find(self._exchange))
         arrays = self.inputs.arrays(await self._salt(specs))
         self._enter(Phase.SUPPLIED)
         return bindings, arrays
@@ -239,6 +246,7 @@ class Session:
             if self.guardian is not None:
                 self.guardian.review(self.job, stage)
             self._enter(Phase.RUNNING)
+            carried |= self.shelf.carried(stage.elaborated.circuit)
             engine = await self._prepare(stage, number, arrays, carried)
             report = await self._rounds(engine, stage.schedule, traffic)
             found.update(report.outputs)
@@ -250,6 +258,7 @@ class Session:
                 break
             compiler.opened(await self._course(carried[stage.needs]))
             number += 1
+        await self.shelf.put(self._exchange, stage.elaborated, carried)
         nodes = stage.elaborated.circuit.nodes
         outputs = learned(stage.elaborated, self.me, lambda i: found[nodes[i]["name"], nodes[i].get("column", "")])
         return Finished(self.me, outputs, traffic, rounds, sum(traffic.sent.values()), peak, self.profiler)

@@ -51,7 +51,7 @@ def test_helps_that_are_statements_can_be_read() -> None:
                     if code.endswith(":"):
                         parse(f"{code}\n    pass\n")
                     elif not code.endswith("=") and not code.startswith("as "):
-                        statement = re.match(r"reveal .* to|assert |return |\w+(, \w+)* = |\w+: \w+$", code)
+                        statement = re.match(r"reveal .* to|store .* as|assert |return |\w+(, \w+)* = |\w+: \w+$", code)
                         line = code if statement else f"x_ = {code}"
                         if code.startswith("return "):
                             line = f"def f_(a, b, c):\n    {code}"
@@ -121,5 +121,5 @@ y = zeros(total)
 
 
 def test_what_is_not_there_yet_says_so() -> None:
-    text = "party p\ninput x: int[n] from p\nstore x as kept\n"
+    text = "party p\ninput x: int[n] from p\nreveal sum(x) to p as total with laplace(epsilon=1.0)\n"
     assert errors(text) == [("E0901", 3)]
