@@ -98,7 +98,7 @@ def _union(w: Walker, u: syntax.Union, outer: Names | None, common: Mapping[str,
 def _ordered(w: Walker, plan: Plan, order: Sequence[syntax.OrderItem]) -> Ordered:
     """Order over the result of a union or of a query in parentheses: by its columns alone."""
     names = Names(w, {})
-    names.add(None, outputs(plan), order[0].span)
+    names.add(None, [(name, Ref(column, span=order[0].span)) for name, column in outputs(plan)], order[0].span)
     binder = Binder(w, names)
     keys: list[tuple[Node, bool]] = []
     for item in order:
@@ -310,8 +310,8 @@ class _Select:
         taken: set[str] = set()
         for number, item in enumerate(self.s.items, start=1):
             if isinstance(item.value, syntax.Star):
-                for name, column in self.names.star(item.value):
-                    value = self._grouped(Ref(column, span=item.span))
+                for name, shown in self.names.star(item.value):
+                    value = self._grouped(replace(shown, span=item.span))
                     items.append(Item(Column(name), _free(name, taken), value))
                 continue
             name = item.alias.text if item.alias else _name(item.value, number)
@@ -362,6 +362,7 @@ class _Select:
         shown = [i for i in block.items if not i.hidden]
         for item in order:
             column = self._order_key(block, shown, item.key)
+            block.sorted.append(column)
             keys.append((Ref(column, span=item.key.span), item.descending))
         return Ordered(block, keys, None, order[0].span.to(order[-1].span))
 

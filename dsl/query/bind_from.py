@@ -17,13 +17,14 @@ from dsl.node import Node
 from dsl.query.names import Common, Names, study_table
 from dsl.query.plan import (
     Attach,
+    Block,
     Column,
     Derived,
     From,
     Joined,
-    Plan,
+    Ordered,
+    Ref,
     Scan,
-    Source,
     columns_of,
     conjuncts,
     outputs,
@@ -49,53 +50,63 @@ def bind_from(w: Walker, tables: Tables, names: Names, span: Span) -> From:
     return out
 
 
-def _table(w: Walker, t: syntax.TableExpression, names: Names) -> From:
+def _table(w: Walker, t: syntax.TableExpression, names: Names, *, whole: bool = False) -> From:
+    """whole: rows of a sub-query are made before the join that it stands in, which may leave its columns missing."""
     match t:
         case syntax.TableName():
-            return From([_named(w, t, names)], span=t.span)
+            return _named(w, t, names, whole)
         case syntax.DerivedTable(query, alias, columns):
-            plan = _bound_query(w, query, names.common)
-            listed = _renamed(w, outputs(plan), columns, t.span)
-            names.add(None if alias is None else alias.text, listed, t.span)
-            return From([Derived(plan, t.span)], span=t.span)
+            source, shown = _rows_of(w, query, names.common, t.span, whole)
+            names.add(None if alias is None else alias.text, _renamed(w, shown, columns), t.span)
+            return source
     return _join(w, t, names)
 
 
-def _bound_query(w: Walker, query: syntax.Query, common: Mapping[str, Common]) -> Plan:
-    from dsl.query.bind import bind_query
-
-    return bind_query(w, query, None, common)
-
-
-def _named(w: Walker, t: syntax.TableName, names: Names) -> Source:
+def _named(w: Walker, t: syntax.TableName, names: Names, whole: bool) -> From:
     alias = t.alias.text if t.alias else t.name.text
     common = names.common.get(t.name.text)
     if common is not None:
-        plan = _bound_query(w, common.table.query, common.seen)
-        names.add(alias, _renamed(w, outputs(plan), common.table.columns, common.table.span), t.span)
-        return Derived(plan, t.span)
+        source, shown = _rows_of(w, common.table.query, common.seen, t.span, whole)
+        names.add(alias, _renamed(w, shown, common.table.columns), t.span)
+        return source
     table = study_table(w, t.name)
     columns = {Column(name): name for name in table.columns}
-    names.add(alias, [(name, column) for column, name in columns.items()], t.span)
-    return Scan(table, columns, t.span)
+    names.add(alias, [(name, Ref(column, span=t.span)) for column, name in columns.items()], t.span)
+    return From([Scan(table, columns, t.span)], span=t.span)
 
 
-def _renamed(
-    w: Walker, listed: list[tuple[str, Column]], names: Sequence[syntax.Identifier], span: Span
-) -> list[tuple[str, Column]]:
+def _rows_of(
+    w: Walker, query: syntax.Query, common: Mapping[str, Common], span: Span, whole: bool
+) -> tuple[From, list[tuple[str, Node]]]:
+    """A sub-query in `from`, and what its columns are.
+
+    One that only picks, filters and computes is none of its own: its tables join those around, so that conditions and
+    groups of the whole query reach them.
+    """
+    from dsl.query.bind import bind_query
+
+    plan = bind_query(w, query, None, common)
+    block = plan.plan if isinstance(plan, Ordered) and plan.limit is None else plan
+    if isinstance(block, Block) and not block.grouped and not block.distinct:
+        shown = [(i.name, i.value) for i in block.items if not i.hidden]
+        if not whole or all(isinstance(value, Ref) for _, value in shown):
+            return block.source, shown
+    return From([Derived(plan, span)], span=span), [(name, Ref(c, span=span)) for name, c in outputs(plan)]
+
+
+def _renamed(w: Walker, listed: list[tuple[str, Node]], names: Sequence[syntax.Identifier]) -> list[tuple[str, Node]]:
     if not names:
         return listed
     if len(names) != len(listed):
-        w.fail("E0601", f"{len(names)} names for {len(listed)} columns", names[0].span.to(names[-1].span), "")
-    del span
+        w.fail("E0601", f"{len(names)} names for {len(listed)} columns", names[0].span.to(names[-1].span))
     return [(name.text, column) for name, (_, column) in zip(names, listed, strict=True)]
 
 
 def _join(w: Walker, t: syntax.Join, names: Names) -> From:
-    left, right = _table(w, t.left, names), _table(w, t.right, names)
-    attaches: list[Attach] = []
     from dsl.query.bind import Binder
 
+    left, right = _table(w, t.left, names), _table(w, t.right, names, whole=t.kind == "left")
+    attaches: list[Attach] = []
     bound = Binder(w, names, None, attaches, "on").expression(t.condition)
     conditions = conjuncts(bound)
     if t.kind == "inner" and t.bound is None:

@@ -48,6 +48,9 @@ def _sorted(
     ctx: Context, relation: Relation, keys: Sequence[tuple[Column, Node]], measures: Sequence[Measure]
 ) -> Relation:
     kept, carried = determining(relation, keys)
+    ranks = {c: Column(c.name) for c, node in kept if isinstance(node, Ref) and node.column in relation.ranks}
+    carried += [key for key in kept if key[0] in ranks]
+    kept = [(ranks.get(c, c), _by_rank(relation, node)) for c, node in kept]
     more = [Measure(column, "any", node, node.span) for column, node in carried]
     needed = {c for _, node in kept for c in refs(node)}
     needed |= {c for m in (*measures, *more) if m.argument is not None for c in refs(m.argument)}
@@ -57,7 +60,16 @@ def _sorted(
     groups = sorted_groups.by_sorting(ctx, part, arrays, [*measures, *more], limit, together=together)
     columns = {column: array for (column, _), array in zip(kept, groups.keys, strict=True)} | groups.measures
     key = frozenset(c for c, _ in kept)
-    return Relation((Part(groups.rows, columns, groups.there),), (key,), ((key, frozenset(columns)),))
+    same = [(frozenset([a]), frozenset([b])) for c, r in ranks.items() for a, b in ((c, r), (r, c))]
+    part = Part(groups.rows, columns, groups.there)
+    return Relation((part,), (key,), ((key, frozenset(columns)), *same), ranks=ranks)
+
+
+def _by_rank(relation: Relation, node: Node) -> Node:
+    """A key's rank where it has one."""
+    if isinstance(node, Ref) and node.column in relation.ranks:
+        return Ref(relation.ranks[node.column], span=node.span)
+    return node
 
 
 def determining(

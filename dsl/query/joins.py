@@ -237,6 +237,7 @@ def _joined(
     part = merged(ctx, a)
     here = keys_of(ctx, part, [e.left for e in equalities])
     there = [keys_of(ctx, p, [e.right for e in equalities]) for p in b.parts]
+    needed = a.with_ranks(needed)
     columns = [c for c in part.columns if c in needed]
     found = lookup(ctx, part, here, columns, there, equalities[0].condition.span.to(equalities[-1].condition.span))
     parts = [
@@ -251,7 +252,8 @@ def _joined(
     if unique_on(b, columns_joined([e.right for e in equalities])):
         uniques = (*b.uniques, *a.uniques)
     del span
-    out = Relation(tuple(parts), uniques, (*a.dependencies, *b.dependencies, *same), together=b.together)
+    ranks = {**a.ranks, **b.ranks}
+    out = Relation(tuple(parts), uniques, (*a.dependencies, *b.dependencies, *same), together=b.together, ranks=ranks)
     return settled(ctx, out)
 
 
@@ -270,4 +272,5 @@ def _crossed(ctx: Context, a: Relation, b: Relation, span: Span) -> Relation:
             mask = spread(Array(part.visible, BOOLEAN), other).value
             visible = mask if visible is None else visible & mask
     uniques = tuple(u | v for u in a.uniques for v in b.uniques)
-    return Relation((Part(n * m, columns, visible),), uniques, (*a.dependencies, *b.dependencies))
+    ranks = {**a.ranks, **b.ranks}
+    return Relation((Part(n * m, columns, visible),), uniques, (*a.dependencies, *b.dependencies), ranks=ranks)

@@ -7,13 +7,12 @@ Leaves to others: expressions (`bind`).
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from typing import NamedTuple, NoReturn
 
 from dsl import syntax
 from dsl.node import Node
-from dsl.query.plan import Column, Ref
 from dsl.source import Span
 from dsl.values import Array, Table, Text, Unknown, describe
 from dsl.walker import Reported, Walker
@@ -22,10 +21,10 @@ __all__ = ["Common", "Listed", "Names", "study_table"]
 
 
 class Listed(NamedTuple):
-    """A table in `from`: the name by which columns are called its own, None for none, and its columns."""
+    """A table in `from`: the name by which columns are called its own, None for none, and what each column is."""
 
     alias: str | None
-    columns: list[tuple[str, Column]]
+    columns: list[tuple[str, Node]]
     span: Span
 
 
@@ -47,7 +46,7 @@ class Names:
     tables: list[Listed] = field(default_factory=list)
     aliases: dict[str, Node] = field(default_factory=dict)
 
-    def add(self, alias: str | None, columns: list[tuple[str, Column]], span: Span) -> None:
+    def add(self, alias: str | None, columns: list[tuple[str, Node]], span: Span) -> None:
         """List a table; E0203 when one of its name is listed already."""
         for listed in self.tables:
             if alias is not None and listed.alias == alias:
@@ -83,7 +82,7 @@ class Names:
             helps = [f"say which: `{places[0]}.{name}`"] if places else []
             self.w.fail("E0606", f"several tables have a column `{name}`", span, label, helps=helps)
         if found:
-            return Ref(found[0][1], span=span)
+            return replace(found[0][1], span=span)
         if name in self.aliases:
             return self.aliases[name]
         return None if self.outer is None else self.outer.find(name, span)
@@ -94,14 +93,14 @@ class Names:
             if listed.alias == table:
                 for n, c in listed.columns:
                     if n == name.text:
-                        return Ref(c, span=span)
+                        return replace(c, span=span)
                 near = get_close_matches(name.text, [n for n, _ in listed.columns], n=1)
                 helps = [f"there is `{table}.{n}`" for n in near]
                 label = f"there are {', '.join(n for n, _ in listed.columns)}"
                 self.w.fail("E0603", f"`{table}` has no column `{name.text}`", name.span, label, helps=helps)
         return None if self.outer is None else self.outer.qualified(table, name, span)
 
-    def star(self, star: syntax.Star) -> list[tuple[str, Column]]:
+    def star(self, star: syntax.Star) -> list[tuple[str, Node]]:
         """The columns that `*` or `table.*` stands for."""
         if star.table is None:
             return [pair for t in self.tables for pair in t.columns]

@@ -28,7 +28,9 @@ def ordered(ctx: Context, relation: Relation, order: Sequence[tuple[Node, bool]]
     keys: list[Value] = [] if part.visible is None else [~part.visible]
     down = [False] * len(keys)
     for node, descending in order:
-        columns = sorting_columns(ctx, column_of(rows_of(ctx, part), node))
+        rank = relation.ranks.get(node.column) if isinstance(node, Ref) else None
+        by = node if rank is None else Ref(rank, span=node.span)
+        columns = sorting_columns(ctx, column_of(rows_of(ctx, part), by))
         keys += columns
         # What is missing stays last: the flag that says so never descends.
         down += [False] * (len(columns) - 1) + [descending]

@@ -95,7 +95,8 @@ def _looked_up(ctx: Context, j: Joined, left: Relation, right: Relation, on: _On
         | {c for node in on.rest for c in refs(node)} - right.columns
     )
     dependencies = (*left.dependencies, (known, frozenset(right.columns)))
-    return _limited(ctx, j, settled(ctx, Relation(tuple(parts), left.uniques, dependencies)))
+    ranks = {**left.ranks, **right.ranks}
+    return _limited(ctx, j, settled(ctx, Relation(tuple(parts), left.uniques, dependencies, ranks=ranks)))
 
 
 def _both(ctx: Context, j: Joined, left: Relation, right: Relation, on: _On) -> Relation:

@@ -137,7 +137,7 @@ class Spread(Node):
 @dataclass(slots=True, eq=False)
 class Scan:
     """A table of the study, with a column of its own for each of the table's. computed: expressions over them that are
-    worked out here. filters: conditions on them."""
+    worked out here. filters: conditions on them. ranked: columns of which the order will be asked."""
 
     table: Table
     columns: dict[Column, str]
@@ -145,6 +145,7 @@ class Scan:
     computed: list[tuple[Column, Node]] = field(default_factory=list)
     filters: list[Node] = field(default_factory=list)
     attaches: list[Attach] = field(default_factory=list)
+    ranked: list[Column] = field(default_factory=list)
 
 
 @dataclass(slots=True, eq=False)
@@ -156,6 +157,7 @@ class Derived:
     computed: list[tuple[Column, Node]] = field(default_factory=list)
     filters: list[Node] = field(default_factory=list)
     attaches: list[Attach] = field(default_factory=list)
+    ranked: list[Column] = field(default_factory=list)
 
 
 @dataclass(slots=True, eq=False)
@@ -255,7 +257,7 @@ class Item:
 @dataclass(slots=True, eq=False)
 class Block:
     """One select. keys: with a column each, none together with `grouped`: all rows are one group. having, attaches:
-    over groups."""
+    over groups. sorted: columns of items that `order by` asks for."""
 
     source: From
     items: list[Item]
@@ -266,6 +268,7 @@ class Block:
     attaches: list[Attach] = field(default_factory=list)
     distinct: bool = False
     span: Span = Span(0, 0)  # noqa: RUF009 - a constant
+    sorted: list[Column] = field(default_factory=list)
 
 
 @dataclass(slots=True, eq=False)

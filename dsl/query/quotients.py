@@ -58,7 +58,8 @@ def _units(ctx: Context, a: Array, places: int, span: Span) -> Value:
     """Units of a number at no fewer places than another has."""
     more = max(places - a.stype.places, 0)
     if a.value.is_const and a.value.constant.size:
-        largest = int(np.abs(a.value.constant.astype(object)).max()) * 10**more
+        c = a.value.constant
+        largest = max(abs(int(c.min())), abs(int(c.max()))) * 10**more
         if largest >= 2**63:
             ctx.w.fail("E0501", "the quotient's operands do not fit into 64 bits", span)
     return a.value * 10**more if more else a.value

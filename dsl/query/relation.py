@@ -64,7 +64,8 @@ class Relation:
 
     uniques: columns whose values occur in one visible row at most; the empty set: there is one row at most.
     dependencies: what determines what. ordered: the order is a result, visible rows first. together: rows with equal
-    values in all of these columns stand together, invisible ones perhaps among them.
+    values in all of these columns stand together, invisible ones perhaps among them. ranks: columns that have the same
+    order as others, in fewer bits.
     """
 
     parts: tuple[Part, ...]
@@ -72,6 +73,12 @@ class Relation:
     dependencies: tuple[Dependency, ...] = ()
     ordered: bool = False
     together: tuple[Column, ...] = ()
+    ranks: Mapping[Column, Column] = field(default_factory=dict)
+
+    def with_ranks(self, columns: Iterable[Column]) -> set[Column]:
+        """The columns and their ranks."""
+        found = set(columns)
+        return found | {r for c, r in self.ranks.items() if c in found}
 
     @property
     def columns(self) -> set[Column]:

@@ -1,6 +1,6 @@
 """Conditions, sub-queries and expressions to where they cost least: to the one source that has all their columns.
 
-For: `settle`.
+For: `settle`; `request` (the ranks of columns).
 Leaves to others: which source is joined first (`joins`), what is seen by whom (the circuit's types).
 
 What a single owner's table decides is then decided by that owner, in the clear, before anything is shared: a filter
@@ -9,13 +9,13 @@ becomes a mask, `l_extendedprice * (1 - l_discount)` one column, `p_type like 'P
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from dsl import syntax
 from dsl.node import Node
 from dsl.query.plan import Attach, Column, From, Joined, Ref, Source, columns_of, mapped, refs
 
-__all__ = ["settle"]
+__all__ = ["request", "settle"]
 
 
 def settle(source: From, expressions: Sequence[Node], constants: set[Column]) -> list[Node]:
@@ -110,3 +110,14 @@ def _strict(node: Node) -> bool:
         case syntax.Like(value=value) | syntax.Extract(value=value):
             return _strict(value)
     return False
+
+
+def request(source: From, columns: Iterable[Column]) -> None:
+    """Ask the sources that have the columns for their ranks."""
+    for column in dict.fromkeys(columns):
+        home = _home(source, {column})
+        if isinstance(home, Joined):
+            for side in (home.left, home.right):
+                request(side, [column])
+        elif home is not None and column not in home.ranked:
+            home.ranked.append(column)

@@ -34,8 +34,9 @@ from dsl.query.plan import (
     outputs,
     refs,
 )
+from dsl.query.ranks import ranked
 from dsl.query.relation import Context, Dependency, Part, Relation, closure, unique_on
-from dsl.query.rewrite import settle
+from dsl.query.rewrite import request, settle
 from dsl.query.scan import scanned
 from dsl.values import Array
 
@@ -78,6 +79,16 @@ def _settle(block: Block, constants: set[Column]) -> None:
     else:
         values = settle(block.source, [i.value for i in block.items], constants)
         block.items = [replace(i, value=v) for i, v in zip(block.items, values, strict=True)]
+    request(block.source, _asked(block))
+
+
+def _asked(block: Block) -> list[Column]:
+    """Columns by which rows will be grouped or ordered."""
+    if block.grouped:
+        nodes = [key for _, key in block.keys]
+    else:
+        nodes = [i.value for i in block.items if i.column in block.sorted or (block.distinct and not i.hidden)]
+    return [n.column for n in nodes if isinstance(n, Ref)]
 
 
 def _after(ctx: Context, block: Block, relation: Relation) -> Relation:
@@ -91,13 +102,17 @@ def _after(ctx: Context, block: Block, relation: Relation) -> Relation:
 
 
 def _projected(ctx: Context, relation: Relation, items: Sequence[Item]) -> Relation:
+    pairs = [(i.column, i.value) for i in items]
+    old = {i.column: i.value.column for i in items if isinstance(i.value, Ref)}
+    ranks = {c: Column(f"rank of {c.name}") for c, before in old.items() if before in relation.ranks}
+    pairs += [(rank, Ref(relation.ranks[old[c]], span=items[0].value.span)) for c, rank in ranks.items()]
     parts = []
     for part in relation.parts:
         rows = rows_of(ctx, part)
-        columns = {i.column: column_of(rows, i.value) for i in items}
+        columns = {column: column_of(rows, value) for column, value in pairs}
         parts.append(Part(part.rows, columns, part.visible))
-    pairs = [(i.column, i.value) for i in items]
-    return Relation(tuple(parts), _uniques(relation, pairs), _dependencies(relation, pairs), relation.ordered)
+    uniques, dependencies = _uniques(relation, pairs), _dependencies(relation, pairs)
+    return Relation(tuple(parts), uniques, dependencies, relation.ordered, ranks=ranks)
 
 
 def _uniques(relation: Relation, items: Sequence[tuple[Column, Node]]) -> tuple[frozenset[Column], ...]:
@@ -143,6 +158,8 @@ def _source(ctx: Context, source: Source, wanted: set[Column]) -> Relation:
     for attach in source.attaches:
         relation = attached(ctx, relation, attach, build)
     relation = _computed(ctx, relation, source.computed)
+    if not isinstance(source, Joined):
+        relation = ranked(ctx, relation, source.ranked)
     return conditions(ctx, relation, source.filters)
 
 
