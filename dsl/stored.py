@@ -19,12 +19,13 @@ from dsl.source import Span
 from dsl.stypes import Kind, SType, text_words
 from mpc.types import BOOL, DType, Shape
 
-__all__ = ["ArrayForm", "Form", "PartsForm", "StorePlan", "Stored", "TextForm", "leaves", "loads", "stores"]
+__all__ = ["ArrayForm", "Form", "PartsForm", "StorePlan", "Stored", "Terms", "TextForm", "leaves", "loads", "stores"]
 
 MOST_KNOWN = 1024
 """Elements of a constant that a description holds; of a larger one shares are kept."""
 
 MOST_NAMES = 64
+MOST_TERMS = 1024
 MOST_PARTS = 1024
 MOST_AXES = 32
 DEEPEST = 16
@@ -73,12 +74,46 @@ def leaves(form: Form, frac: int) -> Iterator[tuple[DType, Shape]]:
 
 
 @dataclass(frozen=True, slots=True)
+class Terms:
+    """What the policy of a party, whose data a stored value derives from, said when it was stored.
+
+    receivers: who may learn what derives from its data; studies: the digests of those that may use them. None: any.
+    """
+
+    party: str
+    receivers: tuple[str, ...] | None
+    studies: tuple[str, ...] | None
+
+    def to_json(self) -> dict[str, Any]:
+        """As a JSON object."""
+        return {
+            "party": self.party,
+            "receivers": None if self.receivers is None else list(self.receivers),
+            "studies": None if self.studies is None else list(self.studies),
+        }
+
+    @classmethod
+    def from_json(cls, message: Any) -> Terms:
+        """From a JSON object, which another party may have sent; ValueError if it is none of terms."""
+        try:
+            receivers, studies = message["receivers"], message["studies"]
+            return cls(
+                _text(message["party"]),
+                None if receivers is None else _texts(receivers, MOST_TERMS),
+                None if studies is None else _texts(studies, MOST_TERMS),
+            )
+        except (KeyError, TypeError) as error:
+            raise ValueError(f"no terms: {error!r}") from None
+
+
+@dataclass(frozen=True, slots=True)
 class Stored:
     """A stored value, without the value.
 
     id: drawn at random when it was stored, the same at every node: shares of different runs are never put together.
     study: the digest of the study that stored it. protocol, nodes (in the order of their places) and frac: those of
     that run, and of every run that loads it. parties: whose data it derives from. sources: which inputs and columns.
+    terms: under which terms of theirs; a party without terms of its own has none.
     """
 
     name: str
@@ -90,6 +125,7 @@ class Stored:
     form: Form
     parties: tuple[str, ...]
     sources: tuple[str, ...]
+    terms: tuple[Terms, ...] = ()
 
     @property
     def leaves(self) -> tuple[tuple[DType, Shape], ...]:
@@ -108,6 +144,7 @@ class Stored:
             "form": _to_json(self.form),
             "parties": list(self.parties),
             "sources": list(self.sources),
+            "terms": [one.to_json() for one in self.terms],
         }
 
     @classmethod
@@ -124,6 +161,7 @@ class Stored:
                 form=_form(message["form"], 0),
                 parties=_texts(message["parties"], MOST_NAMES),
                 sources=_texts(message["sources"], 1 << 16),
+                terms=tuple(Terms.from_json(one) for one in _listed(message["terms"], MOST_TERMS)),
             )
         except (KeyError, TypeError, AttributeError) as error:
             raise ValueError(f"no description of a stored value: {error!r}") from None

@@ -7,15 +7,18 @@ compiles itself: what is judged is what will be computed.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from dsl.compile import Stage
+from dsl.outputs import Elaborated
+from dsl.stored import Stored, Terms
 from mpc.circuit import Circuit, Node, reachable
 from runtime.config import NodeConfig
 from runtime.errors import PolicyRefused
 from runtime.job import Job
 
-__all__ = ["PolicyGuard", "study_digest"]
+__all__ = ["PolicyGuard", "hold_to_terms", "study_digest"]
 
 
 def study_digest(text: str) -> str:
@@ -36,6 +39,15 @@ class PolicyGuard:
         if studies is not None and digest not in studies:
             what = "its data may be used by" if brings else "it takes part in"
             self._refuse(f"{job.name} ({digest}) is not among the studies that {what} ([policy] studies)")
+
+    def terms(self) -> Terms:
+        """What later studies must keep to that load what derives from this party's data."""
+        receivers, studies = self.config.policy.allow_reveal_to, self.config.policy.studies
+        return Terms(
+            self.config.name,
+            None if receivers is None else tuple(sorted(receivers)),
+            None if studies is None else tuple(sorted(studies)),
+        )
 
     def review(self, job: Job, stage: Stage) -> None:
         """PolicyRefused if a stage needs too much or tells too many."""
@@ -80,6 +92,31 @@ class PolicyGuard:
 
     def _refuse(self, why: str) -> None:
         raise PolicyRefused(self.config.name, why)
+
+
+def hold_to_terms(job: Job, done: Elaborated, loaded: Mapping[str, Stored]) -> None:
+    """PolicyRefused where a job breaks terms under which something that it loads was stored.
+
+    Asked at every party, so that the terms of those hold too who have no part in this job.
+    """
+    digest = study_digest(job.study)
+    for name, known in loaded.items():
+        for one in known.terms:
+            if one.studies is not None and digest not in one.studies:
+                raise PolicyRefused(one.party, f"{job.name} ({digest}) is not among the studies that may use `{name}`")
+            if one.receivers is not None:
+                _hold_back(done, name, one.party, frozenset([*one.receivers, one.party]))
+
+
+def _hold_back(done: Elaborated, name: str, party: str, allowed: frozenset[str]) -> None:
+    circuit = done.circuit
+    for told, node in told_by(circuit, done.parties):
+        others = ", ".join(sorted(told - allowed))
+        if others and any(
+            circuit.nodes[i].op == "stored" and circuit.nodes[i]["name"] == name for i in reachable(circuit, [node])
+        ):
+            what = circuit.nodes[node].get("name", "a value opened in mid-study")
+            raise PolicyRefused(party, f"it reveals {what} to {others}, which derives from its data by way of `{name}`")
 
 
 def told_by(circuit: Circuit, parties: tuple[str, ...]) -> list[tuple[frozenset[str], int]]:

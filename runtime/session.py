@@ -24,6 +24,7 @@ from dsl.diagnostics import StudyError
 from dsl.inputs import Bindings, InputSpec, requirements
 from dsl.outputs import Elaborated
 from dsl.parse import parse
+from dsl.stored import Terms
 from dsl.syntax import Study
 from mpc.circuit import Array
 from mpc.delays import delays
@@ -84,6 +85,9 @@ class Inputs(Protocol):
 
 class Guardian(Protocol):
     """A party's own rules: asked once for each stage, before anything is shared."""
+
+    def terms(self) -> Terms:
+        """What holds of this party's data in later studies too."""
 
     def review(self, job: Job, stage: Stage) -> None:
         """Raises PolicyRefused."""
@@ -200,7 +204,8 @@ class Session:
                     raise Disagreement(peer, part)
         self.study = parse(self.job.study, self.job.name)
         self.profiler = Profiler(self.study.source) if self.profiled else None
-        self.shelf = Shelf(self.job, self.study, self.me, self.vault)
+        terms = None if self.guardian is None else self.guardian.terms()
+        self.shelf = Shelf(self.job, self.study, self.me, self.vault, terms)
         self._enter(Phase.AGREED)
 
     async def _supply(self) -> tuple[Bindings, Mapping[InputKey, Array]]:
@@ -245,6 +250,7 @@ class Session:
             stage = compiler.stage()
             if self.guardian is not None:
                 self.guardian.review(self.job, stage)
+            self.shelf.review(stage.elaborated)
             self._enter(Phase.RUNNING)
             carried |= self.shelf.carried(stage.elaborated.circuit)
             engine = await self._prepare(stage, number, arrays, carried)

@@ -6,7 +6,8 @@ Leaves to others: files (`vault`), messages (`session`), what a study stores and
 Before a job starts all nodes tell what they hold under each name that the study loads; every party compares, and none
 goes on where two nodes hold shares of different runs. After it, all nodes write what is stored before any puts it in
 its place, so that a node that fails leaves the old value at all of them; one that fails between is found out at the
-next load.
+next load.  Beside the shares stand the terms of all whose data they derive from: who may learn what derives from them,
+and which studies may use them.  Every later job is held to these, also when those parties have no part in it.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from __future__ import annotations
 import hashlib
 import json
 import secrets
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,12 +25,12 @@ import numpy as np
 from dsl.diagnostics import Diagnostic, StudyError
 from dsl.disclosures import derivation
 from dsl.outputs import Elaborated
-from dsl.stored import Stored, StorePlan, loads, stores
+from dsl.stored import Stored, StorePlan, Terms, loads, stores
 from dsl.syntax import Study
 from mpc.circuit import Array, Circuit
 from runtime.errors import PartyFailed, StoreDiffers, UsageError
 from runtime.job import Job
-from runtime.policy import study_digest
+from runtime.policy import hold_to_terms, study_digest
 from runtime.vault import Prepared, Vault
 
 __all__ = ["Exchange", "PlainShelf", "Shelf", "checked", "described"]
@@ -48,6 +49,9 @@ class Shelf:
     study: Study
     me: str
     vault: Vault | None
+    terms: Terms | None = None
+    """What holds of this party's data in later studies."""
+    _found: dict[str, Stored] = field(default_factory=dict)
     _shares: dict[str, list[Array]] = field(default_factory=dict)
 
     async def find(self, exchange: Exchange) -> Mapping[str, Stored]:
@@ -63,7 +67,7 @@ class Shelf:
         mine = {} if vault is None else {name: vault.load(name) for name in names}
         told = {name: None if one is None else one[0].to_json() for name, one in mine.items()}
         answers = {**await exchange({"stored": told}), self.me: {"stored": told}}
-        found: dict[str, Stored] = {}
+        found = self._found
         for name in names:
             known = self._common(name, {node: _held(node, name, answers[node]) for node in self.job.nodes})
             if known is not None:
@@ -98,6 +102,10 @@ class Shelf:
             raise PartyFailed(first, f"it described another value than the one stored as `{name}`")
         return known
 
+    def review(self, done: Elaborated) -> None:
+        """PolicyRefused where a stage breaks terms under which something was stored that it loads."""
+        hold_to_terms(self.job, done, self._found)
+
     def carried(self, circuit: Circuit) -> dict[int, Array]:
         """The shares that this node holds of each `stored` node."""
         return {
@@ -112,17 +120,19 @@ class Shelf:
             return
         vault = self._vault()
         mine = secrets.token_hex(NONCE_BYTES)
-        answers = {**await exchange({"store": mine}), self.me: {"store": mine}}
+        told = {"store": mine, "terms": None if self.terms is None else self.terms.to_json()}
+        answers = {**await exchange(told), self.me: told}
         run = hashlib.sha256(b"parley stored run 1" + self.job.id.encode())
         for node in self.job.nodes:
             run.update(_nonce(node, answers[node].get("store")))
         agreed = run.hexdigest()
+        terms = [one for party, answer in answers.items() for one in _terms(party, answer.get("terms"))]
         prepared: list[Prepared] = []
         try:
             if vault is not None:
                 for plan in done.stores:
                     shares = [values[node] for node in plan.nodes]
-                    prepared.append(vault.prepare(self._described(plan, done, agreed), shares))
+                    prepared.append(vault.prepare(self._described(plan, done, agreed, terms), shares))
             for peer, answer in (await exchange({"written": agreed})).items():
                 if answer.get("written") != agreed:
                     raise PartyFailed(peer, "it did not write what is to be stored")
@@ -134,8 +144,9 @@ class Shelf:
                 assert vault is not None
                 vault.drop(one)
 
-    def _described(self, plan: StorePlan, done: Elaborated, run: str) -> Stored:
+    def _described(self, plan: StorePlan, done: Elaborated, run: str, terms: Sequence[Terms]) -> Stored:
         parties, sources = derivation(done, plan.nodes)
+        held = {one for one in (*terms, *self._inherited()) if one.party in parties}
         return Stored(
             name=plan.name,
             id=run,
@@ -146,7 +157,14 @@ class Shelf:
             form=plan.form,
             parties=parties,
             sources=sources,
+            # The same at every node, whichever order the answers came in.
+            terms=tuple(sorted(held, key=lambda one: json.dumps(one.to_json()))),
         )
+
+    def _inherited(self) -> Iterator[Terms]:
+        """The terms of what this job has loaded: they go on to what it stores."""
+        for known in self._found.values():
+            yield from known.terms
 
 
 PLAIN = "plain"
@@ -219,6 +237,18 @@ def _held(node: str, name: str, answer: Mapping[str, Any]) -> Any:
     if not isinstance(told, dict) or name not in told:
         raise PartyFailed(node, f"it did not say what it holds as `{name}`")
     return told[name]
+
+
+def _terms(party: str, told: Any) -> list[Terms]:
+    if told is None:
+        return []
+    try:
+        terms = Terms.from_json(told)
+    except ValueError as error:
+        raise PartyFailed(party, f"it told the terms of its data wrongly: {error}") from None
+    if terms.party != party:
+        raise PartyFailed(party, f"it told terms of {terms.party}")
+    return [terms]
 
 
 def _nonce(node: str, told: Any) -> bytes:

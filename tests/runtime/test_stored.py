@@ -12,13 +12,13 @@ import pytest
 
 import runtime as parley
 from dsl.diagnostics import StudyError
-from network import memory_mesh
+from network import PeerLost, memory_mesh
 from runtime.config import NodeConfig, Policy
 from runtime.errors import PolicyRefused, StoreDamaged, StoreDiffers, UsageError
 from runtime.inputs import ArrayInputs
 from runtime.job import Job
-from runtime.policy import PolicyGuard
-from runtime.session import Session
+from runtime.policy import PolicyGuard, study_digest
+from runtime.session import Finished, Session
 from runtime.vault import Vault
 
 TRAIN = """party a, b, c, d
@@ -163,20 +163,69 @@ async def test_a_node_without_a_place_says_so() -> None:
     assert "--state" in str(first(caught, UsageError))
 
 
-async def test_a_policy_covers_what_was_stored(tmp_path: Path) -> None:
-    """What derives from b's data is for nobody else; e's own numbers are told all the same."""
-    await store(tmp_path)
-    job = Job(SCORE, "score.parley", ("a", "b", "c", "e"), ("a", "b", "c"), "rep3")
-    policy = Policy(studies=None, allow_reveal_to=frozenset("abc"))
-    config = NodeConfig(tmp_path / "node.toml", "b", tmp_path, tmp_path, None, (), policy=policy)
-    mesh = memory_mesh(job.places.names)
+def guard(name: str, folder: Path, policy: Policy) -> PolicyGuard:
+    return PolicyGuard(NodeConfig(folder / "node.toml", name, folder, folder, None, (), policy=policy))
+
+
+async def ended(job: Job, state: Path, inputs: dict[str, Any], guards: dict[str, PolicyGuard]) -> dict[str, object]:
+    """How each party's session ended, some of them under policies of their own."""
+    names = job.places.names
+    mesh = memory_mesh(names)
 
     async def party(name: str) -> object:
-        guard = PolicyGuard(config) if name == "b" else None
-        inputs = ArrayInputs(name, {"z": Z} if name == "e" else {})
-        vault = Vault(tmp_path / name, name)
-        return await Session(job, name, mesh[name], inputs, 10.0, guardian=guard, vault=vault).run()
+        given, vault = ArrayInputs(name, inputs.get(name, {})), Vault(state / name, name)
+        return await Session(job, name, mesh[name], given, 10.0, guardian=guards.get(name), vault=vault).run()
 
-    ended = await asyncio.gather(*map(party, "abce"), return_exceptions=True)
-    assert isinstance(ended[1], PolicyRefused)
-    assert "score to e" in str(ended[1])
+    done = await asyncio.gather(*map(party, names), return_exceptions=True)
+    return dict(zip(names, done, strict=True))
+
+
+TRAINING = Job(TRAIN, "train.parley", ("a", "b", "c", "d"), ("a", "b", "c"), "rep3")
+SCORING = Job(SCORE, "score.parley", ("a", "b", "c", "e"), ("a", "b", "c"), "rep3")
+
+
+async def test_a_policy_covers_what_was_stored(tmp_path: Path) -> None:
+    await store(tmp_path)
+    guards = {"b": guard("b", tmp_path, Policy(studies=None, allow_reveal_to=frozenset("abc")))}
+    told = await ended(SCORING, tmp_path, {"e": {"z": Z}}, guards)
+    assert isinstance(told["b"], PolicyRefused)
+    assert "score to e" in str(told["b"])
+
+
+@pytest.mark.parametrize(
+    ("policy", "why"),
+    [
+        (Policy(studies=None, allow_reveal_to=frozenset("abc")), "it reveals score to e"),
+        (Policy(studies=frozenset([study_digest(TRAIN)])), "is not among the studies that may use `kept`"),
+        (Policy(studies=frozenset([study_digest(TRAIN), study_digest(SCORE)]), allow_reveal_to=frozenset("abce")), ""),
+        (Policy(studies=None), ""),
+    ],
+)
+async def test_terms_hold_for_owners_who_have_no_part_any_more(policy: Policy, why: str, tmp_path: Path) -> None:
+    trained = await ended(TRAINING, tmp_path, TRAIN_INPUTS, {"d": guard("d", tmp_path, policy)})
+    assert all(isinstance(one, Finished) for one in trained.values())
+
+    told = await ended(SCORING, tmp_path, {"e": {"z": Z}}, {})
+
+    if why:
+        assert all(isinstance(one, PolicyRefused | PeerLost) for one in told.values())
+        assert any(
+            isinstance(one, PolicyRefused) and why in str(one) and "policy of d" in str(one) for one in told.values()
+        )
+    else:
+        assert all(isinstance(one, Finished) for one in told.values())
+
+
+async def test_terms_go_on_to_what_is_stored_of_what_was_loaded(tmp_path: Path) -> None:
+    policy = Policy(studies=None, allow_reveal_to=frozenset("abc"))
+    await ended(TRAINING, tmp_path, TRAIN_INPUTS, {"d": guard("d", tmp_path, policy)})
+    text = "party a, b, c\nmodel, far, when, n, u = load('kept')\nstore sum(far * 1) as many\n"
+    await parley.simulate(parley.compile(text), {}, state=tmp_path)
+
+    known = Vault(tmp_path / "a", "a").describe("many")
+    assert known is not None
+    assert known.parties == ("a", "b", "d")
+    assert [one.receivers for one in known.terms] == [("a", "b", "c")]
+    reveal = "party a, b, c, e\nreveal load('many') to e as many\n"
+    told = await ended(Job(reveal, "r", ("a", "b", "c", "e"), ("a", "b", "c"), "rep3"), tmp_path, {}, {})
+    assert any(isinstance(one, PolicyRefused) for one in told.values())
