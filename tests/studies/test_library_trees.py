@@ -166,6 +166,21 @@ def test_a_tree_has_the_best_splits(classes: int, least: int) -> None:
             assert (found["said"] == (said[:, 0] > 0.5)).all()
 
 
+@pytest.mark.parametrize("bins", [3, 16, 21])
+def test_many_rows_find_their_bins_by_halves(bins: int) -> None:
+    rng = np.random.default_rng(bins)
+    x = grid(rng.normal(size=(2050, 10)))
+    x[:, 3] = np.round(x[:, 3])
+    y = x[:, 3] + x[:, 7] * (x[:, 1] > 0.2) > 0.4
+    call = f"decision_tree(X, y, max_depth=2, bins={bins})"
+
+    plain, got = (run(study(x, y, call), given(x, y)) for run in (clear, shared))
+
+    for found, tolerance in ((plain, 1e-9), (got, 2.0**-13)):
+        tree = Tree(found["features"], found["thresholds"], found["values"])
+        Rows(x, y[:, None] * 1.0, np.ones(len(x)), bins).check(tree, tolerance)
+
+
 @pytest.mark.parametrize("least", [1, 10])
 def test_boosting_grows_trees_on_slopes(least: int) -> None:
     x, y = mixed(load_breast_cancer, 4)
