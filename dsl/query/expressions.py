@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Final, NamedTuple, TypeAlias, cast
+from typing import Final, NamedTuple, cast
 
 import numpy as np
 
@@ -22,28 +22,31 @@ from dsl.builtins import BUILTINS
 from dsl.builtins.dates import civil
 from dsl.builtins.table import Builtin, CallSite
 from dsl.calls import inline
-from dsl.convert import text_array, unify, word_index
+from dsl.convert import exact_decimal, text_array, to_int
 from dsl.node import Node
 from dsl.operators import binary, compare, invert, logical, negate, truth
 from dsl.query import moments, quotients, texts
+from dsl.query.choices import NULL, Missing, Result, alike, choose, first_there
 from dsl.query.dates import shifted
 from dsl.query.plan import Among, Certain, Column, Default, Fraction, Mean, Ref, Spread, Whole
 from dsl.query.relation import Context, Part, full
 from dsl.source import Span
-from dsl.stypes import BOOLEAN, INTEGER, SType
+from dsl.stypes import BOOLEAN, INTEGER
 from dsl.values import Array, Function, Text, Unknown, Val, describe
 from dsl.walker import Reported
 from mpc.types import BOOL, Dim
 
-__all__ = ["Rows", "choose", "column_of", "rows_of", "truth_of"]
+__all__ = ["Rows", "certain", "column_of", "rows_of", "truth_of"]
 
 
-class Missing:
-    """`null`, which has no type of its own."""
-
-
-NULL: Final = Missing()
-Result: TypeAlias = "Val | Missing"
+MIRRORED: Final[dict[str, syntax.CompareOperator]] = {
+    "<": ">",
+    ">": "<",
+    "<=": ">=",
+    ">=": "<=",
+    "==": "==",
+    "!=": "!=",
+}
 
 
 class Rows(NamedTuple):
@@ -115,7 +118,9 @@ def _dispatch(rows: Rows, e: Node) -> Result:
         case syntax.Binary():
             return _binary(rows, e)
         case syntax.Compare(op, left, right):
-            return _strict(rows, [left, right], lambda vals: _compare(rows, op, vals[0], vals[1], e.span))
+            return _beside_mean(rows, e) or _strict(
+                rows, [left, right], lambda vals: _compare(rows, op, vals[0], vals[1], e.span)
+            )
         case syntax.Logical(op, left, right):
             a, b = (_condition(rows, side) for side in (left, right))
             return logical(w, op, a, b)
@@ -223,6 +228,26 @@ def _compare(rows: Rows, op: str, left: Val, right: Val, span: Span) -> Val:
     return compare(w, op, left, right, span)
 
 
+def _beside_mean(rows: Rows, e: syntax.Compare) -> Array | None:
+    """A number compared with a mean, or a multiple of one, without dividing: x < f s / n where x n < f s, exactly."""
+    w = rows.ctx.w
+    ways: list[tuple[Node, Node, syntax.CompareOperator]] = [(e.right, e.left, e.op), (e.left, e.right, MIRRORED[e.op])]
+    for side, other, op in ways:
+        mean, factor = side, None
+        if isinstance(side, syntax.Binary) and side.op == "*":
+            factor = next((f for f in (side.left, side.right) if isinstance(f, syntax.Int | syntax.Real)), None)
+            mean = side.right if factor is side.left else side.left
+        if not isinstance(mean, Mean) or isinstance(other, syntax.Null):
+            continue
+        x, total, number = (_array(rows, node) for node in (other, mean.total, mean.count))
+        x = exact_decimal(w, to_int(x))
+        if {x.stype.kind, total.stype.kind} <= {"int", "decimal"}:
+            here = binary(w, "*", x, number, e.span)
+            there = total if factor is None else binary(w, "*", _array(rows, factor), total, e.span)
+            return cast(Array, compare(w, op, here, there, e.span))
+    return None
+
+
 def _dated(rows: Rows, val: Val, other: Val) -> Val:
     """A text beside a date as the date that it says."""
     if isinstance(val, Text) and isinstance(other, Array) and other.stype.kind == "date":
@@ -308,7 +333,7 @@ def _case(rows: Rows, e: syntax.Case) -> Result:
     conditions = [certain(_condition(rows, b.condition)) for b in e.branches]
     results = [_value(rows, b.value) for b in e.branches]
     results.append(NULL if e.otherwise is None else _value(rows, e.otherwise))
-    values = _alike(rows, results, e.span)
+    values = alike(rows.ctx, results, e.span)
     if values is None:
         return NULL
     out = values[-1]
@@ -317,64 +342,9 @@ def _case(rows: Rows, e: syntax.Case) -> Result:
     return out
 
 
-def _alike(rows: Rows, results: Sequence[Result], span: Span) -> list[Array] | None:
-    """Values of one type; `null` as a missing value of it; None when all are `null`."""
-    w = rows.ctx.w
-    there = [r for r in results if not isinstance(r, Missing)]
-    if not there:
-        return None
-    known = next((r.stype for r in there if isinstance(r, Array)), None)
-    arrays = iter(unify(w, [_typed(rows, v, known, span) for v in there], span)[0])
-    out: list[Array | None] = [None if isinstance(r, Missing) else next(arrays) for r in results]
-    some = next(a for a in out if a is not None)
-    blank = w.builder.const(np.zeros((1,) * (1 if some.stype.kind == "text" else 0)), some.value.dtype)
-    if some.stype.kind == "text":
-        blank = blank.broadcast_to(some.value.shape[-1:])
-    false = w.builder.const(np.bool_(False), BOOL)
-    return [Array(blank, some.stype.optional(), false) if a is None else a for a in out]
-
-
-def _typed(rows: Rows, val: Val, stype: SType | None, span: Span) -> Array:
-    w = rows.ctx.w
-    if isinstance(val, Text):
-        if stype is not None and stype.kind == "enum":
-            return word_index(w, val.text, stype, span)
-        if stype is not None and stype.kind == "date":
-            return texts.date_of(w, val.text) or text_array(w, val.text)
-        return text_array(w, val.text)
-    return w.array(val, span)
-
-
-def choose(ctx: Context, condition: Array, a: Array, b: Array) -> Array:
-    """`a` where the condition is true, else `b`; both are of one type."""
-    w = ctx.w
-    if condition.value.is_const and not condition.shape:
-        return a if bool(condition.value.constant) else b
-    c = condition.value
-    if a.stype.kind == "text" and c.ndim:
-        c = c.reshape((*c.shape, 1))
-    value = w.builder.emit("select", c, a.value, b.value)
-    if a.valid is None and b.valid is None:
-        return Array(value, a.stype.optional(False))
-    true = w.builder.const(np.bool_(True), BOOL)
-    valid = w.builder.emit("select", condition.value, *(true if v is None else v for v in (a.valid, b.valid)))
-    return Array(value, a.stype.optional(), valid)
-
-
 def _coalesce(rows: Rows, e: syntax.Call) -> Result:
-    values = _alike(rows, [_value(rows, a) for a in e.arguments], e.span)
-    if values is None:
-        return NULL
-    out = values[-1]
-    for a in reversed(values[:-1]):
-        if a.valid is None:
-            out = a
-            continue
-        here = Array(a.valid, BOOLEAN)
-        chosen = choose(rows.ctx, here, replace(a, valid=None), replace(out, valid=None))
-        valid = None if out.valid is None else a.valid | out.valid
-        out = replace(chosen, valid=valid, stype=chosen.stype.optional(valid is not None))
-    return out
+    values = alike(rows.ctx, [_value(rows, a) for a in e.arguments], e.span)
+    return NULL if values is None else first_there(rows.ctx, values)
 
 
 # --------------------------------------------------------------------------------------------- calls

@@ -107,7 +107,8 @@ class Tables:
         for name, c in (("t", self.t), ("s", self.s), ("u", self.u)):
             connection.execute(f"create table {name} ({DDL})")
             rows = list(zip(*c.values(), strict=True))
-            connection.executemany(f"insert into {name} values (?,?,?,?,?,?,?,?,?)", rows)
+            if rows:
+                connection.executemany(f"insert into {name} values (?,?,?,?,?,?,?,?,?)", rows)
 
 
 def study(query: str) -> str:
