@@ -1,0 +1,57 @@
+"""The 22 queries of TPC-H against DuckDB on the same generated files: in the clear, and on replicated shares.
+
+The parameters are such that a scale factor of 0.001 gives rows; the texts are the benchmark's otherwise.
+"""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import pytest
+from tpch_data import generator, make
+from tpch_run import Rows, run_duckdb, run_plain, run_shared
+
+pytest.importorskip("duckdb")
+pytestmark = pytest.mark.skipif(generator() is None, reason="needs the generator tpchgen-cli")
+
+FOLDER = Path(__file__).parent
+QUERIES = tuple(range(1, 23))
+PLAIN_ERROR = 1e-6
+"""Largest relative error of an average or quotient in the clear."""
+SHARED_ERROR = 2.0**-14
+"""Largest absolute error of a `fixed` of 16 bits on shares, where it is small."""
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    directory = tmp_path_factory.mktemp("tpch")
+    make(directory)
+    return directory
+
+
+def agree(found: Rows, expected: Rows, *, relative: float, absolute: float) -> None:
+    """Row by row in order: averages and quotients within a tolerance, all else equal."""
+    assert expected, "the parameters leave no rows: nothing is tested"
+    assert len(found) == len(expected)
+    for row, (got, want) in enumerate(zip(found, expected, strict=True)):
+        assert len(got) == len(want)
+        for a, b in zip(got, want, strict=True):
+            if isinstance(b, float):
+                assert isinstance(a, float)
+                assert math.isclose(a, b, rel_tol=relative, abs_tol=absolute), f"row {row}: {got} is not {want}"
+            else:
+                assert a == b, f"row {row}: {got} is not {want}"
+
+
+@pytest.mark.parametrize("query", QUERIES)
+def test_in_the_clear(query: int, data: Path) -> None:
+    study = FOLDER / f"q{query}.parley"
+    agree(run_plain(study, data), run_duckdb(study, data), relative=PLAIN_ERROR, absolute=1e-9)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("query", QUERIES)
+def test_on_shares(query: int, data: Path) -> None:
+    study = FOLDER / f"q{query}.parley"
+    agree(run_shared(study, data).rows, run_duckdb(study, data), relative=PLAIN_ERROR, absolute=SHARED_ERROR)
