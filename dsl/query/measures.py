@@ -5,9 +5,12 @@ For: `number` (the argument of a sum), `combined` (the extreme of two parts), `l
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from dsl.convert import to_int
+from dsl.query.known import interval
 from dsl.query.plan import Measure
 from dsl.query.relation import Context, emit
 from dsl.values import Array
@@ -32,7 +35,11 @@ def nothing(ctx: Context, a: Array) -> Array:
 
 
 def limit_of(ctx: Context, a: Array, largest: bool) -> Value:
-    """What no number of a type is above, or below."""
+    """What no number of a column is above, or below: its declared limit, or its type's."""
+    known = interval(a.value)
+    if known is not None and known.magnitude < 2**53:
+        bound = math.ceil(known.hi) if largest else math.floor(known.lo)
+        return ctx.w.builder.const(np.asarray(bound), a.value.dtype)
     if a.value.dtype.kind == "fixed":
         edge = 2.0 ** (62 - a.value.dtype.frac)
         return ctx.w.builder.const(edge if largest else -edge, a.value.dtype)
