@@ -9,7 +9,7 @@ import math
 from pathlib import Path
 
 import pytest
-from tpch_data import generator, make
+from tpch_data import generator, make, spread, spread_study
 from tpch_run import Rows, run_duckdb, run_plain, run_shared
 
 pytest.importorskip("duckdb")
@@ -17,6 +17,8 @@ pytestmark = pytest.mark.skipif(generator() is None, reason="needs the generator
 
 FOLDER = Path(__file__).parent
 QUERIES = tuple(range(1, 23))
+ONE_OWNER = (1, 6, 13, 16, 22)
+"""Queries whose tables are all one party's, which therefore computes them alone."""
 PLAIN_ERROR = 1e-6
 """Largest relative error of an average or quotient in the clear."""
 SHARED_ERROR = 2.0**-14
@@ -27,6 +29,13 @@ SHARED_ERROR = 2.0**-14
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     directory = tmp_path_factory.mktemp("tpch")
     make(directory)
+    return directory
+
+
+@pytest.fixture(scope="module")
+def thirds(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    directory = tmp_path_factory.mktemp("thirds")
+    spread(data, directory)
     return directory
 
 
@@ -55,3 +64,14 @@ def test_in_the_clear(query: int, data: Path) -> None:
 def test_on_shares(query: int, data: Path) -> None:
     study = FOLDER / f"q{query}.parley"
     agree(run_shared(study, data).rows, run_duckdb(study, data), relative=PLAIN_ERROR, absolute=SHARED_ERROR)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("query", [*ONE_OWNER, 15, 18])
+def test_of_tables_that_no_party_holds_whole(query: int, data: Path, thirds: Path, tmp_path: Path) -> None:
+    study = FOLDER / f"q{query}.parley"
+    altered = tmp_path / study.name
+    altered.write_text(spread_study(study.read_text(encoding="utf-8")), encoding="utf-8")
+    found = run_shared(altered, thirds)
+    assert found.delays > 1, "someone computed the query alone"
+    agree(found.rows, run_duckdb(study, data), relative=PLAIN_ERROR, absolute=SHARED_ERROR)

@@ -1,11 +1,12 @@
 """TPC-H's tables as the parties of the studies own them, one Parquet file each: for the queries and for DuckDB alike.
 
-For: `make`.
+For: `make`, and `spread` with `spread_study` for tables that no party holds whole.
 Leaves to others: the rows themselves (the generator `tpchgen-cli`).
 """
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import sys
@@ -68,3 +69,21 @@ def _first(rows: pa.Table, *key: str) -> pa.Table:
             seen.add(values)
             keep.append(row)
     return rows.take(keep)
+
+
+def spread(whole: Path, directory: Path) -> None:
+    """Every table of `whole` once more, a third of its rows at each party: directory/PARTY/TABLE.parquet."""
+    parties = tuple(dict.fromkeys(OWNERS.values()))
+    for party in parties:
+        (directory / party).mkdir()
+    for table, owner in OWNERS.items():
+        rows = pq.read_table(whole / owner / f"{table}.parquet")
+        third = -(-rows.num_rows // len(parties))
+        for i, party in enumerate(parties):
+            pq.write_table(rows.slice(i * third, third), directory / party / f"{table}.parquet")
+
+
+def spread_study(text: str) -> str:
+    """A study with every table from all parties, for data that are `spread`."""
+    parties = ", ".join(dict.fromkeys(OWNERS.values()))
+    return re.sub(r"^(table \w+ from) \w+:", rf"\1 {parties}:", text, flags=re.MULTILINE)
