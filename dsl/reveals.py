@@ -209,7 +209,7 @@ def _table(
             w.fail("E0309", "a key is never revealed", span, f"column `{key}` of `{table.name}`")
     if guard is not None:
         table = _guarded(w, table, guard)
-    if table.visible is not None:
+    if table.visible is not None or not (table.ordered or table.owners or table.rows == 1):
         table = visible_first(w, table)
     columns = tuple(_column(w, _blanked(w, a), name, key, to, span) for key, a in table.columns.items())
     visible = None if table.visible is None else _node(w, table.visible, name, "#rows", to)
@@ -238,11 +238,11 @@ def visible_first(w: Walker, table: Table) -> Table:
     That of `order by`, which has the visible rows first; or one that no party knows. What one party sees it cannot be
     kept from, so there the rows come in the order of what they hold, the visible ones first.
     """
-    assert table.visible is not None
     shown = table.visible
     columns: dict[str, Array] = {}
     for key, a in table.columns.items():
-        blank = _blanked(w, replace(a, valid=shown if a.valid is None else a.valid & shown))
+        valid = shown if a.valid is None else a.valid if shown is None else a.valid & shown
+        blank = _blanked(w, replace(a, valid=valid))
         columns[key] = blank if a.valid is not None else replace(blank, valid=None)
     table = replace(table, columns=columns)
     if table.ordered:

@@ -29,12 +29,11 @@ def shuffled(w: Walker, table: Table) -> Table:
 
 def by_contents(w: Walker, table: Table) -> Table:
     """The visible rows first, in the order of what they hold."""
-    assert table.visible is not None
     values = list(leaves(table))
-    moved = w.builder.emit_many(
-        "sort_rows", ~table.visible, *values, keys=1 + len(values), descending=(False,) * (1 + len(values))
-    )
-    return _rebuilt(table, moved[1:])
+    hidden = [] if table.visible is None else [~table.visible]
+    keys = [*hidden, *values]
+    moved = w.builder.emit_many("sort_rows", *keys, keys=len(keys), descending=(False,) * len(keys))
+    return _rebuilt(table, moved[len(hidden) :])
 
 
 def _rebuilt(table: Table, moved: Sequence[Value]) -> Table:

@@ -19,13 +19,22 @@ from dsl.query.plan import Column, Plan, outputs
 from dsl.query.relation import Check, Context, Relation, merged
 from dsl.query.select import build
 from dsl.values import Table
-from dsl.walker import Walker
+from dsl.walker import Reported, Walker
+from mpc.types import TypeRuleError
 
 __all__ = ["define"]
 
 
 def define(w: Walker, s: syntax.QueryDefinition) -> Table:
     """The table that a query is."""
+    try:
+        return _defined(w, s)
+    except TypeRuleError as error:
+        w.refused(error, s.span)
+        raise Reported from None
+
+
+def _defined(w: Walker, s: syntax.QueryDefinition) -> Table:
     ctx = Context(w)
     plan = bind_query(w, s.query, None, {})
     shown = outputs(plan)

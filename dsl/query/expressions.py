@@ -34,7 +34,7 @@ from dsl.source import Span
 from dsl.stypes import BOOLEAN, INTEGER
 from dsl.values import Array, Function, Text, Unknown, Val, describe
 from dsl.walker import Reported
-from mpc.types import BOOL, Dim
+from mpc.types import BOOL, Dim, TypeRuleError
 
 __all__ = ["Rows", "certain", "column_of", "rows_of", "truth_of"]
 
@@ -95,7 +95,10 @@ def _array(rows: Rows, node: Node) -> Array:
 
 def _value(rows: Rows, node: Node) -> Result:
     with rows.ctx.w.at(node.span):
-        result = _dispatch(rows, node)
+        try:
+            result = _dispatch(rows, node)
+        except TypeRuleError as error:
+            result = rows.ctx.w.refused(error, node.span)
     if isinstance(result, Unknown):
         raise Reported
     return result

@@ -6,55 +6,103 @@ Leaves to others: the same for shares, where it narrows comparisons (`mpc.lowere
 
 from __future__ import annotations
 
-from mpc.circuit import Value
+from typing import TypeAlias
+
+from mpc.circuit import Node, Value
 from mpc.op import Interval, find
 from mpc.types import BOOL
 
 __all__ = ["interval"]
 
-DEEP = 200
+MOST = 2000
 """Operations that are looked through."""
 
+Seen: TypeAlias = "dict[int, Interval | None]"
 
-def interval(value: Value, left: int = DEEP) -> Interval | None:
-    """All that a value may be; None when nothing is known."""
+
+def interval(value: Value, seen: Seen | None = None) -> Interval | None:
+    """All that a value may be; None when nothing is known. seen: of other values, by index."""
+    seen = {} if seen is None else seen
+    if value.index not in seen:
+        seen[value.index] = None
+        seen[value.index] = _interval(value, seen) if len(seen) < MOST else None
+    return seen[value.index]
+
+
+def _interval(value: Value, seen: Seen) -> Interval | None:
     node, b = value.node, value.builder
     if value.dtype == BOOL:
         return Interval(0, 1)
     if value.is_const:
         c = value.constant
         return Interval(float(c.min()), float(c.max())) if c.size else None
-    if left == 0:
-        return None
     src = [Value(b, i) for i in node.src]
     match node.op:
         case "input":
             return None if node["range"] is None else Interval(*node["range"])
         case "item":
-            return _item(src[0], int(node["index"]), left)
+            return _item(src[0], int(node["index"]), seen)
         case "param" | "size" | "loop" | "open":
             return None
     bound = find(node.op).bound
     if bound is None:
         return None
-    return bound([interval(v, left - 1) for v in src], [v.type for v in src], dict(node.attrs))
+    return bound([interval(v, seen) for v in src], [v.type for v in src], dict(node.attrs))
 
 
-def _item(whole: Value, index: int, left: int) -> Interval | None:
-    """A result of an operation that moves columns."""
+def _item(whole: Value, index: int, seen: Seen) -> Interval | None:
+    """A result of an operation on columns."""
     node = whole.node
+    moved = _moved(node, index)
+    if moved is not None:
+        return _with_zero(_source(whole, moved, seen))
+    match node.op:
+        case "running_extremes":
+            return _source(whole, 1 + index, seen)
+        case "group_totals":
+            return _added(whole, 1 + index, seen)
+        case "bucket_sums":
+            return _rows(whole) if index == 0 else _added(whole, 1 + index, seen)
+        case "group_rows" if index > 0:
+            how = node["how"][index - 1]
+            if how == "size":
+                return _rows(whole)
+            at = 2 + sum(h != "size" for h in node["how"][: index - 1])
+            return _added(whole, at, seen) if how == "sum" else _with_zero(_source(whole, at, seen))
+    return None
+
+
+def _moved(node: Node, index: int) -> int | None:
+    """The operand whose rows a result has; None when it has others."""
     match node.op:
         case "sort_rows" | "front_rows" | "shuffle_rows":
-            at = index
+            return index
         case "lookup_rows" if index > 0:
-            at = node["keys"] + index
+            return int(node["keys"]) + index
         case "join_rows" if 0 < index <= node["left"]:
-            at = node["keys"] + index
-        case "join_rows" if index > node["left"]:
-            at = 2 * node["keys"] + 1 + index
-        case _:
-            return None
-    if at >= len(node.src):
+            return int(node["keys"]) + index
+        case "join_rows" if node["left"] < index <= node["left"] + node["right"]:
+            return 2 * int(node["keys"]) + 1 + index
+    return None
+
+
+def _source(whole: Value, at: int, seen: Seen) -> Interval | None:
+    return interval(Value(whole.builder, whole.node.src[at]), seen)
+
+
+def _rows(whole: Value) -> Interval | None:
+    """A number of rows."""
+    n = Value(whole.builder, whole.node.src[0]).shape[0]
+    return Interval(0, n) if isinstance(n, int) else None
+
+
+def _added(whole: Value, at: int, seen: Seen) -> Interval | None:
+    """A sum over rows."""
+    known, rows = _source(whole, at, seen), _rows(whole)
+    if known is None or rows is None:
         return None
-    known = interval(Value(whole.builder, node.src[at]), left - 1)
+    return Interval(min(known.lo * rows.hi, 0), max(known.hi * rows.hi, 0))
+
+
+def _with_zero(known: Interval | None) -> Interval | None:
     return None if known is None else Interval(min(known.lo, 0), max(known.hi, 0))

@@ -126,11 +126,6 @@ def plain(x: Any) -> Any:
     return x.isoformat() if isinstance(x, datetime.date) else x
 
 
-def _place(row: Sequence[Any]) -> tuple[Any, ...]:
-    """Where a row is sorted, close numbers together."""
-    return tuple((x is None, round(x) if isinstance(x, int | float) else str(x)) for x in row)
-
-
 def _close(a: Any, b: Any, tolerance: float) -> bool:
     if a is None or b is None:
         return a is b
@@ -145,9 +140,17 @@ def same(got: Sequence[Sequence[Any]], want: Sequence[Sequence[Any]], *, ordered
     """Whether both have the same rows, in the same order where there is one."""
     left = [tuple(map(plain, row)) for row in got]
     right = [tuple(map(plain, row)) for row in want]
-    if not ordered:
-        left, right = sorted(left, key=_place), sorted(right, key=_place)
-    return len(left) == len(right) and all(
-        len(x) == len(y) and all(_close(a, b, tolerance) for a, b in zip(x, y, strict=True))
-        for x, y in zip(left, right, strict=True)
-    )
+
+    def alike(x: Sequence[Any], y: Sequence[Any]) -> bool:
+        return len(x) == len(y) and all(_close(a, b, tolerance) for a, b in zip(x, y, strict=True))
+
+    if len(left) != len(right):
+        return False
+    if ordered:
+        return all(map(alike, left, right))
+    for row in right:
+        place = next((i for i, other in enumerate(left) if alike(other, row)), None)
+        if place is None:
+            return False
+        del left[place]
+    return True
