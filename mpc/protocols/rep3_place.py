@@ -37,8 +37,9 @@ _PIECE = 1 << 15
 _BLOCK = 128
 """Bits of a block of a stream."""
 
-_UNTURNED = 128
-"""Below so many elements an even load is worth less than the calls that it takes."""
+_UNTURNED = 1 << 12
+"""Below so many elements an even load is worth less than what it takes: three times the calls, and three one-way delays
+for each of a chain of fused products, which take two without turns."""
 
 
 @dataclass(frozen=True, slots=True)
