@@ -15,6 +15,9 @@ from dsl.diagnostics import StudyError
 from dsl.elaborate import elaborate
 from dsl.inputs import Bindings
 from dsl.parse import parse
+from dsl.query.known import interval
+from mpc.circuit import Builder, Value
+from mpc.op import Interval
 from mpc.protocols import SCHEMES
 
 SHOP = """party a, b, c
@@ -70,6 +73,25 @@ def test_an_owner_groups_its_rows_before_they_are_joined() -> None:
     early = messages("select u.id, sum(s.d) as x from u, s where u.id = s.g group by u.id", tables)
     late = messages("select u.id, max(u.v) as y, sum(s.d) as x from u, s where u.id = s.g group by u.id", tables)
     assert early[0] < late[0]
+
+
+def test_an_owner_numbers_its_keys_before_they_are_shared() -> None:
+    text = study("select s.t, sum(u.d) as x from s, u where u.g = s.id group by s.t order by s.t")
+    done = elaborate(parse(text), bindings_of(parse(text), Tables.of(1).data(), {}))
+    b = Builder()
+    b.nodes = list(done.circuit.nodes)
+    sorts = [i for i, n in done.circuit if n.op == "sort_rows" and n.type.secret]
+    assert sorts
+    for i in sorts:
+        node = done.circuit.nodes[i]
+        keys = [Value(b, k) for k in node.src[: node["keys"]]]
+        assert all(k.dtype.kind == "bool" or interval(k) == Interval(0, 8) for k in keys)
+
+
+def test_a_number_is_compared_with_a_mean_without_a_division() -> None:
+    text = study("select count(*) as n from t where d > 1.5 * (select avg(d) from t)")
+    done = elaborate(parse(text), bindings_of(parse(text), Tables.of(1).data(), {}))
+    assert not {"div", "floordiv", "mod"} & {n.op for n in done.circuit.nodes}
 
 
 def test_conditions_are_decided_where_their_columns_are() -> None:
@@ -129,6 +151,17 @@ def test_a_guard_that_is_missing_removes_the_row() -> None:
     text = study("select id, v from t order by id").replace("reveal q to all", "reveal q to all where v > 0")
     want = sorted(i for i, v in zip(data.t["id"], data.t["v"], strict=True) if v is not None and v > 0)
     assert [r["id"] for r in run_study(text, data.data())["q"]] == want
+
+
+def test_rows_of_a_query_are_not_revealed_in_the_order_of_the_tables() -> None:
+    text = SHOP + "query q:\n    select price from sales\nreveal q to c\n"
+    done, _ = run(text, shop())
+    assert "shuffle_rows" in [n.op for n in done.circuit.nodes]
+    own = SHOP + "query q:\n    select age from people\nreveal q to c\n"
+    assert [r["age"] for r in run_study(own, shop())["q"]] == [30, 40, 50]
+    data = shop()
+    data["b"]["people"] = {name: column[::-1] for name, column in data["b"]["people"].items()}
+    assert [r["age"] for r in run_study(own, data)["q"]] == [30, 40, 50]
 
 
 # -- what is done with results -----------------------------------------------------------------
