@@ -118,11 +118,16 @@ def whole_number(expression: syntax.Expression, values: Mapping[str, ParamValue]
                 return None
             match op:
                 case "+":
-                    return a + b
+                    return _counted(a + b)
                 case "-":
-                    return a - b
+                    return _counted(a - b)
                 case "*":
-                    return a * b
+                    return _counted(a * b)
                 case "//":
                     return None if b == 0 else a // b
     return None
+
+
+def _counted(number: int) -> int | None:
+    """A number of 64 bits, or None: a few lines could write one that takes hours to multiply."""
+    return number if -(1 << 63) <= number < 1 << 63 else None

@@ -10,7 +10,7 @@ from dataclasses import replace
 from difflib import get_close_matches
 
 from dsl.source import Span
-from dsl.values import Array, Nothing, Record, Table, Tuple, Unknown, Val, describe, leaves, rebuild
+from dsl.values import Array, Nothing, Record, Table, Tuple, Unknown, Val, describe
 from dsl.walker import Reported, Walker
 from mpc.circuit import Value
 from mpc.types import EVERYONE
@@ -50,8 +50,11 @@ def opened(w: Walker, val: Val, span: Span) -> Val:
         case Array():
             w.full(val, span)
             return val if val.public else replace(val, value=open_value(w, val.value))
-        case Tuple() | Record():
-            return rebuild(val, [v if v.type.public else open_value(w, v) for v in leaves(val)])
+        case Tuple(items):
+            # Each for itself: a key among them stays closed, and what stands under a missing value too.
+            return Tuple(tuple(opened(w, item, span) for item in items))
+        case Record():
+            return replace(val, fields={name: opened(w, field, span) for name, field in val.fields.items()})
         case Nothing():
             return w.error("E0301", "there is nothing to open", span)
     return w.error(

@@ -3,10 +3,10 @@
 For: `reveal_to`, `visible_first`.
 Leaves to others: opening in mid-study (`parts.opened`), noise, rendering results.
 
-**The `reveal` node.** One source, the value. Attributes: `to` (a tuple of parties, None for all), `name` (of the
-result), `column` ('' for a number or array; of a table, the column; of a record, `.field` before that of the field). What
-may be missing has a second one for its mask, `column?`; a table with invisible rows has one more, `#rows`, which says
-which rows there are. `Elaborated.outputs` says what belongs together and how it is to be shown.
+**The `reveal` node.** One source, the value. Attributes: `to` (a tuple of parties), `name` (of the result), `column`
+('' for a number or array; of a table, the column; of a record, `.field` before that of the field). What may be missing
+has a second one for its mask, `column?`; a table with invisible rows has one more, `#rows`, which says which rows there
+are. `Elaborated.outputs` says what belongs together and how it is to be shown.
 """
 
 from __future__ import annotations
@@ -163,7 +163,8 @@ def _unique(w: Walker, name: str, receivers: tuple[str, ...] | None, span: Span)
 def _node(w: Walker, value: Value, name: str, column: str, to: tuple[str, ...] | None) -> int:
     seen = value.type.seen_by
     viewers: Viewers = EVERYONE if to is None or seen is None else seen | frozenset(to)
-    attrs = {"to": to, "name": name, "column": column}
+    # `to all` means the parties of the study: a further node that only computes is none of them.
+    attrs = {"to": tuple(w.parties) if to is None else to, "name": name, "column": column}
     return w.builder.append("reveal", (value,), attrs, value.type.seen(viewers), pure=False).index
 
 

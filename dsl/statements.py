@@ -28,6 +28,7 @@ def block(w: Walker, statements: Sequence[syntax.Statement]) -> Val | None:
     """Walk statements in order; the value of the `return` that ended them, None when none did."""
     for at, statement in enumerate(statements):
         mark = len(w.pending)
+        w.step(statement.span)
         with w.at(statement.span):
             try:
                 if isinstance(statement, syntax.If):

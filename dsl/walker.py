@@ -43,6 +43,10 @@ from mpc.types import INT, DType, Fixed, ShapeError, Size, TypeRuleError
 __all__ = ["Frame", "NeedsConstant", "Reported", "Rules", "StageBreak", "Walker"]
 
 
+MAX_STEPS = 100_000
+"""Statements that one walk may take: a few lines of calls within calls would otherwise keep a node busy for hours."""
+
+
 class Reported(Exception):  # noqa: N818 - not an error of ours
     """An error of the study has been recorded; what was being computed is unknown."""
 
@@ -129,6 +133,17 @@ class Walker:
     mentions: dict[int, dict[str, int]] = field(default_factory=dict)
     differentiated: dict[int, frozenset[str]] = field(default_factory=dict)
     """For a function, study or module, the names that it differentiates by."""
+
+    steps: int = 0
+    """Statements walked so far, in calls and loops written out again each time."""
+
+    def step(self, span: Span) -> None:
+        """Count a statement; an error that ends the walk when there are too many."""
+        self.steps += 1
+        if self.steps > MAX_STEPS:
+            message = f"the study takes more than {MAX_STEPS} steps to compile"
+            self.reporter.error("E0310", message, span, "reached here: loops are written out, or calls multiply")
+            self.reporter.finish()
 
     # -- places ------------------------------------------------------------------------------------
 

@@ -254,7 +254,7 @@ class Engine:
         to = [p for p in self.places.of(node.get("to")) if p != owner]
         dtype = np.dtype(np.uint8) if node.type.dtype == BOOL else natural(node.type.dtype)
         if self.seat.me == owner:
-            wire = np.ascontiguousarray(value).astype(dtype)
+            wire = np.ascontiguousarray(value).reshape(np.shape(value)).astype(dtype)
             yield Exchange({p: [wire] for p in to if wire.nbytes}, {})
             return value
         template = Template(node.type.sizes, dtype.str)
@@ -333,7 +333,9 @@ class Engine:
             case "reshape" if node.type.layout is Layout.RING:
                 return src[0].reshape(node["shape"])
             case "reveal":
-                self.report.outputs[node["name"], node.get("column", "")] = src[0]
+                # A value that this party happens to see may be another's result under the same name.
+                if node["to"] is None or self.name in node["to"]:
+                    self.report.outputs[node["name"], node.get("column", "")] = src[0]
                 return src[0]
             case _:
                 ref = find(node.op).ref

@@ -82,7 +82,9 @@ def _node(b: Lowerer, node: Node, src: list[Value], params: dict[int, Value]) ->
             known = attrs.get("range")
             if known is None and node.type.dtype.kind == "fixed":
                 return out
-            return b.know(out, Interval(*known) if known else None)
+            # What is shared is the nearest number on the grid.
+            slack = 2.0 ** -(node.type.dtype.frac + 1) if node.type.dtype.kind == "fixed" else 0
+            return b.know(out, Interval(known[0] - slack, known[1] + slack) if known else None)
         case "param":
             return params[int(attrs["index"])]
         case "item":

@@ -20,9 +20,25 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, cast
 
+import numpy as np
+
 from mpc.circuit import Builder, Origin, Value
 from mpc.op import Interval, Op, find
-from mpc.types import BOOL, EVERYONE, INT, NOBODY, DType, Fixed, Layout, Narrow, Shape, Type, broadcast_shapes, meet
+from mpc.types import (
+    BOOL,
+    DEFAULT_FRAC,
+    EVERYONE,
+    INT,
+    NOBODY,
+    DType,
+    Fixed,
+    Layout,
+    Narrow,
+    Shape,
+    Type,
+    broadcast_shapes,
+    meet,
+)
 
 __all__ = ["ROOM", "RULES", "STRUCTURAL", "Assumption", "Lowerer", "RangeOverflowError", "Rule", "is_share", "low"]
 
@@ -79,7 +95,11 @@ class Lowerer(Builder):
         """What is known of x's values, in natural units."""
         if x.is_const and x.dtype != BOOL:
             c = x.constant
-            return Interval(float(c.min()), float(c.max())) if c.size else Interval(0, 0)
+            if not c.size:
+                return Interval(0, 0)
+            # Not every number is on the grid: half a unit more either way.
+            slack = 2.0 ** -(x.dtype.frac + 1) if x.dtype.kind == "fixed" and not np.array_equal(c, np.rint(c)) else 0
+            return Interval(c.min().item() - slack, c.max().item() + slack)
         if x.dtype == BOOL:
             return Interval(0, 1)
         return self.ranges.get(x.index)
@@ -112,7 +132,7 @@ class Lowerer(Builder):
         if interval is None:
             if noted:
                 self.assumptions.append(Assumption(self.origin, what, bits - frac))
-        elif interval.magnitude > limit:
+        elif interval.hi >= limit or interval.lo < -limit:
             raise RangeOverflowError(self.origin, what, interval, limit)
 
     # -- emitting ------------------------------------------------------------------------------
@@ -128,8 +148,16 @@ class Lowerer(Builder):
             out = self._secret(record, src, attrs)
         if record.bound is not None and not out.is_const:
             interval = record.bound([self.range(v) for v in src], [v.type for v in src], attrs)
-            self.know(out, interval)
+            self.know(out, self._loosened(record, out, interval))
         return out
+
+    def _loosened(self, record: Op, out: Value, interval: Interval | None) -> Interval | None:
+        """Bounds of approximations allow for 16 fraction bits; with others, some more units and a part of the value."""
+        rough = record.expand is not None and (record.tolerance or record.relative)
+        if interval is None or not rough or out.dtype.kind != "fixed" or out.dtype.frac == DEFAULT_FRAC:
+            return interval
+        slack = 2.0 ** (2 - out.dtype.frac) + interval.magnitude * 2.0**-8
+        return Interval(interval.lo - slack, interval.hi + slack)
 
     def _secret(self, record: Op, src: Sequence[Value], attrs: dict[str, Any]) -> Value:
         operands = [v if v.type.public or v.type.layout is not Layout.CLEAR else self.shared(v) for v in src]

@@ -14,7 +14,7 @@ import numpy as np
 from mpc.circuit import Value
 from mpc.circuits.arithmetic import add_bound, matmul_bound, mul_bound, sub_bound, sum_bound
 from mpc.lowerer import ROOM, RULES, STRUCTURAL, Lowerer, Rule, is_share
-from mpc.op import Interval
+from mpc.op import Interval, numeric
 from mpc.types import BOOL, INT, DType, Fixed, Layout, Shape, broadcast_shapes
 
 __all__: list[str] = []
@@ -37,10 +37,8 @@ def _add(b: Lowerer, src: Sequence[Value], attrs: dict[str, Any], dtype: DType, 
 
 def _room(b: Lowerer, what: str, interval: Interval | None, dtype: DType) -> None:
     """A sum or difference whose range is known must fit; one that is not known is taken to fit its type."""
-    if dtype.kind != "int":
-        b.fits(what, interval, dtype.frac, bits=ROOM + 1, noted=False)
-    elif interval is not None:
-        b.fits(what, interval, 0, bits=64, noted=False)
+    if not dtype.narrow:  # what is counted in a narrow ring is meant to wrap
+        b.fits(what, interval, dtype.frac, bits=63 if dtype == INT else ROOM, noted=False)
 
 
 def _neg(b: Lowerer, src: Sequence[Value], attrs: dict[str, Any], dtype: DType, shape: Shape) -> Value:  # noqa: ARG001
@@ -49,6 +47,11 @@ def _neg(b: Lowerer, src: Sequence[Value], attrs: dict[str, Any], dtype: DType, 
 
 def _sub(b: Lowerer, src: Sequence[Value], attrs: dict[str, Any], dtype: DType, shape: Shape) -> Value:
     _room(b, "the difference", sub_bound([b.range(v) for v in src], [v.type for v in src], attrs), dtype)
+    return _minus(b, src, dtype, shape)
+
+
+def _minus(b: Lowerer, src: Sequence[Value], dtype: DType, shape: Shape) -> Value:
+    """x - y in the ring, with no room asked for: inside a comparison it may wrap."""
     x, y = b.align(*(_operand(b, v, dtype) for v in src))
     if is_share(x) and is_share(y):
         return b.on_shares("sub", (x, y), {}, dtype, shape)
@@ -138,8 +141,8 @@ def _product(op: str) -> Rule:
 
 def _lt(b: Lowerer, src: Sequence[Value], attrs: dict[str, Any], dtype: DType, shape: Shape) -> Value:  # noqa: ARG001
     """x < y by the sign of x - y, where that fits the ring; else by the signs of x, y and x - y."""
-    x, y = src
-    d = b.emit("sub", x, y)
+    x, y = _whole(src)
+    d = _difference(b, x, y)
     if b.raw_bits(d) is not None or d.dtype.kind == "fixed":
         bits = b.raw_bits(d)
         if bits is None or bits < 64:
@@ -147,6 +150,27 @@ def _lt(b: Lowerer, src: Sequence[Value], attrs: dict[str, Any], dtype: DType, s
     sx, sy = (_sign(b, v) for v in (x, y))
     differ = sx ^ sy
     return b.ltz(d, 64) ^ (differ & (sx ^ b.ltz(d, 64)))
+
+
+def _difference(b: Lowerer, x: Value, y: Value) -> Value:
+    """x - y to be compared with 0; it may wrap, and what is known of it says whether it can."""
+    dtype, shape = numeric([x.type, y.type], {})
+    bound = sub_bound([b.range(x), b.range(y)], [x.type, y.type], {})
+    if dtype.kind == "fixed" and bound is not None:
+        b.fits("a number that is compared", bound, dtype.frac, bits=ROOM + 1, noted=False)
+    return b.know(_minus(b, (x, y), dtype, shape), bound)
+
+
+def _whole(pair: Sequence[Value]) -> tuple[Value, Value]:
+    """x < y with a constant beside whole numbers made whole: x < 2.5 is x < 3, and 2.5 < x is 2 < x."""
+    x, y = pair
+    for v, other, up in ((y, x, np.ceil), (x, y, np.floor)):
+        if v.is_const and v.dtype.kind == "fixed" and other.dtype == INT and v.constant.size:
+            c = up(v.constant)
+            if np.abs(c).max() < 2.0**62:
+                whole = v.builder.const(c.astype(np.int64), INT)
+                return (other, whole) if v is y else (whole, other)
+    return x, y
 
 
 def _sign(b: Lowerer, x: Value) -> Value:
@@ -159,7 +183,7 @@ def _sign(b: Lowerer, x: Value) -> Value:
 def _eq(b: Lowerer, src: Sequence[Value], attrs: dict[str, Any], dtype: DType, shape: Shape) -> Value:  # noqa: ARG001
     if src[0].dtype == BOOL:
         return ~(src[0] ^ src[1])
-    return b.eqz(b.emit("sub", *src))
+    return b.eqz(_difference(b, *src))
 
 
 def _xor(b: Lowerer, src: Sequence[Value], attrs: dict[str, Any], dtype: DType, shape: Shape) -> Value:  # noqa: ARG001

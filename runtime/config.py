@@ -27,7 +27,11 @@ Leaves to others: reading keys and cards (`network.identity`), judging a study b
     [policy]
     studies         = "any"                 # or a list of the digests that may run, as `parley check` prints them
     allow_reveal_to = ["regulator"]         # who may learn what derives from this party's data; left out: anyone named
-    min_rows        = 1                     # of a table that this party brings
+    min_rows        = 1                     # of an input that this party brings
+    protocols       = ["rep3"]              # those that may be used; left out: all
+    nodes           = ["helper"]            # who may compute beside the parties of the study; left out: nobody
+    dealers         = ["dealer"]            # who may deal correlated randomness; left out: nobody
+    parameters      = ["epochs"]            # those that a proposer may set; left out: none where `studies` is a list
 
 Paths are relative to the file. Every key that is not known is an error, with the line where it stands.
 """
@@ -83,11 +87,17 @@ class Policy:
 
     studies: digests in hexadecimal, or None for any. allow_reveal_to: who may learn what derives from this party's
     data, or None for every party that the study names. min_rows: smallest table of this party that may take part.
+    nodes: who may compute beside the parties of the study. dealers: who may deal. protocols: those that may be used,
+    None for all. parameters: those that a proposer may set, None for all.
     """
 
     studies: frozenset[str] | None = frozenset()
     allow_reveal_to: frozenset[str] | None = None
     min_rows: int = 1
+    nodes: frozenset[str] = frozenset()
+    dealers: frozenset[str] = frozenset()
+    protocols: frozenset[str] | None = None
+    parameters: frozenset[str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,6 +214,10 @@ def _policy(section: _Section) -> Policy:
         studies=_studies(section),
         allow_reveal_to=section.names("allow_reveal_to"),
         min_rows=section.count("min_rows", 1) or 1,
+        nodes=section.names("nodes") or frozenset(),
+        dealers=section.names("dealers") or frozenset(),
+        protocols=section.words("protocols"),
+        parameters=section.words("parameters"),
     )
     section.finish()
     return policy
@@ -336,6 +350,11 @@ class _Section:
             return frozenset(check_name(name) for name in names)
         except IdentityError as error:
             self.fail(key, str(error))
+
+    def words(self, key: str) -> frozenset[str] | None:
+        """A list of words, or None."""
+        value = self.take(key)
+        return None if value is None else frozenset(self.texts(key, value, "is a list of words"))
 
     def mapping(self, key: str) -> Mapping[str, Any]:
         """A table of any names."""

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from dsl.inputs import InputSpec
 from mpc.circuit import Array
 from mpc.engine import InputKey
-from runtime.errors import DataError, Fault
+from runtime.errors import DataError, Fault, PolicyRefused
 from runtime.sources import Bindings, Database, Loaded, find, for_circuit, from_arrays, load, suffixes
 
 __all__ = ["ArrayInputs", "FileInputs", "NoInputs"]
@@ -29,12 +29,16 @@ class FileInputs:
     bound: Bindings = field(default_factory=dict)
     own: bool = False
     """The directory is this party's alone: files may lie in it directly."""
+    least: int = 1
+    """Rows that each input must have, by this party's policy."""
     _loaded: dict[str, Loaded] = field(default_factory=dict)
 
     def shapes(self, specs: Sequence[InputSpec]) -> dict[str, tuple[int, ...]]:
         """Load and check all inputs.  Raises DataError."""
         for spec in specs:
-            self._loaded[spec.name] = load(spec, self._find(spec))
+            one = self._loaded[spec.name] = load(spec, self._find(spec))
+            if one.shape and one.rows < self.least:
+                raise PolicyRefused(self.party, f"its input {spec.name} has too few rows, see [policy] min_rows")
         return {name: one.shape for name, one in self._loaded.items()}
 
     def _find(self, spec: InputSpec) -> Path | Database:

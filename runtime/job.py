@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import importlib.metadata
 import json
+import re
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -68,8 +69,8 @@ class Job:
                 protocol=_text(message["protocol"], 64),
                 dealer=None if message["dealer"] is None else _text(message["dealer"], 64),
                 params={_text(k, 255): _text(v, 4096) for k, v in dict(message["params"]).items()},
-                frac=int(message["frac"]),
-                id=_text(message["id"], 64),
+                frac=_frac(message["frac"]),
+                id=_id(message["id"]),
                 version=_text(message["version"], 64),
             )
         except (KeyError, TypeError, AttributeError) as error:
@@ -92,6 +93,18 @@ class Job:
 def _text(value: Any, limit: int) -> str:
     if not isinstance(value, str) or len(value) > limit:
         raise ValueError(f"a text of at most {limit} characters was expected")
+    return value
+
+
+def _id(value: Any) -> str:
+    if not isinstance(value, str) or not re.fullmatch(r"[0-9a-zA-Z_-]{1,64}", value):
+        raise ValueError("a job's number of letters and digits was expected")
+    return value
+
+
+def _frac(value: Any) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or not 8 <= value <= 24:
+        raise ValueError("8 to 24 fraction bits were expected")
     return value
 
 

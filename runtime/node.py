@@ -16,9 +16,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from dsl.inputs import requirements
+from dsl.elaborate import elaborate
+from dsl.inputs import Bindings, parties_of
+from dsl.outputs import Elaborated
 from dsl.parse import parse
-from network import Link, Mesh, NetworkError, Roster, load_card, load_identity
+from dsl.stored import loads
+from mpc.protocols import SCHEMES
+from network import Link, Mesh, NetworkError, Roster, check_name, load_card, load_identity
 from runtime.audit import Audit
 from runtime.config import NodeConfig
 from runtime.errors import PartyFailed, UsageError, as_json, exit_code, report
@@ -76,6 +80,8 @@ class Node:
         self.guard = PolicyGuard(config)
         self._jobs: dict[str, asyncio.Task[Finished]] = {}
         self._proposals: dict[str, _Proposal] = {}
+        self._proposers: dict[str, str] = {}
+        self._judging: set[str] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._server: asyncio.Server | None = None
 
@@ -113,9 +119,9 @@ class Node:
             case "accept" | "refuse":
                 self._answered(peer, message)
             case "cancel":
-                job = self._jobs.get(str(message.get("id")))
-                if job is not None:
-                    job.cancel()
+                number = str(message.get("id"))
+                if self._proposers.get(number) == peer and number in self._jobs:
+                    self._jobs[number].cancel()
             case _:
                 _log.warning("%s sent a control message that this release does not know", peer)
 
@@ -128,15 +134,23 @@ class Node:
         """Judge a proposal and answer it; start the job if it is allowed."""
         job_id = str(message.get("id", ""))[:64]
         try:
-            job = Job.from_json(message.get("job") or {})
-            self._admit(job)
+            if peer in self._judging:
+                raise UsageError(f"another proposal of {peer} is being looked at")
+            self._judging.add(peer)
+            try:
+                job = Job.from_json(message.get("job") or {})
+                await self._admit(job)
+            finally:
+                self._judging.discard(peer)
         except Exception as error:  # whatever is wrong with it, the proposer must hear of it
-            why = report(error)[0].splitlines()[0]
+            why = _line(report(error)[0])
             _log.warning("refused a job that %s proposed: %s", peer, why)
             await self._reply(peer, {"kind": "refuse", "id": job_id, "why": why})
             return
         _log.info("accepted job %s, %s, proposed by %s", job.id[:8], job.name, peer)
         task = self._launch(job)
+        self._proposers[job.id] = peer
+        task.add_done_callback(lambda _: self._proposers.pop(job.id, None))
         await self._reply(peer, {"kind": "accept", "id": job.id})
         await asyncio.wait([task])
 
@@ -152,18 +166,25 @@ class Node:
             return
         proposal.waiting.discard(peer)
         if message["kind"] == "refuse":
-            proposal.refused[peer] = str(message.get("why", ""))[:500]
+            proposal.refused[peer] = _line(str(message.get("why", "")))
         if not proposal.waiting or proposal.refused:
             proposal.answered.set()
 
     # -- jobs ------------------------------------------------------------------------------------
 
-    def _admit(self, job: Job) -> None:
-        """Raises if this node cannot or may not take part."""
+    async def _admit(self, job: Job) -> None:
+        """Raises if this node cannot or may not take part.  The study is read only if the policy allows its text."""
         if job.version != version():
             raise UsageError(f"the job was proposed by release {job.version}, {self.name} runs {version()}")
-        study = parse(job.study, job.name)
         names = job.places.names
+        for name in names:
+            check_name(name)
+        if len(set(names)) != len(names) or len(set(job.roles)) != len(job.roles):
+            raise UsageError("the job names a party twice")
+        scheme = SCHEMES.get(job.protocol)
+        if scheme is None:
+            raise UsageError(f"there is no protocol {job.protocol[:32]!r} in this release")
+        scheme.check(len(job.nodes), job.dealer is not None)
         if self.name not in names:
             raise UsageError(f"{self.name} has no part in it")
         unknown = [n for n in names if n not in self.roster]
@@ -173,8 +194,11 @@ class Node:
             raise UsageError("a job with this number is under way")
         if len(self._jobs) >= self.config.limits.jobs:
             raise UsageError(f"{self.name} has {len(self._jobs)} jobs under way, its limit")
-        brings = any(s.party == self.name for s in requirements(study, dict(job.params)))
-        self.guard.admit(job, brings=brings)
+        self.guard.admit(job)
+        self.guard.settle(job)
+        done = await asyncio.to_thread(_read, job)
+        if done is not None:
+            self.guard.foresee(job, done)
 
     def _launch(self, job: Job) -> asyncio.Task[Finished]:
         task = asyncio.get_running_loop().create_task(self._work(job))
@@ -190,7 +214,7 @@ class Node:
                 assert error is not None
                 text = report(error)[0]
                 _log.warning("job %s failed: %s", job.id[:8], text)
-                self.audit.write(job, "failed: " + text.splitlines()[0], [])
+                self.audit.write(job, "failed: " + _line(text), [])
             else:
                 _log.info("job %s is done: %d rounds", job.id[:8], done.result().delays)
 
@@ -199,7 +223,8 @@ class Node:
 
     async def _work(self, job: Job) -> Finished:
         limits = self.config.limits
-        inputs = FileInputs(self.name, self.config.data.directory, self._files(), own=True)
+        least = self.config.policy.min_rows
+        inputs = FileInputs(self.name, self.config.data.directory, self._files(), own=True, least=least)
         channels = await self.mesh.session(job.id, [n for n in job.places.names if n != self.name])
         session = Session(
             job,
@@ -226,7 +251,7 @@ class Node:
 
         Raises PartyFailed naming who refused it and why; and what the session raises.
         """
-        self._admit(job)
+        await self._admit(job)
         others = {n for n in job.places.names if n != self.name}
         proposal = _Proposal(set(others))
         self._proposals[job.id] = proposal
@@ -273,6 +298,24 @@ class Node:
         job = Job.from_json(request["job"])
         finished = await self.propose(job)
         return success(job, finished, int(request.get("width", 100)), color=bool(request.get("color")))
+
+
+def _read(job: Job) -> Elaborated | None:
+    """The study of a job with its sizes open: what it will tell can be judged before any data are read.
+
+    None where it loads what an earlier one stored, whose form is known in the session: it is judged then.
+    """
+    study = parse(job.study, job.name)
+    if parties_of(study) != job.roles:
+        raise UsageError(f"the parties of {job.name} are not those that the job names")
+    if loads(study):
+        return None
+    return elaborate(study, Bindings(params=dict(job.params), frac=job.frac), check=True)
+
+
+def _line(text: str) -> str:
+    """What a peer or an error says, as one line fit for a terminal and a log."""
+    return "".join(c if c.isprintable() else " " for c in text)[:500].strip() or "no reason was given"
 
 
 def _logged(job: Job) -> Callable[[str, int, int], None]:

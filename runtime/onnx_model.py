@@ -4,8 +4,8 @@ For: `write_onnx`, `MODELS` (which kinds of models have a graph).
 Leaves to others: the models themselves (`dsl/library`), whose `predict` and `predict_proba` the graphs follow.
 
 The graph takes `X` (rows, columns) and gives `prediction`, and for a classifier `probability` as well: as `predict`
-and `predict_proba` do, a row's number or class, and of two classes the chance of the second. All is float64: the numbers
-of a model are then those of the computation, digit for digit.
+and `predict_proba` do, a row's number or class, and of two classes the chance of the second. All is float64: the
+numbers of a model are then those of the computation, digit for digit.
 """
 
 from __future__ import annotations

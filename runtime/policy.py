@@ -14,6 +14,7 @@ from dsl.compile import Stage
 from dsl.outputs import Elaborated
 from dsl.stored import Stored, Terms
 from mpc.circuit import Circuit, Node, reachable
+from mpc.types import DEFAULT_FRAC
 from runtime.config import NodeConfig
 from runtime.errors import PolicyRefused
 from runtime.job import Job
@@ -32,13 +33,12 @@ class PolicyGuard:
 
     config: NodeConfig
 
-    def admit(self, job: Job, *, brings: bool) -> None:
-        """PolicyRefused if the study as such may not run here. brings: this party's data take part in it."""
+    def admit(self, job: Job) -> None:
+        """PolicyRefused if the study as such may not run here: asked of its text alone, before it is read."""
         studies = self.config.policy.studies
         digest = study_digest(job.study)
         if studies is not None and digest not in studies:
-            what = "its data may be used by" if brings else "it takes part in"
-            self._refuse(f"{job.name} ({digest}) is not among the studies that {what} ([policy] studies)")
+            self._refuse(f"{job.name} ({digest}) is not among the studies that it takes part in ([policy] studies)")
 
     def terms(self) -> Terms:
         """What later studies must keep to that load what derives from this party's data."""
@@ -51,12 +51,41 @@ class PolicyGuard:
 
     def review(self, job: Job, stage: Stage) -> None:
         """PolicyRefused if a stage needs too much or tells too many."""
-        del job
         memory = self.config.limits.memory_bytes
         if memory is not None and stage.schedule.peak > memory:
             self._refuse(f"it needs {stage.schedule.peak} bytes of memory, [limits] memory_bytes is {memory}")
         self._rows(stage)
-        self._reveals(stage)
+        self._reveals(job, stage.elaborated, decides=stage.needs is not None)
+
+    def settle(self, job: Job) -> None:
+        """PolicyRefused if the job's protocol, places or settings are not those that this party allows."""
+        policy = self.config.policy
+        if policy.protocols is not None and job.protocol not in policy.protocols:
+            self._refuse(f"the protocol {job.protocol} is not among [policy] protocols")
+        strangers = [n for n in job.nodes if n not in job.roles and n not in policy.nodes]
+        if strangers:
+            self._refuse(f"{', '.join(strangers)} would compute, no party of the study and not among [policy] nodes")
+        if job.dealer is not None and job.dealer != self.config.name and job.dealer not in policy.dealers:
+            self._refuse(f"{job.dealer} would deal correlated randomness and is not among [policy] dealers")
+        allowed = policy.parameters
+        if allowed is None and policy.studies is not None:
+            allowed = frozenset()
+        if allowed is not None:
+            other = sorted(set(job.params) - allowed)
+            if other:
+                self._refuse(f"it sets {', '.join(other)}, not among [policy] parameters")
+            if job.frac != DEFAULT_FRAC and "frac" not in allowed:
+                self._refuse(f"it computes with {job.frac} fraction bits: put `frac` among [policy] parameters")
+
+    def weigh(self, elements: int) -> None:
+        """PolicyRefused if inputs of so many elements cannot be held in the memory that is allowed."""
+        memory = self.config.limits.memory_bytes
+        if memory is not None and 16 * elements > memory:
+            self._refuse(f"its inputs have {elements} elements, more than [limits] memory_bytes = {memory} can hold")
+
+    def foresee(self, job: Job, done: Elaborated) -> None:
+        """PolicyRefused for what the study will tell, whatever the sizes: before any data are read."""
+        self._reveals(job, done, decides=True)
 
     def _rows(self, stage: Stage) -> None:
         least = self.config.policy.min_rows
@@ -66,12 +95,12 @@ class PolicyGuard:
                 if rows < least:
                     self._refuse(f"its input {node['name']} has {rows} rows, [policy] min_rows is {least}")
 
-    def _reveals(self, stage: Stage) -> None:
+    def _reveals(self, job: Job, done: Elaborated, *, decides: bool) -> None:
         allowed = self.config.policy.allow_reveal_to
         if allowed is None:
             return
-        circuit = stage.elaborated.circuit
-        for told, node in told_by(circuit, stage.elaborated.parties):
+        circuit = done.circuit
+        for told, node in told_by(circuit, job, decides=decides):
             others = told - allowed - {self.config.name}
             if others and self._mine(circuit, node):
                 name = circuit.nodes[node].get("name", "a value opened in mid-study")
@@ -105,12 +134,12 @@ def hold_to_terms(job: Job, done: Elaborated, loaded: Mapping[str, Stored]) -> N
             if one.studies is not None and digest not in one.studies:
                 raise PolicyRefused(one.party, f"{job.name} ({digest}) is not among the studies that may use `{name}`")
             if one.receivers is not None:
-                _hold_back(done, name, one.party, frozenset([*one.receivers, one.party]))
+                _hold_back(job, done, name, one.party, frozenset([*one.receivers, one.party]))
 
 
-def _hold_back(done: Elaborated, name: str, party: str, allowed: frozenset[str]) -> None:
+def _hold_back(job: Job, done: Elaborated, name: str, party: str, allowed: frozenset[str]) -> None:
     circuit = done.circuit
-    for told, node in told_by(circuit, done.parties):
+    for told, node in told_by(circuit, job, decides=False):
         others = ", ".join(sorted(told - allowed))
         if others and any(
             circuit.nodes[i].op == "stored" and circuit.nodes[i]["name"] == name for i in reachable(circuit, [node])
@@ -119,15 +148,20 @@ def _hold_back(done: Elaborated, name: str, party: str, allowed: frozenset[str])
             raise PolicyRefused(party, f"it reveals {what} to {others}, which derives from its data by way of `{name}`")
 
 
-def told_by(circuit: Circuit, parties: tuple[str, ...]) -> list[tuple[frozenset[str], int]]:
-    """(who learns it, node) for everything that the circuit reveals or opens, a loop standing for what it opens."""
+def told_by(circuit: Circuit, job: Job, *, decides: bool) -> list[tuple[frozenset[str], int]]:
+    """(who learns it, node) for everything that the circuit reveals or opens, a loop standing for what it opens.
+
+    What is opened in mid-study reaches all places of the job, the nodes that only compute too, and the dealer where
+    it may decide how the study goes on.
+    """
+    places = job.places
+    hear = {name for name in places.names if name != places.dealer or decides}
     out: list[tuple[frozenset[str], int]] = []
     for index, node in circuit:
         if node.op == "reveal":
-            to = node["to"]
-            out.append((frozenset(parties if to is None else to), index))
+            out.append((frozenset(node["to"]), index))
         elif node.op == "open" or (node.op == "loop" and _opens(node["body"])):
-            out.append((frozenset(parties), index))
+            out.append((frozenset(hear), index))
     return out
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+import math
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -88,6 +89,9 @@ class Guardian(Protocol):
 
     def terms(self) -> Terms:
         """What holds of this party's data in later studies too."""
+
+    def weigh(self, elements: int) -> None:
+        """Raises PolicyRefused if inputs of so many elements in all are too large."""
 
     def review(self, job: Job, stage: Stage) -> None:
         """Raises PolicyRefused."""
@@ -184,7 +188,7 @@ class Session:
             raise PartyFailed(channel.peer, f"it sent a control message of {frame.nbytes} bytes")
         try:
             message = json.loads(bytes(frame))
-        except ValueError:
+        except (ValueError, RecursionError):
             raise PartyFailed(channel.peer, "it sent a control message that is no JSON") from None
         if not isinstance(message, dict):
             raise PartyFailed(channel.peer, "it sent a control message that is no object")
@@ -218,6 +222,11 @@ class Session:
         for peer, message in (await self._exchange({"shapes": shapes[self.me]})).items():
             wanted = [s for s in specs if s.party == peer and s.max_rows is None]
             shapes[peer] = _shapes(peer, message.get("shapes"), wanted)
+        if self.guardian is not None:
+            padded = [s.max_rows for s in specs if s.max_rows is not None]
+            self.guardian.weigh(
+                sum(padded) + sum(math.prod(shape) for one in shapes.values() for shape in one.values())
+            )
         bindings = bound(self.job.params, self.job.frac, specs, shapes)
         bindings = replace(bindings, stored=await self.shelf.find(self._exchange))
         arrays = self.inputs.arrays(await self._salt(specs))
@@ -247,7 +256,7 @@ class Session:
         carried: dict[int, Any] = {}
         rounds = peak = number = 0
         while True:
-            stage = compiler.stage()
+            stage = await asyncio.to_thread(compiler.stage)  # meanwhile peers are answered
             if self.guardian is not None:
                 self.guardian.review(self.job, stage)
             self.shelf.review(stage.elaborated)
@@ -283,7 +292,11 @@ class Session:
             assert value is not None
             return value
         message = await self._message(self.channels[first])
-        return np.asarray(message["value"], dtype=message["dtype"]).reshape(message["shape"])
+        try:
+            dtype = np.dtype({"<i8": np.int64, "<f8": np.float64, "|b1": np.bool_}[message["dtype"]])
+            return np.asarray(message["value"], dtype).reshape(tuple(message["shape"]))
+        except (KeyError, TypeError, ValueError, OverflowError):
+            raise PartyFailed(first, "it did not say what was opened") from None
 
     async def _prepare(
         self, stage: Stage, number: int, arrays: Mapping[InputKey, Array], carried: Mapping[int, Any]

@@ -72,7 +72,8 @@ def compact(w: Walker, site: CallSite, q: Val) -> Val:
     opened = total if total.type.public else open_value(w, total)
     known = w.concrete(opened, site.span, "how many rows there are")
     rows: Dim = known.node["dim"] if known.node.op == "size" else int(known.constant)
-    sorted_ = front(w, q)
+    # In an order that says nothing, unless the query asked for one: behind a join rows stand in the order of its keys.
+    sorted_ = front(w, q if q.ordered else shuffled(w, q))
 
     def first(value: Value) -> Value:
         parts = ((0, rows, 1), *((0, d, 1) for d in value.shape[1:]))

@@ -46,7 +46,9 @@ def mul_bound(bounds: Bounds, types: Sequence[Type], attrs: Attrs) -> Interval |
     if x is None or y is None:
         return None
     corners = [x.lo * y.lo, x.lo * y.hi, x.hi * y.lo, x.hi * y.hi]
-    slack = 2.0**-16 if all(t.dtype.kind == "fixed" for t in types) else 0
+    fracs = [t.dtype.frac for t in types if t.dtype.kind == "fixed"]
+    # A unit for the truncation, and half a unit of each factor that was not on the grid (a public one).
+    slack = 2.0 ** -max(fracs) * (1 + 0.5 * (x.magnitude + y.magnitude)) if fracs else 0
     return Interval(min(corners) - slack, max(corners) + slack)
 
 

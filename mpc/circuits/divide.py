@@ -87,7 +87,7 @@ def _bottom(b: Lowerer, y: Value) -> int:
     known = b.range(y)
     if known is None or known.lo <= 0 <= known.hi:
         return 0
-    return math.floor(math.log2(min(abs(known.lo), abs(known.hi))))
+    return math.frexp(min(abs(known.lo), abs(known.hi)))[1] - 1
 
 
 def _power_of_two(at: Magnitude, shift: int) -> Value | int:
@@ -184,7 +184,7 @@ def _by_public(x: Value, y: Value, out: int) -> Value:
         whole = trunc(dividend, math.frexp(least)[1] - 1 - up)
         return (whole if y.constant.flat[0] > 0 else -whole).broadcast_to(shape)
     inverse = b.emit("reciprocal", y)  # in the clear
-    high = math.ceil(math.log2(1 / least))
+    high = 1 - math.frexp(least)[1]
     bits = b.raw_bits(dividend)
     if bits is not None and bits <= 31:
         fine = min(61 - bits - high, 61)

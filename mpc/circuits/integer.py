@@ -137,7 +137,7 @@ def _divide(x: Value, y: Value) -> Parts:
 def _by_secret(b: Lowerer, x: Value, y: Value) -> Parts:
     known, width = b.range(y), b.width(x)
     least = max(_least(known, [y.type]), 1.0) if known is not None else 1.0
-    bits = max(width - 1 - math.floor(math.log2(least)), 1)
+    bits = max(width - math.frexp(least)[1], 1)
     long = bits > LONG
     at = measure(y, "the divisor", aligned=long)
     sign = at.choose([1] * at.steps)

@@ -145,7 +145,8 @@ def measure(y: Value, what: str, *, least: int | None = None, limit: int = LIMIT
     below = [float(v) for v in (known and known.lo, least) if v is not None]
     lowest = max(below, default=-math.inf)
     signed = lowest < 0
-    bottom = min(math.floor(math.log2(lowest)), top) if lowest >= 1 else 0
+    # frexp, since log2 of 2^50 - 1 is 50.
+    bottom = min(math.frexp(lowest)[1] - 1, top) if lowest >= 1 else 0
     if top == bottom and lowest >= 1 and not aligned:
         return Magnitude(top, 1, None, None, None, None)
     raised = top + (13 - top) % 16 if aligned else top

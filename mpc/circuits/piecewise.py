@@ -175,11 +175,11 @@ def _clip_ref(x: Array, *, lo: float | None = None, hi: float | None = None) -> 
 def _clip_bound(bounds: Bounds, types: Sequence[Type], attrs: Attrs) -> Interval | None:
     lo, hi = attrs.get("lo"), attrs.get("hi")
     known = bounds[0]
+    slack = 0.0 if types[0].dtype.kind == "int" else 2.0 ** -types[0].dtype.frac
     if known is None:
-        return Interval(lo - 2.0**-17, hi + 2.0**-17) if lo is not None and hi is not None else None
+        return Interval(lo - slack, hi + slack) if lo is not None and hi is not None else None
     ends = [min(max(v, -np.inf if lo is None else lo), np.inf if hi is None else hi) for v in known]
-    slack = 0.0 if types[0].dtype.kind == "int" else 2.0**-17
-    return Interval(max(ends[0] - slack, known.lo), min(ends[1] + slack, known.hi))
+    return Interval(ends[0] - slack, ends[1] + slack)
 
 
 @op("clip", infer=_clip, ref=_clip_ref, bound=_clip_bound, tolerance=2.0**-17)

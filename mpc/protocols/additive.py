@@ -315,7 +315,8 @@ class Additive(Scheme):
     components = 1
     threat = (
         "All nodes but one may be curious and may join forces; all follow the protocol. "
-        "The dealer sees no data, and is trusted to deal correctly and not to collude with any node."
+        "The dealer sees no data but opened values that decide how a study goes on, and is trusted to deal correctly "
+        "and not to collude with any node."
     )
 
     def check(self, nodes: int, dealer: bool) -> None:
