@@ -38,7 +38,9 @@ def declare(w: Walker, s: syntax.Statement) -> None:
     match s:
         case syntax.Party(names):
             for name in names:
-                if _free(w, name):
+                if name.text == "all":
+                    w.error("E0203", "`all` means every party and names none", name.span)
+                elif _free(w, name):
                     w.parties[name.text] = name.span
         case syntax.Param():
             _named(w, s.name, "param", lambda: _param(w, s))

@@ -30,7 +30,12 @@ def ordered(ctx: Context, relation: Relation, order: Sequence[tuple[Node, bool]]
     for node, descending in order:
         rank = relation.ranks.get(node.column) if isinstance(node, Ref) else None
         by = node if rank is None else Ref(rank, span=node.span)
-        columns = sorting_columns(ctx, column_of(rows_of(ctx, part), by))
+        key = column_of(rows_of(ctx, part), by)
+        if key.stype.kind == "key":
+            ctx.w.fail(
+                "E0301", "rows are not put in the order of a key", node.span, "keys serve equality and joins alone"
+            )
+        columns = sorting_columns(ctx, key)
         keys += columns
         # What is missing stays last: the flag that says so never descends.
         down += [False] * (len(columns) - 1) + [descending]

@@ -1,4 +1,4 @@
-"""Functions of the library over the additive protocol: what they give in the clear, to the tolerances of their texts."""
+"""The library over the additive protocol: what it gives in the clear, to the tolerances of its texts."""
 
 from __future__ import annotations
 
