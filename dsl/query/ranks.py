@@ -22,8 +22,8 @@ from mpc.types import Size
 
 __all__ = ["rank_of", "ranked"]
 
-NARROW = frozenset({"bool", "enum"})
-"""Types whose values have few bits anyway."""
+UNRANKED = frozenset({"bool", "enum", "key"})
+"""Types whose values have few bits anyway, and keys, which have no order."""
 
 
 def ranked(ctx: Context, relation: Relation, columns: Iterable[Column]) -> Relation:
@@ -36,7 +36,7 @@ def ranked(ctx: Context, relation: Relation, columns: Iterable[Column]) -> Relat
     for column in columns:
         viewers = seen(Relation((Part(part.rows, part.columns),)), [column])
         array = part.columns[column]
-        if column in ranks or viewers is None or len(viewers) != 1 or array.stype.kind in NARROW or part.rows == 0:
+        if column in ranks or viewers is None or len(viewers) != 1 or array.stype.kind in UNRANKED or part.rows == 0:
             continue
         ranks[column] = Column(f"rank of {column.name}")
         more[ranks[column]] = _rank(ctx, full(array, part.rows), part)
