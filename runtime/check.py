@@ -135,13 +135,23 @@ def check_study(
         threat=scheme.threat,
         digest=study_digest(job.study),
         types=done.names,
-        disclosures=tuple(disclosures(study, done)),
+        disclosures=tuple(_heard(d, job, stage) for d in disclosures(study, done)),
         cost=None if stage is None else _cost(stage, study.source),
         missing=tuple(dict.fromkeys(missing)),
         assumptions=() if stage is None else _assumptions(stage, study.source),
         staged=stage is not None and stage.needs is not None,
         warnings=tuple(str(w.message) for w in done.warnings),
     )
+
+
+def _heard(one: Disclosure, job: Job, stage: Stage | None) -> Disclosure:
+    """What is opened in mid-study reaches nodes that only compute too, and the dealer where it decides the course."""
+    if one.kind != "open":
+        return one
+    further = [n for n in job.nodes if n not in job.roles]
+    if job.dealer is not None and (stage is None or stage.needs is not None):
+        further.append(job.dealer)
+    return replace(one, receivers=(*one.receivers, *further))
 
 
 def _bindings(

@@ -131,6 +131,9 @@ def print_result(result: LocalResult, *, quiet: bool) -> None:
         return
     stats = result.stats
     sent = ", ".join(f"{stats['parties'][int(i)]} {amount(n)}" for i, n in stats["bytes_sent"].items())
+    if stats["taken_for_granted"]:
+        places = "one place" if stats["taken_for_granted"] == 1 else f"{stats['taken_for_granted']} places"
+        click.secho(f"in {places} values are taken to fit: parley check lists them, declared ranges prove it", dim=True)
     click.secho(SCHEMES[stats["protocol"]].threat, dim=True)
     click.echo(f"{stats['protocol']}: {stats['rounds']} rounds in {stats['seconds']:.2f} s, sent by {sent}")
 

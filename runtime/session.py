@@ -108,6 +108,8 @@ class Finished:
     """One-way delays on the longest path, over all stages."""
     bytes_sent: int
     peak: int
+    assumed: int
+    """Places in the study where a value is taken to fit, since no declared range proves it."""
     profile: Profiler | None = None
 
 
@@ -254,7 +256,7 @@ class Session:
         traffic = Traffic()
         found: dict[tuple[str, str], Array] = {}
         carried: dict[int, Any] = {}
-        rounds = peak = number = 0
+        rounds = peak = number = assumed = 0
         while True:
             stage = await asyncio.to_thread(compiler.stage)  # meanwhile peers are answered
             if self.guardian is not None:
@@ -267,6 +269,7 @@ class Session:
             found.update(report.outputs)
             rounds += delays(stage.schedule)
             peak = max(peak, stage.schedule.peak)
+            assumed = max(assumed, len(stage.assumptions))
             for surface, index in zip(stage.keep, stage.schedule.circuit.results, strict=True):
                 carried[surface] = report.kept[index]
             if stage.needs is None:
@@ -276,7 +279,7 @@ class Session:
         await self.shelf.put(self._exchange, stage.elaborated, carried)
         nodes = stage.elaborated.circuit.nodes
         outputs = learned(stage.elaborated, self.me, lambda i: found[nodes[i]["name"], nodes[i].get("column", "")])
-        return Finished(self.me, outputs, traffic, rounds, sum(traffic.sent.values()), peak, self.profiler)
+        return Finished(self.me, outputs, traffic, rounds, sum(traffic.sent.values()), peak, assumed, self.profiler)
 
     async def _course(self, value: Array | None) -> Array:
         """The opened value that decides how the study goes on; the dealer is told it by the first node."""
