@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 from library_run import clear, grid, shared, split
 
+pytestmark = pytest.mark.slow
+
 HEAD = """
 input xa: fixed[n, 3] from a
 input xb: fixed[n, 3] from b

@@ -14,6 +14,8 @@ from library_run import clear, grid, shared, split
 from sklearn.datasets import load_diabetes, load_linnerud
 from sklearn.linear_model import LinearRegression, Ridge
 
+pytestmark = pytest.mark.slow
+
 TEXT = """
 input xa: fixed[n, {d}] from a
 input xb: fixed[n, {d}] from b

@@ -15,6 +15,8 @@ from sklearn.cluster import KMeans
 from sklearn.datasets import load_breast_cancer, load_iris, load_wine
 from sklearn.metrics import confusion_matrix, roc_auc_score
 
+pytestmark = pytest.mark.slow
+
 Floats = Any
 
 

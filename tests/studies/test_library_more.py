@@ -15,6 +15,8 @@ from sklearn.decomposition import PCA
 from sklearn.linear_model import PoissonRegressor
 from sklearn.naive_bayes import GaussianNB
 
+pytestmark = pytest.mark.slow
+
 Floats = Any
 
 HEAD = """

@@ -13,6 +13,8 @@ from library_run import clear, grid, shared, split
 from scipy import stats
 from sklearn.datasets import load_iris, load_wine
 
+pytestmark = pytest.mark.slow
+
 TEXT = """
 input xa: fixed[n, {d}] from a
 input xb: fixed[n, {d}] from b
@@ -140,4 +142,7 @@ def test_chi_squared(shape: tuple[int, int]) -> None:
     for name, (result, degrees) in want.items():
         for found in (plain[name], got[name]):
             assert abs(found[0] - result.statistic) <= 2.0**-10 * result.statistic + table.size * 2.0**-12
-            assert abs(found[1] - stats.chi2.sf(found[0], degrees)) <= 2.0**-9
+            # With one degree the chance is steep at 0: a few units of the statistic are a part of the tolerance.
+            near = found[0] + np.array([4.0, -4.0]) * 2.0**-16
+            least, most = stats.chi2.sf(np.maximum(near, 0), degrees)
+            assert least - 2.0**-9 <= found[1] <= most + 2.0**-9

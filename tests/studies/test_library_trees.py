@@ -24,6 +24,8 @@ from dsl.elaborate import elaborate
 from dsl.inputs import Bindings
 from dsl.parse import parse
 
+pytestmark = pytest.mark.slow
+
 Floats = Any
 
 # ------------------------------------------------------------------------------------- the reference
