@@ -7,7 +7,7 @@ uses alike: a compute node does everything, a client only what it brings, sees o
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -25,8 +25,6 @@ __all__ = ["Engine", "InputKey", "Report"]
 
 InputKey = tuple[str, str]
 """(name of the input or table, column; empty for an array)."""
-
-Observer = Callable[[int, int], None]
 
 
 @dataclass(slots=True)
@@ -65,7 +63,6 @@ class Engine:
 
     inputs: this party's own arrays in natural units, by `InputKey`.
     carried: for `carry` nodes of a later stage, what an earlier one kept, by its label.
-    observe: called with (round, rounds) after each round, for progress.
     """
 
     def __init__(
@@ -75,8 +72,6 @@ class Engine:
         inputs: Mapping[InputKey, Array],
         *,
         carried: Mapping[int, Any] | None = None,
-        observe: Observer | None = None,
-        first_use: int = 0,
     ) -> None:
         self.schedule = schedule
         self.places: Places = schedule.places
@@ -84,9 +79,7 @@ class Engine:
         self.name = schedule.places.names[seat.me]
         self.inputs = inputs
         self.carried = carried or {}
-        self.observe = observe
-        self.use = first_use
-        self.round = 0
+        self.use = 0
         self.report = Report()
         scheme: Scheme = schedule.scheme
         self.scheme = scheme
@@ -181,7 +174,8 @@ class Engine:
         use = self.use
         self.use += USES * len(parts)
         if len(parts) > 1:
-            return self._in_blocks(node, parts, use, src, attrs, types)
+            computes = self.player is not None or self.dealer is not None
+            return self._blocks(node, parts, use, src, attrs, types) if computes else None
         if self.dealer is not None:
             if node.op == "permute":
                 attrs["handle"] = src[0]
@@ -189,20 +183,6 @@ class Engine:
         if self.player is not None:
             return self._play(node, use, src, attrs, types)
         return self._client(node, src, attrs, types)
-
-    def _in_blocks(
-        self,
-        node: Node,
-        parts: Sequence[tuple[int, int]],
-        use: int,
-        src: list[Any],
-        attrs: dict[str, Any],
-        types: Sequence[Type],
-    ) -> Step[Any] | None:
-        """An element-wise step on many elements, block after block."""
-        if self.player is None and self.dealer is None:
-            return None
-        return self._blocks(node, parts, use, src, attrs, types)
 
     def _blocks(
         self,
@@ -213,6 +193,7 @@ class Engine:
         attrs: dict[str, Any],
         types: Sequence[Type],
     ) -> Step[Any]:
+        """An element-wise step on many elements, block after block."""
         out: Array | None = None
         flat = [None if v is None else v.reshape(v.shape[0], -1) for v in src]
         for k, (first, last) in enumerate(parts):

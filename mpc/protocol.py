@@ -36,7 +36,6 @@ from mpc.types import Layout, Type, count
 __all__ = [
     "BLOCK",
     "ELEMENTWISE",
-    "LOCAL",
     "NARROW",
     "STEPS",
     "Cost",
@@ -361,9 +360,6 @@ def blocks(node: Node, types: Sequence[Type]) -> list[tuple[int, int]]:
     # Blocks begin at multiples of 64, where packed truth values do.
     return [(a, min(a + BLOCK, n)) for a in range(0, n, BLOCK)] or [(0, 0)]
 
-
-LOCAL = frozenset(["constant", "add_clear", "xor_clear", "permutation"])
-"""Primitives without a message that depend on the scheme; all other local kernels are in `local.py`."""
 
 USES = 16
 """Use numbers that one step may consume: use, use+1, …, use+15 are its own."""
