@@ -94,6 +94,7 @@ def _finished(w: Walker, needs: Value | None) -> Elaborated:
         warnings=w.reporter.warnings,
         names=_names(w),
         stores=tuple(w.stores),
+        plans=tuple(w.plans.queries),
     )
 
 

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from dsl.diagnostics import Diagnostic
+from dsl.planned import Planned
 from dsl.source import Span
 from dsl.stored import StorePlan
 from dsl.stypes import SType
@@ -85,3 +86,5 @@ class Elaborated:
     """What the study's names stand for, as text."""
     stores: tuple[StorePlan, ...] = ()
     """What it stores for later studies."""
+    plans: tuple[Planned, ...] = ()
+    """How its queries are carried out."""

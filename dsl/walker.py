@@ -28,6 +28,7 @@ from dsl import syntax
 from dsl.diagnostics import Reporter
 from dsl.inputs import Bindings
 from dsl.outputs import Output
+from dsl.planned import Plans
 from dsl.region import DomainError, Region, StudyBuilder
 from dsl.scope import Binding, Scope
 from dsl.source import Source, Span
@@ -134,6 +135,8 @@ class Walker:
     differentiated: dict[int, frozenset[str]] = field(default_factory=dict)
     """For a function, study or module, the names that it differentiates by."""
 
+    plans: Plans = field(default_factory=Plans)
+    """How queries are carried out."""
     steps: int = 0
     """Statements walked so far, in calls and loops written out again each time."""
 
@@ -193,7 +196,7 @@ class Walker:
             if source is self.reporter.source:
                 break
             source, place = frame.source, frame.span
-        return Origin(source.name, place.start, place.end)
+        return Origin(source.name, place.start, place.end, self.plans.current)
 
     @contextmanager
     def inside(self, region: Region) -> Iterator[None]:

@@ -30,11 +30,15 @@ FOLD_LIMIT = 1 << 20
 
 
 class Origin(NamedTuple):
-    """Where in the user's text a node comes from; survives every pass."""
+    """Where in the user's text a node comes from; survives every pass.
+
+    operator: of a query's plan, the number of the operator that it belongs to; 0 for none.
+    """
 
     source: str
     start: int
     end: int
+    operator: int = 0
 
 
 def natural(dtype: DType) -> np.dtype[Any]:

@@ -9,10 +9,10 @@ who compare one digest before any share moves.  A loop's body is scheduled once.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -23,6 +23,8 @@ from mpc.ring import dtype_for
 from mpc.types import BOOL, Layout, Type
 
 __all__ = ["Schedule", "schedule"]
+
+K = TypeVar("K")
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,23 +116,23 @@ class Schedule:
                     at[link] = at.get(link, 0) + n
         return list(rounds.values())
 
-    def by_origin(self) -> dict[Origin | None, tuple[int, int]]:
-        """(rounds, bytes) that each place in the study causes: rounds are those of its own nodes' longest chain."""
-        spans: dict[Origin | None, set[int]] = {}
-        sums: dict[Origin | None, int] = {}
+    def by_origin(self, key: Callable[[Origin | None], K]) -> dict[K, tuple[int, int]]:
+        """(rounds, bytes) of the nodes of each key, such as a line: rounds in which one of them is under way."""
+        spans: dict[K, set[int]] = {}
+        sums: dict[K, int] = {}
         for index, node in self.circuit:
             body = self.bodies.get(index)
             if body is not None:
                 count = int(node["count"])
-                for origin, (r, n) in body.by_origin().items():
-                    sums[origin] = sums.get(origin, 0) + n * count
-                    spans.setdefault(origin, set()).update(range(-r * count, 0))
+                for place, (r, n) in body.by_origin(key).items():
+                    sums[place] = sums.get(place, 0) + n * count
+                    spans.setdefault(place, set()).update(range(-r * count, 0))
                 continue
             if self.length[index]:
-                span = range(self.start[index], self.start[index] + self.length[index])
-                spans.setdefault(node.origin, set()).update(span)
-                sums[node.origin] = sums.get(node.origin, 0) + sum(self.traffic(index).values())
-        return {origin: (len(spans[origin]), sums.get(origin, 0)) for origin in spans}
+                place, span = key(node.origin), range(self.start[index], self.start[index] + self.length[index])
+                spans.setdefault(place, set()).update(span)
+                sums[place] = sums.get(place, 0) + sum(self.traffic(index).values())
+        return {place: (len(spans[place]), sums.get(place, 0)) for place in spans}
 
     @cached_property
     def digest(self) -> str:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +14,13 @@ from dsl.elaborate import elaborate
 from dsl.inputs import Bindings, InputSpec, requirements
 from dsl.parse import parse
 from dsl.source import Source
+from mpc.circuit import Origin
 from mpc.delays import delays
 from mpc.protocols import SCHEMES
 from network import WAN, Link
 from runtime.errors import UsageError
 from runtime.job import Job
+from runtime.plans import PricedPlan, past_checks, priced
 from runtime.policy import study_digest
 from runtime.session import bound
 from runtime.shelf import described
@@ -71,10 +74,11 @@ class Report:
     assumptions: tuple[str, ...]
     staged: bool
     warnings: tuple[str, ...] = ()
-    notes: tuple[str, ...] = field(default=())
+    plans: tuple[PricedPlan, ...] = ()
+    """How each query is carried out."""
 
-    def to_json(self) -> dict[str, Any]:
-        """As one JSON object."""
+    def to_json(self, *, plans: bool = False) -> dict[str, Any]:
+        """As one JSON object; plans: with the queries' plans."""
         cost = None
         if self.cost is not None:
             cost = {
@@ -102,6 +106,7 @@ class Report:
             "assumptions": list(self.assumptions),
             "stages": "first of several" if self.staged else "one",
             "warnings": list(self.warnings),
+            **({"plans": [p.to_json() for p in self.plans]} if plans else {}),
         }
 
 
@@ -111,8 +116,11 @@ def check_study(
     files: Mapping[tuple[str, str], Path | Database],
     sizes: Sequence[str],
     state: Path | None = None,
+    *,
+    plans: bool = False,
 ) -> Report:
     """Check a study, with its cost where the sizes are known.  state: where nodes of `parley run` keep stored values.
+    plans: also how each query is carried out.
 
     Raises StudyError, DataError, UsageError, StoreDamaged.
     """
@@ -127,9 +135,12 @@ def check_study(
     rows = [f"{s.party}:{s.name}" for s in specs if s.table and s.max_rows is None]
     missing = [*needed, *(r for r in rows if tuple(r.split(":")) not in bindings.rows)]
     scheme = SCHEMES[job.protocol]
-    stage: Stage | None = None
+    stages: tuple[Stage, ...] = ()
     if not missing:
-        stage = Compiler(study, bindings, job.places, scheme).stage()
+        compiler = Compiler(study, bindings, job.places, scheme)
+        first = compiler.stage()
+        stages = (first, *past_checks(compiler, first)) if plans else (first,)
+    stage = stages[0] if stages else None
     return Report(
         job=job,
         threat=scheme.threat,
@@ -141,6 +152,7 @@ def check_study(
         assumptions=() if stage is None else _assumptions(stage, study.source),
         staged=stage is not None and stage.needs is not None,
         warnings=tuple(str(w.message) for w in done.warnings),
+        plans=() if not plans else priced(done, stages, partial(_line_of, study.source)),
     )
 
 
@@ -187,16 +199,10 @@ def _cost(stage: Stage, source: Source) -> Cost:
     busiest = max(sent.values(), default=0)
     hops = delays(timetable)
     work = hops * ROUND_SECONDS + busiest * BYTE_SECONDS
-    lines: dict[int, list[int]] = {}
-    for origin, (rounds, nbytes) in timetable.by_origin().items():
-        line = 0 if origin is None else source.text.count("\n", 0, origin.start) + 1
-        entry = lines.setdefault(line, [0, 0])
-        entry[0] += rounds
-        entry[1] += nbytes
     texts = source.text.splitlines()
     listed = tuple(
         LineCost(line, texts[line - 1].strip() if line else "", rounds, nbytes)
-        for line, (rounds, nbytes) in sorted(lines.items())
+        for line, (rounds, nbytes) in sorted(timetable.by_origin(partial(_line, source)).items())
     )
     return Cost(
         rounds=hops,
@@ -209,11 +215,19 @@ def _cost(stage: Stage, source: Source) -> Cost:
     )
 
 
+def _line_of(source: Source, offset: int) -> int:
+    return source.text.count("\n", 0, offset) + 1
+
+
+def _line(source: Source, origin: Origin | None) -> int:
+    return 0 if origin is None else _line_of(source, origin.start)
+
+
 def _assumptions(stage: Stage, source: Source) -> tuple[str, ...]:
     """What could not be proved from declared ranges, one line for each place."""
     out: dict[str, None] = {}
     for one in stage.assumptions:
-        line = 0 if one.origin is None else source.text.count("\n", 0, one.origin.start) + 1
+        line = _line(source, one.origin)
         where = f"line {line}: " if line else ""
         out[f"{where}{one.op} stays below 2^{one.limit_bits} in magnitude"] = None
     return tuple(out)

@@ -115,6 +115,7 @@ def _print_json(value: Any) -> None:
 @click.option("--json", "as_json_", is_flag=True, help="One JSON object on standard output.")
 @click.option("--state", type=FOLDER, metavar="DIR", help="Where the nodes keep what studies store.")
 @click.option("--brief", is_flag=True, help="Who learns what, and the cost in total.")
+@click.option("--plan", is_flag=True, help="How each query is carried out: where, rows, rounds and bytes.")
 @protocol_options
 def check(
     study: Path,
@@ -123,6 +124,7 @@ def check(
     bound: tuple[str, ...],
     as_json_: bool,
     brief: bool,
+    plan: bool,
     state: Path | None,
     **options: Any,
 ) -> None:
@@ -130,11 +132,14 @@ def check(
     from rich.console import Console
 
     from runtime.check import check_study
+    from runtime.plans import print_plans
     from runtime.terminal import print_report
 
-    done = check_study(make_job(study, options), data, _bound(bound), sizes, state)
+    done = check_study(make_job(study, options), data, _bound(bound), sizes, state, plans=plan)
     if as_json_:
-        _print_json(done.to_json())
+        _print_json(done.to_json(plans=plan))
+    elif plan:
+        print_plans(done, Console(highlight=False))
     else:
         print_report(done, Console(highlight=False), brief=brief)
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from dsl.source import Source
-from mpc.circuit import Array, Node
+from mpc.circuit import Array, Node, Origin
 from mpc.delays import delays
 from mpc.engine import Engine, InputKey, Report
 from mpc.protocol import Cost, Exchange, Seat, Step
@@ -117,8 +117,7 @@ class Profiler:
         self, timetable: Schedule, seat: Seat, inputs: Mapping[InputKey, Array], carried: Mapping[int, Any]
     ) -> Engine:
         """An engine for one stage that measures for this profiler."""
-        for origin, (rounds, sent) in timetable.by_origin().items():
-            line = 0 if origin is None else self.source.position(origin.start).line
+        for line, (rounds, sent) in timetable.by_origin(self._line).items():
             cost = self.costs.setdefault(line, [0, 0])
             cost[0] += rounds
             cost[1] += sent
@@ -128,12 +127,12 @@ class Profiler:
             self.work.bytes[place] = self.work.bytes.get(place, 0) + sent
         return _MeasuringEngine(self, timetable, seat, inputs, carried=carried)
 
+    def _line(self, origin: Origin | None) -> int:
+        return 0 if origin is None else self.source.position(origin.start).line
+
     def table(self, timetable: Schedule) -> dict[int, list[Spent]]:
         """A row for each node of a timetable and of its loops' bodies, by the timetable's identity."""
-        rows = [
-            Spent(0 if node.origin is None else self.source.position(node.origin.start).line, node.op)
-            for _, node in timetable.circuit
-        ]
+        rows = [Spent(self._line(node.origin), node.op) for _, node in timetable.circuit]
         self.rows += rows
         found = {id(timetable): rows}
         for body in timetable.bodies.values():

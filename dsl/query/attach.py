@@ -35,20 +35,31 @@ PAIRS = 1 << 22
 def constant(ctx: Context, attach: Attach, build: Build) -> None:
     """Make the columns of a sub-query of one row single values."""
     wanted = set(attach.columns) | ({attach.single} if attach.single else set())
-    part = merged(ctx, build(ctx, attach.plan, wanted))
-    for column in attach.columns:
-        ctx.constants[column] = single(full(part.columns[column], part.rows))
-    if attach.single is not None:
-        many = ctx.constants[attach.single].value > 1
-        ctx.check(many, "a sub-query used as a value has more than one row", attach.span)
+    inner = build(ctx, attach.plan, wanted)
+    with ctx.operator("value", ctx.w.text(attach.span), inner, span=attach.span) as doing:
+        part = merged(ctx, inner)
+        for column in attach.columns:
+            ctx.constants[column] = single(full(part.columns[column], part.rows))
+        if attach.single is not None:
+            many = ctx.constants[attach.single].value > 1
+            ctx.check(many, "a sub-query used as a value has more than one row", attach.span)
+        doing.done(inner)
+    ctx.values.append(doing.operator)
     ctx.constants[attach.matched] = Array(ctx.w.builder.const(np.bool_(True), BOOL), BOOLEAN)
 
 
 def attached(ctx: Context, relation: Relation, attach: Attach, build: Build) -> Relation:
     """The relation with the sub-query's columns, missing where there is nothing."""
-    if attach.pairs:
-        return _paired(ctx, relation, attach, build)
-    inner = build(ctx, attach.plan, {c for _, c in attach.keys} | set(attach.columns))
+    wanted = columns_of(attach.plan) if attach.pairs else {c for _, c in attach.keys} | set(attach.columns)
+    inner = build(ctx, attach.plan, wanted)
+    how = "all rows with all" if attach.pairs else "look-up by equal keys"
+    with ctx.operator("attach", ctx.w.text(attach.span), relation, inner, span=attach.span) as doing:
+        done = (_paired if attach.pairs else _found)(ctx, relation, inner, attach)
+        return doing.done(done, how)
+
+
+def _found(ctx: Context, relation: Relation, inner: Relation, attach: Attach) -> Relation:
+    """Each row with the sub-query's row that has its key."""
     part = merged(ctx, inner)
     here = keys_of(ctx, part, [Ref(c, span=attach.span) for _, c in attach.keys])
     there = [keys_of(ctx, p, [outer for outer, _ in attach.keys]) for p in relation.parts]
@@ -77,12 +88,11 @@ def maybe(matched: Value, array: Array) -> Array:
 # ------------------------------------------------------------------------------------- all with all
 
 
-def _paired(ctx: Context, relation: Relation, attach: Attach, build: Build) -> Relation:
-    plan = attach.plan
-    inner = merged(ctx, build(ctx, plan, columns_of(plan)))
+def _paired(ctx: Context, relation: Relation, inner: Relation, attach: Attach) -> Relation:
+    whole = merged(ctx, inner)
     parts = []
     for part in relation.parts:
-        columns = _measured(ctx, part, inner, attach)
+        columns = _measured(ctx, part, whole, attach)
         parts.append(replace(part, columns={**part.columns, **columns}))
     return replace(relation, parts=tuple(parts))
 
@@ -146,7 +156,11 @@ def _measure(ctx: Context, rows: Rows, measure: Measure, holds: Value, shape: tu
 
 def conditions(ctx: Context, relation: Relation, nodes: Sequence[Node]) -> Relation:
     """The rows for which all conditions are true."""
-    parts = list(relation.parts)
-    for node in nodes:
-        parts = [filtered(p, truth_of(rows_of(ctx, p), node).value) for p in parts]
-    return replace(relation, parts=tuple(parts))
+    if not nodes:
+        return relation
+    with ctx.operator("filter", ctx.listed(nodes, " and "), relation, span=nodes[0].span) as doing:
+        parts = list(relation.parts)
+        for node in nodes:
+            with ctx.w.at(node.span):
+                parts = [filtered(p, truth_of(rows_of(ctx, p), node).value) for p in parts]
+        return doing.done(replace(relation, parts=tuple(parts)))

@@ -14,12 +14,14 @@ from dataclasses import replace
 
 from dsl import syntax
 from dsl.parts import open_value
+from dsl.planned import Planned
 from dsl.query.bind import bind_query
 from dsl.query.plan import Column, Plan, outputs
 from dsl.query.relation import Check, Context, Relation, merged
 from dsl.query.select import build
 from dsl.values import Table
 from dsl.walker import Reported, Walker
+from mpc.circuit import Value
 from mpc.types import TypeRuleError
 
 __all__ = ["define"]
@@ -38,11 +40,15 @@ def _defined(w: Walker, s: syntax.QueryDefinition) -> Table:
     ctx = Context(w)
     plan = bind_query(w, s.query, None, {})
     shown = outputs(plan)
-    relation = build(ctx, plan, {c for _, c in shown})
+    with w.at(s.query.span):
+        relation = build(ctx, plan, {c for _, c in shown})
+    assert relation.operator is not None
     table = _table(ctx, s.name.text, plan, relation, s)
     w.pending.append(table)
-    if ctx.checks:
-        _hold(w, ctx.checks)
+    opened = _opened(ctx) if ctx.checks else None
+    w.plans.queries.append(Planned(s.name.text, s.name.span, relation.operator, tuple(ctx.values)))
+    if opened is not None:
+        _hold(w, opened, ctx.checks)
         _checked(w, ctx.tables)
     return table
 
@@ -60,14 +66,20 @@ def _table(ctx: Context, name: str, plan: Plan, relation: Relation, s: syntax.Qu
     return Table(name, columns, part.rows, part.visible, uniques, ordered=relation.ordered, span=s.name.span)
 
 
-def _hold(w: Walker, checks: list[Check]) -> None:
-    """End the job if any of the flags is true."""
+def _opened(ctx: Context) -> Value:
+    """Whether any of the flags is true."""
+    first, *others = ctx.checks
+    with ctx.operator("check", "opens one flag: whether all that is checked holds", span=first.span) as doing:
+        flag = first.flag
+        for check in others:
+            flag = flag | check.flag
+        ctx.values.append(doing.operator)
+        return flag if flag.type.public else open_value(ctx.w, flag)
+
+
+def _hold(w: Walker, opened: Value, checks: list[Check]) -> None:
+    """End the job if it is."""
     first = checks[0]
-    flag = first.flag
-    for check in checks[1:]:
-        flag = flag | check.flag
-    with w.at(first.span):
-        opened = flag if flag.type.public else open_value(w, flag)
     known = w.concrete(opened, first.span, "whether the job goes on")
     if known.is_const and bool(known.constant):
         message = first.message if len(checks) == 1 else "a key is not unique, or a join has more rows than its bound"

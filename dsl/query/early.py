@@ -20,6 +20,7 @@ from dsl.query.groups import determining
 from dsl.query.plan import Block, Column, Kind, Measure, Ref, refs
 from dsl.query.relation import Context, Part, Relation, full, packed, unpacked
 from dsl.query.sorted_groups import sorting_columns
+from dsl.source import Span
 
 __all__ = ["Early"]
 
@@ -33,7 +34,7 @@ LATER: Final[dict[str, Kind]] = {
 }
 """How the measures of parts become those of the whole."""
 
-Group: TypeAlias = "Callable[[Context, Relation, list[tuple[Column, Node]], list[Measure]], Relation]"
+Group: TypeAlias = "Callable[[Context, Relation, list[tuple[Column, Node]], list[Measure], Span], Relation]"
 
 
 class Early:
@@ -66,6 +67,10 @@ class Early:
         columns = [node.column for _, node in kept if isinstance(node, Ref)]
         if len(columns) < len(kept) or not set(columns) <= relation.columns:
             return relation
+        with self.ctx.operator("sort", ", ".join(c.name for c in columns), relation) as doing:
+            return doing.done(self._in_order(relation, columns), "as the groups after the joins need it")
+
+    def _in_order(self, relation: Relation, columns: list[Column]) -> Relation:
         part = relation.parts[0]
         order = [v for c in columns for v in sorting_columns(self.ctx, full(part.columns[c], part.rows))]
         arrays = [full(a, part.rows) for a in part.columns.values()]
@@ -94,7 +99,7 @@ class Early:
             if m.kind not in LATER or (m.argument is not None and not (there and there <= own)):
                 return None
         parts = [replace(m, column=Column(m.column.name)) for m in block.measures]
-        done = self.group(self.ctx, relation, [(c, Ref(c, span=block.span)) for c in by], parts)
+        done = self.group(self.ctx, relation, [(c, Ref(c, span=block.span)) for c in by], parts, block.span)
         block.measures = [
             Measure(m.column, LATER[m.kind], Ref(p.column, span=m.span), m.span)
             for m, p in zip(block.measures, parts, strict=True)

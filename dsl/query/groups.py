@@ -16,11 +16,13 @@ import numpy as np
 
 from dsl.convert import to_int
 from dsl.node import Node
+from dsl.planned import Kind
 from dsl.query import buckets, sorted_groups, totals
 from dsl.query.expressions import column_of, rows_of
 from dsl.query.measures import number
 from dsl.query.plan import Column, Measure, Ref, refs
 from dsl.query.relation import Context, Part, Relation, closure, emit, merged, unique_on
+from dsl.source import Span
 from dsl.stypes import INTEGER
 from dsl.values import Array
 
@@ -28,20 +30,32 @@ __all__ = ["determining", "grouped", "stand_together"]
 
 
 def grouped(
-    ctx: Context, relation: Relation, keys: Sequence[tuple[Column, Node]], measures: Sequence[Measure]
+    ctx: Context, relation: Relation, keys: Sequence[tuple[Column, Node]], measures: Sequence[Measure], span: Span
 ) -> Relation:
     """A row for each group, with the columns of the keys and of the measures."""
+    kind: Kind = "group" if measures or not keys else "distinct"
+    named = [c.name if ctx.w.text(node.span) == ctx.w.text(span) else ctx.w.text(node.span) for c, node in keys]
+    with ctx.operator(kind, ", ".join(named), relation, span=span) as doing:
+        done, how = _grouped(ctx, relation, keys, measures)
+        return doing.done(done, how)
+
+
+def _grouped(
+    ctx: Context, relation: Relation, keys: Sequence[tuple[Column, Node]], measures: Sequence[Measure]
+) -> tuple[Relation, str]:
+    """The groups, and how they are found."""
     if not keys:
-        return totals.totals(ctx, relation, measures)
+        return totals.totals(ctx, relation, measures), "all rows are one group"
     plain = [node.column for _, node in keys if isinstance(node, Ref)]
     if unique_on(relation, plain):
         parts = tuple(_each(ctx, part, keys, measures) for part in relation.parts)
-        return Relation(parts, _uniques(ctx, relation, keys), _renamed(relation, keys))
+        return Relation(parts, _uniques(ctx, relation, keys), _renamed(relation, keys)), "each row is a group"
     space = buckets.space(ctx, relation, keys)
     if space is not None:
         part = buckets.by_bucket(ctx, relation, space, measures)
-        return Relation((part,), (frozenset(c for c, _ in keys),))
-    return _sorted(ctx, relation, keys, measures)
+        return Relation((part,), (frozenset(c for c, _ in keys),)), "few public groups: owners add up first"
+    together = stand_together(relation, determining(relation, keys)[0])
+    return _sorted(ctx, relation, keys, measures), "in order already" if together else "by sorting"
 
 
 def _sorted(

@@ -128,8 +128,10 @@ class _Joins:
         self.conditions = [c for c in self.conditions if c not in [e.condition for e in best.equalities]]
         if not best.alone and _party(seen(b)) is not None:
             b = self.reducer.arrange(b)
-        with self.ctx.w.at(best.equalities[0].condition.span):
-            self.relations.append(_joined(self.ctx, a, b, best.equalities, self._needed(), self.span))
+        on = [e.condition for e in best.equalities]
+        with self.ctx.operator("join", self.ctx.listed(on, " and "), b, a, span=on[0].span) as doing:
+            done = _joined(self.ctx, a, b, best.equalities, self._needed())
+            self.relations.append(doing.done(done, "each row looks up the second table's"))
 
     def _needed(self) -> set[Column]:
         pending = {c for node in self.conditions for c in refs(node)} | {c for a in self.attaches for c in a.outer}
@@ -182,7 +184,8 @@ class _Joins:
         small = sorted(self.relations, key=lambda r: _size(r.rows))
         a, b = small[0], small[-1]
         self.relations = [r for r in self.relations if r is not a and r is not b]
-        self.relations.append(_crossed(self.ctx, a, b, self.span))
+        with self.ctx.operator("join", "", a, b, span=self.span) as doing:
+            self.relations.append(doing.done(_crossed(self.ctx, a, b, self.span), "all rows with all"))
 
 
 class _Pair(NamedTuple):
@@ -230,9 +233,7 @@ def settled(ctx: Context, relation: Relation) -> Relation:
     return relation
 
 
-def _joined(
-    ctx: Context, a: Relation, b: Relation, equalities: Sequence[Equality], needed: set[Column], span: Span
-) -> Relation:
+def _joined(ctx: Context, a: Relation, b: Relation, equalities: Sequence[Equality], needed: set[Column]) -> Relation:
     """b, each row beside the row of a that has its key; rows without one are invisible."""
     part = merged(ctx, a)
     here = keys_of(ctx, part, [e.left for e in equalities])
@@ -251,7 +252,6 @@ def _joined(
     uniques = b.uniques
     if unique_on(b, columns_joined([e.right for e in equalities])):
         uniques = (*b.uniques, *a.uniques)
-    del span
     ranks = {**a.ranks, **b.ranks}
     out = Relation(tuple(parts), uniques, (*a.dependencies, *b.dependencies, *same), together=b.together, ranks=ranks)
     return settled(ctx, out)

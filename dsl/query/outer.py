@@ -65,14 +65,24 @@ def joined(ctx: Context, j: Joined, wanted: set[Column], build: BuildFrom) -> Re
             on.right.append(found.right)
         elif condition not in own:
             on.rest.append(condition)
+    with ctx.operator(
+        "left join" if j.kind == "left" else "join", ctx.listed(j.on, " and "), left, right, span=j.span
+    ) as doing:
+        done, how = _joined(ctx, j, left, right, on)
+        return doing.done(done, how)
+
+
+def _joined(ctx: Context, j: Joined, left: Relation, right: Relation, on: _On) -> tuple[Relation, str]:
+    """The rows of a join, and how they are found."""
     if on.left and unique_on(right, columns_joined(on.right)):
-        return _looked_up(ctx, j, left, right, on)
+        return _looked_up(ctx, j, left, right, on), "each row looks up the second table's"
     if on.left and unique_on(left, columns_joined(on.left)):
-        return _both(ctx, j, left, right, on)
+        return _both(ctx, j, left, right, on), "each row of the second table looks up the first's"
     if j.bound is None:
         helps = ["say how many rows there may be: `left join … on … bounded 1000`", "or declare a key `unique`"]
         ctx.w.fail("E0602", "neither side of this join has each key once", j.span, helps=helps)
-    return _bounded(ctx, j, left, right, on)
+    how = f"all pairs, in {j.bound} rows" if on.left else f"all rows with all, then {j.bound} rows"
+    return _bounded(ctx, j, left, right, on), how
 
 
 def _looked_up(ctx: Context, j: Joined, left: Relation, right: Relation, on: _On) -> Relation:

@@ -8,11 +8,14 @@ Leaves to others: expressions (`expressions`), joins, groups, order.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
+from dsl.node import Node
+from dsl.planned import Kind, Operator, Piece
 from dsl.query.plan import Column
 from dsl.source import Span
 from dsl.stypes import text_words
@@ -25,6 +28,7 @@ __all__ = [
     "Check",
     "Context",
     "Dependency",
+    "Doing",
     "Part",
     "Relation",
     "all_true",
@@ -74,6 +78,8 @@ class Relation:
     ordered: bool = False
     together: tuple[Column, ...] = ()
     ranks: Mapping[Column, Column] = field(default_factory=dict)
+    operator: Operator | None = None
+    """Which one gave these rows."""
 
     def with_ranks(self, columns: Iterable[Column]) -> set[Column]:
         """The columns and their ranks."""
@@ -106,17 +112,51 @@ class Check:
 @dataclass(slots=True)
 class Context:
     """A query being built. constants: single values that any expression may use. tables: those (by identity) whose
-    declared keys are among the checks."""
+    declared keys are among the checks. values: the operators that gave the constants,
+    and what is checked."""
 
     w: Walker
     constants: dict[Column, Array] = field(default_factory=dict)
     checks: list[Check] = field(default_factory=list)
     tables: set[int] = field(default_factory=set)
+    values: list[Operator] = field(default_factory=list)
+
+    def listed(self, nodes: Iterable[Node], between: str = ", ") -> str:
+        """Expressions as they stand in the study."""
+        return between.join(dict.fromkeys(self.w.text(n.span) for n in nodes))
+
+    @contextmanager
+    def operator(self, kind: Kind, text: str, *inputs: Relation, span: Span | None = None) -> Iterator[Doing]:
+        """What is built inside belongs to an operator of the query's plan; `done` tells its result."""
+        w, plans = self.w, self.w.plans
+        plans.count += 1
+        place = w.span if span is None else span
+        below = tuple(r.operator for r in inputs if r.operator is not None)
+        one = Operator(plans.count, kind, text, below, place)
+        before, plans.current = plans.current, one.number
+        try:
+            with w.at(place):
+                yield Doing(one)
+        finally:
+            plans.current = before
 
     def check(self, flag: Value, message: str, span: Span) -> None:
         """The job ends with `message` if `flag` is true."""
         if not (flag.is_const and not flag.constant.any()):
             self.checks.append(Check(flag, message, span))
+
+
+class Doing(NamedTuple):
+    """An operator being built."""
+
+    operator: Operator
+
+    def done(self, relation: Relation, how: str = "") -> Relation:
+        """Its result."""
+        one = self.operator
+        one.parts = tuple(Piece(p.rows, seen(Relation((p,))), p.visible is None) for p in relation.parts)
+        one.how = how or one.how
+        return replace(relation, operator=one)
 
 
 # ------------------------------------------------------------------------------------------- values

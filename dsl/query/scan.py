@@ -27,6 +27,7 @@ def scanned(ctx: Context, scan: Scan) -> Relation:
     places = {name: column for column, name in scan.columns.items()}
     for names in table.declared:
         _check(ctx, scan, Relation(parts), names)
+    if table.declared:
         ctx.tables.add(id(table))
     uniques = tuple(frozenset(places[n] for n in names) for names in (*table.uniques, *table.declared))
     everything = frozenset(scan.columns)
@@ -35,13 +36,16 @@ def scanned(ctx: Context, scan: Scan) -> Relation:
 
 def _check(ctx: Context, scan: Scan, relation: Relation, names: Sequence[str]) -> None:
     columns = [column for column, name in scan.columns.items() if name in names]
-    part = merged(ctx, relation, columns)
-    there = shown(ctx, part)
-    for column in columns:
-        valid = part.columns[column].valid
-        there = there if valid is None else there & valid
-    flag = emit(ctx, "duplicates", *(part.columns[c].value for c in columns), there)
     listed = ", ".join(names)
+    with ctx.operator("check", f"{listed} of {scan.table.name} unique over its owners", span=scan.span) as doing:
+        part = merged(ctx, relation, columns)
+        there = shown(ctx, part)
+        for column in columns:
+            valid = part.columns[column].valid
+            there = there if valid is None else there & valid
+        flag = emit(ctx, "duplicates", *(part.columns[c].value for c in columns), there)
+    if id(scan.table) not in ctx.tables:
+        ctx.values.append(doing.operator)
     ctx.check(flag, f"{listed} of `{scan.table.name}` is not unique, or a join has more rows than its bound", scan.span)
 
 

@@ -60,12 +60,11 @@ def _block(ctx: Context, block: Block, wanted: set[Column]) -> Relation:
     early = Early(ctx, block, wanted, grouped)
     relation = join_all(ctx, block.source, early, _source, build)
     if block.grouped:
-        with ctx.w.at(block.span):
-            relation = grouped(ctx, relation, block.keys, block.measures)
+        relation = grouped(ctx, relation, block.keys, block.measures, block.span)
         relation = _after(ctx, block, relation)
     if block.distinct:
         items = [i for i in block.items if not i.hidden]
-        return grouped(ctx, relation, [(i.column, i.value) for i in items], [])
+        return grouped(ctx, relation, [(i.column, i.value) for i in items], [], block.span)
     return _projected(ctx, relation, [i for i in block.items if i.hidden or i.column in wanted])
 
 
@@ -106,13 +105,17 @@ def _projected(ctx: Context, relation: Relation, items: Sequence[Item]) -> Relat
     old = {i.column: i.value.column for i in items if isinstance(i.value, Ref)}
     ranks = {c: Column(f"rank of {c.name}") for c, before in old.items() if before in relation.ranks}
     pairs += [(rank, Ref(relation.ranks[old[c]], span=items[0].value.span)) for c, rank in ranks.items()]
-    parts = []
-    for part in relation.parts:
-        rows = rows_of(ctx, part)
-        columns = {column: column_of(rows, value) for column, value in pairs}
-        parts.append(Part(part.rows, columns, part.visible))
     uniques, dependencies = _uniques(relation, pairs), _dependencies(relation, pairs)
-    return Relation(tuple(parts), uniques, dependencies, relation.ordered, ranks=ranks)
+    with ctx.operator("project", ctx.listed(i.value for i in items), relation, span=items[0].value.span) as doing:
+        parts = []
+        for part in relation.parts:
+            rows = rows_of(ctx, part)
+            columns = {column: column_of(rows, value) for column, value in pairs}
+            parts.append(Part(part.rows, columns, part.visible))
+        done = Relation(tuple(parts), uniques, dependencies, relation.ordered, ranks=ranks)
+        if all(isinstance(i.value, Ref) for i in items):  # only picked: nothing is done
+            return replace(done, operator=relation.operator)
+        return doing.done(done)
 
 
 def _uniques(relation: Relation, items: Sequence[tuple[Column, Node]]) -> tuple[frozenset[Column], ...]:
@@ -150,7 +153,8 @@ def _source(ctx: Context, source: Source, wanted: set[Column]) -> Relation:
     needed |= {c for node in source.filters for c in refs(node)} | {c for a in source.attaches for c in a.outer}
     match source:
         case Scan():
-            relation = scanned(ctx, source)
+            with ctx.operator("scan", source.table.name, span=source.span) as doing:
+                relation = doing.done(scanned(ctx, source))
         case Derived(plan=plan):
             relation = build(ctx, plan, needed & {c for _, c in outputs(plan)})
         case Joined():
@@ -158,20 +162,27 @@ def _source(ctx: Context, source: Source, wanted: set[Column]) -> Relation:
     for attach in source.attaches:
         relation = attached(ctx, relation, attach, build)
     relation = _computed(ctx, relation, source.computed)
-    if not isinstance(source, Joined):
-        relation = ranked(ctx, relation, source.ranked)
+    if not isinstance(source, Joined) and source.ranked:
+        with ctx.operator("rank", ", ".join(c.name for c in source.ranked), relation, span=source.span) as doing:
+            done = ranked(ctx, relation, source.ranked)
+            relation = relation if done.ranks == relation.ranks else doing.done(done)
     return conditions(ctx, relation, source.filters)
 
 
 def _computed(ctx: Context, relation: Relation, computed: Sequence[tuple[Column, Node]]) -> Relation:
-    parts = []
-    for part in relation.parts:
-        columns = dict(part.columns)
-        for column, node in computed:
-            columns[column] = column_of(rows_of(ctx, replace(part, columns=columns)), node)
-        parts.append(replace(part, columns=columns))
-    more = tuple((frozenset(refs(node)), frozenset([column])) for column, node in computed)
-    return replace(relation, parts=tuple(parts), dependencies=(*relation.dependencies, *more))
+    if not computed:
+        return relation
+    nodes = [node for _, node in computed]
+    with ctx.operator("project", ctx.listed(nodes), relation, span=nodes[0].span) as doing:
+        parts = []
+        for part in relation.parts:
+            columns = dict(part.columns)
+            for column, node in computed:
+                with ctx.w.at(node.span):
+                    columns[column] = column_of(rows_of(ctx, replace(part, columns=columns)), node)
+            parts.append(replace(part, columns=columns))
+        more = tuple((frozenset(refs(node)), frozenset([column])) for column, node in computed)
+        return doing.done(replace(relation, parts=tuple(parts), dependencies=(*relation.dependencies, *more)))
 
 
 def _from(ctx: Context, source: From, wanted: set[Column]) -> Relation:
@@ -212,16 +223,17 @@ def _union(ctx: Context, union: Union) -> Relation:
         for part in relation.parts:
             parts.append(part)
             arrays.append([column_of(rows_of(ctx, part), Ref(c, span=union.span)) for c in columns])
-    unified = [unify(ctx.w, column, union.span)[0] for column in zip(*arrays, strict=True)]
     names = [c for _, c in union.columns]
-    out = [
-        Part(part.rows, {c: column[at] for c, column in zip(names, unified, strict=True)}, part.visible)
-        for at, part in enumerate(parts)
-    ]
-    whole = Relation(tuple(out))
+    with ctx.operator("union", "union all", *sides, span=union.span) as doing:
+        unified = [unify(ctx.w, column, union.span)[0] for column in zip(*arrays, strict=True)]
+        out = [
+            Part(part.rows, {c: column[at] for c, column in zip(names, unified, strict=True)}, part.visible)
+            for at, part in enumerate(parts)
+        ]
+        whole = doing.done(Relation(tuple(out)))
     if union.all:
         return whole
-    return grouped(ctx, whole, [(c, Ref(c, span=union.span)) for c in names], [])
+    return grouped(ctx, whole, [(c, Ref(c, span=union.span)) for c in names], [], union.span)
 
 
 def _ordered(ctx: Context, plan: Ordered, wanted: set[Column]) -> Relation:
@@ -233,6 +245,10 @@ def _ordered(ctx: Context, plan: Ordered, wanted: set[Column]) -> Relation:
     relation = build(ctx, plan.plan, (wanted | used) & columns)
     kept = wanted & {c for _, c in outputs(plan.plan)}
     if plan.order:
-        with ctx.w.at(plan.span):
-            relation = ordered(ctx, relation, plan.order, kept)
-    return relation if plan.limit is None else limited(ctx, relation, plan.limit)
+        text = ", ".join(ctx.w.text(node.span) + " desc" * down for node, down in plan.order)
+        with ctx.operator("sort", text, relation, span=plan.span) as doing:
+            relation = doing.done(ordered(ctx, relation, plan.order, kept))
+    if plan.limit is None:
+        return relation
+    with ctx.operator("limit", f"{plan.limit}", relation, span=plan.span) as doing:
+        return doing.done(limited(ctx, relation, plan.limit))
