@@ -20,13 +20,14 @@ What a width saves: all of it is done mod 2^width, so a comparison of numbers be
 **Bit to arithmetic, 2 rounds, 3 elements**: b = u ^ b_2, u = b_0 ^ b_1 known to P_0.  P_0 inputs u as a ring element,
 and u b_2 is input as above, F(k_0) b_2 by P_2 and (u - F(k_0)) b_2 by P_1; y = u + b_2 - 2 u b_2.
 
-Inside, bits are sliced to words (`mpc.bitslice`); they travel packed, without padding.
+The parts of P_0, P_1 and P_2 turn over thirds of many elements (`rep3_place.turned`) in all that is input; gates are
+the same at all three.  Inside, bits are sliced to words (`mpc.bitslice`); they travel packed, without padding.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -45,7 +46,7 @@ from mpc.boolean import (
     to_message,
 )
 from mpc.protocol import Step, Template, exchange, parallel
-from mpc.protocols.rep3_place import Bits, Place, Ring, close, template, unclose
+from mpc.protocols.rep3_place import Bits, Place, Ring, close, template, thirds, turned, unclose
 from mpc.protocols.rep3_truncate import floor_parts
 from mpc.ring import dtype_for
 
@@ -108,77 +109,131 @@ def and_bits(place: Place, use: int, x: Bits, y: Bits) -> Step[Bits]:
 # -- the two summands --------------------------------------------------------------------------
 
 
-def _summand(place: Place, x: Ring) -> Ring:
-    """What this place knows of x, (2, n): s = x_0 + x_1 at P_0, t = x_2 at the others."""
-    known: Ring = x[0] + x[1] if place.me == 0 else x[2 - place.me]
-    return known
+class Summands(NamedTuple):
+    """x, (2, n), whose low `width` bits are looked at, with public numbers that are first added to s and to t."""
+
+    x: Ring
+    width: int
+    to_s: int = 0
+    to_t: int = 0
+    heaviest: int = 0
+    """Bits of an element by which the thirds are cut, if they are not `width`."""
+
+    @property
+    def n(self) -> int:
+        """The number of elements."""
+        return int(self.x.shape[1])
+
+    @property
+    def parts(self) -> list[tuple[int, slice]]:
+        """The thirds in which parts turn: the same in all that looks at these summands, since P_0 of a turn knows s."""
+        return thirds(self.n, self.heaviest or self.width)
+
+    def known(self, place: Place, at: slice) -> Ring:
+        """What this part knows of x: s = x_0 + x_1 at P_0, t = x_2 at the others."""
+        x = self.x[:, at]
+        known: Ring = x[0] + x[1] if place.me == 0 else x[2 - place.me]
+        more = self.to_t if place.me else self.to_s
+        return known + np.uint64(more) if more else known
+
+    def sliced(self, place: Place, at: slice) -> Words:
+        """The bits of that, (width, W)."""
+        return slice_bits(self.known(place, at).astype(dtype_for(self.width), copy=False), self.width)
 
 
-def _sliced(known: Ring, width: int) -> Words:
-    return slice_bits(known.astype(dtype_for(width), copy=False), width)
+def _words(at: slice) -> slice:
+    """The words of elements from one multiple of 64 on, to another or the end."""
+    return slice(at.start // 64, words_for(at.stop))
 
 
-def _sum_bits(place: Place, use: int, known: Words, n: int) -> Step[Words]:
-    """Shares of s_j ^ t_j, (2, width, W), from what each place knows, sliced: one round, width bits."""
-    width, words = known.shape
-    p = np.empty((2, width, words), np.uint64)
-    size = Template((-(-width * n // 8),), "|u1")
+def _sum_bits(place: Place, use: int, of: Summands) -> Step[Words]:
+    """Shares of s_j ^ t_j, (2, width, W): one round, width bits."""
+    out = np.empty((2, of.width, words_for(of.n)), np.uint64)
+    yield from turned(
+        place,
+        use,
+        of.parts,
+        lambda part, at_use, at: _input_sum_bits(part, at_use, of.sliced(part, at), at, out[:, :, _words(at)]),
+    )
+    return out
+
+
+def _input_sum_bits(place: Place, use: int, known: Words, at: slice, p: Words) -> Step[None]:
+    (width, words), n = known.shape, at.stop - at.start
     if place.me == 0:
-        p[0] = place.near.words(use, 0, width * words).reshape(width, words)
-        np.bitwise_xor(known, p[0], out=p[1])
-        yield from exchange({1: to_message(p[1], n)})
+        mask = place.near.words(use, 0, width * words).reshape(width, words)
+        p[0] = mask
+        mask ^= known
+        p[1] = mask
+        yield from exchange({1: to_message(mask, n)})
     elif place.me == 1:
-        got = yield from exchange({}, {0: size})
+        got = yield from exchange({}, {0: _octets(width, n)})
         p[0] = from_message(got[0], width, n)
         p[1] = known
     else:
         yield from exchange()
         p[0] = known
         p[1] = place.far.words(use, 0, width * words).reshape(width, words)
-    return p
 
 
-def _sum_and_carry_bits(place: Place, use: int, known: Words, rows: int, n: int) -> Step[tuple[Words, Words]]:
+def _octets(rows: int, n: int) -> Template:
+    return Template((-(-rows * n // 8),), "|u1")
+
+
+def _sum_and_carry_bits(place: Place, use: int, of: Summands, rows: int) -> Step[tuple[Words, Words]]:
     """Shares of p_j = s_j ^ t_j, (2, width, W), and of g_j = s_j t_j for the low `rows` positions: two rounds."""
-    width, words = known.shape
-    p = np.empty((2, width, words), np.uint64)
-    g = np.empty((2, rows, words), np.uint64)
-    first, later = Template((-(-width * n // 8),), "|u1"), Template((-(-rows * n // 8),), "|u1")
+    p = np.empty((2, of.width, words_for(of.n)), np.uint64)
+    g = np.empty((2, rows, words_for(of.n)), np.uint64)
+
+    def play(part: Place, at_use: int, at: slice) -> Step[None]:
+        where = _words(at)
+        return _input_both(part, at_use, of.sliced(part, at), at, p[:, :, where], g[:, :, where])
+
+    yield from turned(place, use, of.parts, play)
+    return p, g
+
+
+def _input_both(place: Place, use: int, known: Words, at: slice, p: Words, g: Words) -> Step[None]:
+    (width, words), rows, n = known.shape, g.shape[1], at.stop - at.start
+    first, later = _octets(width, n), _octets(rows, n)
     if place.me == 0:
-        p[0] = place.near.words(use, 0, width * words).reshape(width, words)
-        np.bitwise_xor(known, p[0], out=p[1])
-        got = yield from exchange({1: to_message(p[1], n)}, {2: later})
+        mask = place.near.words(use, 0, width * words).reshape(width, words)
+        p[0] = mask
+        mask ^= known
+        p[1] = mask
+        got = yield from exchange({1: to_message(mask, n)}, {2: later})
         g[0] = from_message(got[2], rows, n)
         got = yield from exchange({}, {1: later})
         g[1] = from_message(got[1], rows, n)
-        return p, g
+        return
     v, w = place.key(2).cursor(use).words((2, rows, words))
     if place.me == 1:
         got = yield from exchange({}, {0: first})
-        p[0], p[1] = from_message(got[0], width, n), known
-        np.bitwise_and(p[0, :rows], known[:rows], out=g[0])
-        g[0] ^= w
-        yield from exchange({0: to_message(g[0], n)})
+        mask = from_message(got[0], width, n)
+        p[0], p[1] = mask, known
+        product = mask[:rows] & known[:rows]
+        product ^= w
+        g[0] = product
+        yield from exchange({0: to_message(product, n)})
         np.bitwise_xor(v, w, out=g[1])
     else:
-        p[0] = known
-        p[1] = place.far.words(use, 0, width * words).reshape(width, words)
-        np.bitwise_and(p[1, :rows], known[:rows], out=g[1])
-        g[1] ^= v
-        yield from exchange({0: to_message(g[1], n)})
+        mask = place.far.words(use, 0, width * words).reshape(width, words)
+        p[0], p[1] = known, mask
+        product = mask[:rows] & known[:rows]
+        product ^= v
+        g[1] = product
+        yield from exchange({0: to_message(product, n)})
         yield from exchange()
         np.bitwise_xor(v, w, out=g[0])
-    return p, g
 
 
 def ltz(place: Place, use: int, x: Ring, *, width: int) -> Step[Bits]:
     """[x < 0], (2, n) -> (2, n) of 0 and 1; 2 + ceil(log2(width - 1)) rounds, 1 if width = 1.  Uses use..use+6."""
-    n = x.shape[1]
-    known = _sliced(_summand(place, x), width)
+    n, of = x.shape[1], Summands(x, width)
     if width == 1:
-        p = yield from _sum_bits(place, use, known, n)
+        p = yield from _sum_bits(place, use, of)
         return unpack_bool(p[:, 0], n)
-    p, g = yield from _sum_and_carry_bits(place, use, known, width - 1, n)
+    p, g = yield from _sum_and_carry_bits(place, use, of, width - 1)
     sign = yield from carry(WordGates(place), use + 1, g, p[:, 1:-1], n)
     return unpack_bool(sign[:, 0] ^ p[:, -1], n)
 
@@ -186,23 +241,19 @@ def ltz(place: Place, use: int, x: Ring, *, width: int) -> Step[Bits]:
 def eqz(place: Place, use: int, x: Ring, *, width: int) -> Step[Bits]:
     """[x = 0 mod 2^width], (2, n) -> (2, n); 1 + ceil(log2 width) rounds.  Uses use..use+6."""
     n = x.shape[1]
-    known = _summand(place, x)
-    if place.me:
-        # s = -t where no bit of s equals that of -t; the bits of -t, turned, are those of t - 1.
-        known = known - np.uint64(1)
-    equal = yield from _sum_bits(place, use, _sliced(known, width), n)
+    # s = -t where no bit of s equals that of -t; the bits of -t, turned, are those of t - 1.
+    equal = yield from _sum_bits(place, use, Summands(x, width, to_t=(1 << 64) - 1))
     every = yield from all_of(WordGates(place), use + 1, equal, n)
     return unpack_bool(every[:, 0], n)
 
 
 def _bit_words(place: Place, use: int, x: Ring, width: int) -> Step[Words]:
     """The low bits of x, (2, n) -> (2, width, W).  Uses use..use+6."""
-    n = x.shape[1]
-    known = _sliced(_summand(place, x), width)
+    of = Summands(x, width)
     if width == 1:
-        return (yield from _sum_bits(place, use, known, n))
-    p, g = yield from _sum_and_carry_bits(place, use, known, width - 1, n)
-    into = yield from carries(WordGates(place), use + 1, g, p[:, :-1], n)
+        return (yield from _sum_bits(place, use, of))
+    p, g = yield from _sum_and_carry_bits(place, use, of, width - 1)
+    into = yield from carries(WordGates(place), use + 1, g, p[:, :-1], of.n)
     out = p.copy()
     out[:, 1:] ^= into
     return out
@@ -227,8 +278,16 @@ def leading(place: Place, use: int, x: Ring, *, width: int) -> Step[Bits]:
 
 def to_ring(place: Place, use: int, b: Bits, width: int) -> Step[npt.NDArray[Any]]:
     """0 or 1 of Z_2^width from a bit: (2, n) -> (2, n); 2 rounds, 3 elements."""
-    n, dtype = b.shape[1], dtype_for(width)
-    out = np.empty((2, n), dtype)
+    n = b.shape[1]
+    out = np.empty((2, n), dtype_for(width))
+    yield from turned(
+        place, use, thirds(n, width), lambda part, at_use, at: _to_ring(part, at_use, b[:, at], width, out[:, at])
+    )
+    return out
+
+
+def _to_ring(place: Place, use: int, b: Bits, width: int, out: npt.NDArray[Any]) -> Step[None]:
+    n, dtype = b.shape[1], out.dtype
     size = template(n, width)
     # Masks are drawn for the whole type: bits above the width stay where they are.
     drawn = 8 * dtype.itemsize
@@ -239,7 +298,7 @@ def to_ring(place: Place, use: int, b: Bits, width: int) -> Step[npt.NDArray[Any
         late = yield from exchange({}, {1: size})
         _less_twice(out[0], u0, unclose(got[2], n, width))
         _less_twice(out[1], u1, unclose(late[1], n, width))
-        return out
+        return
     v, w = place.key(2).cursor(use).narrow((2, n), drawn)
     own = b[2 - place.me]
     if place.me == 1:
@@ -258,7 +317,6 @@ def to_ring(place: Place, use: int, b: Bits, width: int) -> Step[npt.NDArray[Any
         _less_twice(out[1], u0, inner)
     v += w
     _less_twice(out[2 - place.me], own, v)
-    return out
 
 
 def _less_twice(out: npt.NDArray[Any], u: npt.NDArray[Any], product: npt.NDArray[Any]) -> None:
@@ -284,21 +342,19 @@ def shift(place: Place, use: int, x: Ring, *, m: int, width: int) -> Step[Ring]:
 def _low_carry(place: Place, use: int, x: Ring, m: int) -> Step[Ring]:
     """The carry out of the low m bits of both summands, as a ring element.  Uses use..use+7."""
     n = x.shape[1]
-    p, g = yield from _sum_and_carry_bits(place, use, _sliced(_summand(place, x), m), m, n)
+    # Cut as in `floor_parts`, so that both speak of one s and one t.
+    p, g = yield from _sum_and_carry_bits(place, use, Summands(x, m, heaviest=64), m)
     return (yield from _ring_carry(WordGates(place), place, (use + 1, use + 7), g, p[:, 1:], n, 64))
 
 
 def _shift_whole(place: Place, use: int, x: Ring, m: int) -> Step[Ring]:
     """`shift` where x may be any ring element, read as signed: 2^63 is added to s, and 2^(63-m) taken off again."""
-    n = x.shape[1]
-    known = _summand(place, x)
-    if place.me == 0:
-        known += np.uint64(1 << 63)
-    p, g = yield from _sum_and_carry_bits(place, use, _sliced(known, 64), 64, n)
+    n, of = x.shape[1], Summands(x, 64, to_s=1 << 63)
+    p, g = yield from _sum_and_carry_bits(place, use, of, 64)
     gates = WordGates(place)
     out, low, whole = yield from parallel(
         [
-            _input_floor(place, use + 15, known, m),
+            _input_floor(place, use + 15, of, m),
             _ring_carry(gates, place, (use + 7, use + 13), g[:, :m], p[:, 1:m], n, 64),
             _ring_carry(gates, place, (use + 1, use + 14), g, p[:, 1:], n, 8 * dtype_for(m).itemsize),
         ]
@@ -316,20 +372,29 @@ def _ring_carry(
     return (yield from to_ring(place, uses[1], unpack_bool(out[:, 0], n), width))
 
 
-def _input_floor(place: Place, use: int, known: Ring, m: int) -> Step[Ring]:
+def _input_floor(place: Place, use: int, of: Summands, m: int) -> Step[Ring]:
     """(s >> m) - 2^(63-m), input by P_0 as (F(k_0), the rest -> P_1, 0), plus t >> m, which is component 2."""
-    out = np.empty((2, known.size), np.uint64)
+    out = np.empty((2, of.n), np.uint64)
+
+    def play(part: Place, at_use: int, at: slice) -> Step[None]:
+        return _input_high(part, at_use, of.known(part, at), m, out[:, at])
+
+    yield from turned(place, use, of.parts, play)
+    return out
+
+
+def _input_high(place: Place, use: int, known: Ring, m: int, out: Ring) -> Step[None]:
     if place.me == 0:
         out[0] = place.near.words(use, 0, known.size)
-        np.subtract(known >> np.uint64(m), out[0], out=out[1])
-        out[1] -= np.uint64(1 << (63 - m))
-        yield from exchange({1: out[1].copy()})
-    elif place.me == 1:
+        rest = np.subtract(known >> np.uint64(m), out[0])
+        rest -= np.uint64(1 << (63 - m))
+        out[1] = rest
+        yield from exchange({1: rest})
+        return
+    if place.me == 1:
         got = yield from exchange({}, {0: Template((known.size,), "<u8")})
         out[0] = got[0]
     else:
         yield from exchange()
         out[1] = place.far.words(use, 0, known.size)
-    if place.me:
-        np.right_shift(known, np.uint64(m), out=out[2 - place.me])
-    return out
+    np.right_shift(known, np.uint64(m), out=out[2 - place.me])

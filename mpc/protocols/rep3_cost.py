@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from mpc.boolean import depth, prefix_rows, tree_rows
 from mpc.circuit import Attrs
@@ -26,10 +26,10 @@ def cost(op: str, types: Sequence[Type], out: Type, attrs: Attrs) -> Cost:
         case "mul" | "matmul" | "and_":
             return _ring_around(_size(out))
         case "trunc":
-            return _divide(thirds(count(out.sizes)), attrs["m"])
+            return _divide(count(out.sizes), attrs["m"])
         case "mul_trunc" | "matmul_trunc":
-            parts = thirds(count(out.sizes))
-            return _regroup(parts).then(_divide(parts, attrs["m"]))
+            n = count(out.sizes)
+            return _turned(n, 64, _regroup).then(_divide(n, attrs["m"]))
         case "shift":
             return _shift(count(out.sizes), attrs["m"], attrs["width"])
         case "ltz":
@@ -42,7 +42,7 @@ def cost(op: str, types: Sequence[Type], out: Type, attrs: Attrs) -> Cost:
             n, width = count(types[0].sizes), attrs["width"]
             return _bits(n, width).then(_gates(n, [high for high, _ in prefix_rows(width)]))
         case "b2a":
-            return _to_ring(_size(out))
+            return _to_ring(count(out.sizes), out.dtype.bits)
         case "permute":
             return _permute(_size(out), attrs["inverse"])
     raise AssertionError(f"rep3 has no primitive {op}")
@@ -89,32 +89,36 @@ def _open(size: int, to: Sequence[int]) -> Cost:
     return _rounds(links)
 
 
-def _regroup(parts: Sequence[tuple[int, slice]]) -> Cost:
+def _turned(n: int, width: int, part: Callable[[int], Cost]) -> Cost:
+    """Of `part`, which tells the cost of so many elements with P_0, P_1 and P_2 in their places."""
     total = Cost()
-    for turn, at in parts:
-        size = 8 * (at.stop - at.start)
-        total = total.beside(_rounds({((turn + 1) % 3, turn): size, ((turn + 2) % 3, turn): size}))
-    return total
-
-
-def _divide(parts: Sequence[tuple[int, slice]], m: int) -> Cost:
-    total = Cost()
-    for turn, at in parts:
-        part = at.stop - at.start
-        small = dtype_for(m).itemsize * part
-        second, third = (turn + 1) % 3, (turn + 2) % 3
+    for turn, at in thirds(n, width):
+        rounds = part(at.stop - at.start).rounds
         total = total.beside(
-            _rounds({(turn, second): 8 * part + small, (third, turn): small}, {(second, turn): small}),
+            Cost(tuple({((p + turn) % PARTIES, (q + turn) % PARTIES): b for (p, q), b in r.items()} for r in rounds))
         )
     return total
 
 
-def _sum_bits(n: int, width: int, carries: int) -> Cost:
+def _regroup(n: int) -> Cost:
+    return _rounds({(1, 0): 8 * n, (2, 0): 8 * n})
+
+
+def _divide(n: int, m: int) -> Cost:
+    small = dtype_for(m).itemsize
+    return _turned(n, 64, lambda n: _rounds({(0, 1): (8 + small) * n, (2, 0): small * n}, {(1, 0): small * n}))
+
+
+def _sum_bits(n: int, width: int, carries: int, heaviest: int = 0) -> Cost:
     """The bits of two summands, and the products of the low `carries` of them."""
-    if not carries:
-        return _rounds({(0, 1): _packed(width * n)})
-    each = _packed(carries * n)
-    return _rounds({(0, 1): _packed(width * n), (2, 0): each}, {(1, 0): each})
+
+    def part(n: int) -> Cost:
+        if not carries:
+            return _rounds({(0, 1): _packed(width * n)})
+        each = _packed(carries * n)
+        return _rounds({(0, 1): _packed(width * n), (2, 0): each}, {(1, 0): each})
+
+    return _turned(n, heaviest or width, part)
 
 
 def _carry(n: int, positions: int) -> Cost:
@@ -137,17 +141,22 @@ def _bits(n: int, width: int) -> Cost:
     return _sum_bits(n, width, width - 1).then(_gates(n, [g + p for g, p in prefix_rows(width - 1)]))
 
 
-def _to_ring(size: int) -> Cost:
-    return _rounds({(0, 1): size, (2, 0): size}, {(1, 0): size})
+def _to_ring(n: int, width: int) -> Cost:
+    def part(n: int) -> Cost:
+        size = _packed(width * n)
+        return _rounds({(0, 1): size, (2, 0): size}, {(1, 0): size})
+
+    return _turned(n, width, part)
 
 
 def _shift(n: int, m: int, width: int) -> Cost:
     if width < 64:
-        carry = _sum_bits(n, m, m).then(_carry(n, m)).then(_to_ring(8 * n))
-        return _divide([(0, slice(0, n))], m).beside(carry)
-    low = _carry(n, m).then(_to_ring(8 * n))
-    whole = _carry(n, 64).then(_to_ring(dtype_for(m).itemsize * n))
-    return _sum_bits(n, 64, 64).then(_rounds({(0, 1): 8 * n}).beside(low).beside(whole))
+        carry = _sum_bits(n, m, m, 64).then(_carry(n, m)).then(_to_ring(n, 64))
+        return _divide(n, m).beside(carry)
+    low = _carry(n, m).then(_to_ring(n, 64))
+    whole = _carry(n, 64).then(_to_ring(n, 8 * dtype_for(m).itemsize))
+    floor = _turned(n, 64, lambda n: _rounds({(0, 1): 8 * n}))
+    return _sum_bits(n, 64, 64).then(floor.beside(low).beside(whole))
 
 
 def _permute(size: int, inverse: bool) -> Cost:

@@ -1,24 +1,29 @@
 """rep3: where a party stands in the ring of three, and what every primitive needs there.
 
 Component x_j of a share, and the key k_j, are known to P_j and to P_(j-1): party i holds x_i, x_(i+1) as rows 0 and 1
-of a share, and k_i, k_(i+1) as `near` and `far`.  Some primitives give one party a part of its own; they are written
-for parties 0, 1, 2 and may be played turned: with `turn` r, place p has part (p - r) mod 3.  Everything above is then
-the same in terms of parts.
+of a share, and k_i, k_(i+1) as `near` and `far`.
+
+Some primitives give each party a part of its own, so that the bytes of a round leave one of them, and the other links
+wait.  They are written for parties 0, 1, 2 and are played turned (`turned`): of many elements each third by itself,
+with turn r, in which place p has part (p - r) mod 3.  Everything above is then the same in terms of parts, and so is
+what each part sees: the streams of another turn are others (their use numbers are), so a party's view is three
+independent ones.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
 from mpc.prg import Prg, derive
-from mpc.protocol import ProtocolError, Seat, Template
+from mpc.protocol import Exchange, ProtocolError, Seat, Step, Template, parallel
 from mpc.ring import dtype_for, pack_bits, unpack_bits
 
-__all__ = ["DIGEST", "PARTIES", "SEED", "Bits", "Place", "Ring", "close", "template", "thirds", "unclose"]
+__all__ = ["DIGEST", "PARTIES", "SEED", "Bits", "Place", "Ring", "close", "template", "thirds", "turned", "unclose"]
 
 Ring = npt.NDArray[np.uint64]
 Bits = npt.NDArray[np.uint8]
@@ -37,9 +42,12 @@ _PIECE = 1 << 15
 _BLOCK = 128
 """Bits of a block of a stream."""
 
-_UNTURNED = 1 << 12
-"""Below so many elements an even load is worth less than what it takes: three times the calls, and three one-way delays
-for each of a chain of fused products, which take two without turns."""
+_UNTURNED = 1 << 18
+"""Below so many bits an even load is worth less than what it takes: three times the calls, and three one-way delays for
+each of a chain of fused products, which take two without turns."""
+
+_TURN = 1 << 60
+"""The use numbers of one turn; those that steps are given count from 0 and stay below."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,9 +80,9 @@ class Place:
         """The place after this one."""
         return (self.me + 1) % 3
 
-    def part(self, turn: int) -> int:
-        """The part that this place plays."""
-        return (self.me - turn) % 3
+    def part(self, turn: int) -> Place:
+        """This place in the part that it plays: its keys are then those of the part's number."""
+        return replace(self, me=(self.me - turn) % PARTIES)
 
     def key(self, j: int) -> Prg:
         """Key k_j, one of the two that are known here."""
@@ -122,8 +130,40 @@ def unclose(message: npt.NDArray[Any], n: int, width: int = 64) -> npt.NDArray[A
     return unpack_bits(message, width, n).astype(dtype, copy=False)
 
 
-def thirds(n: int) -> list[tuple[int, slice]]:
-    """Cut range(n) in three, each with its turn, so that all carry an equal load; not worth it for few."""
-    if n < _UNTURNED:
+def thirds(n: int, width: int = 64) -> list[tuple[int, slice]]:
+    """Cut n elements of `width` bits in three, each with its turn, so that all carry an equal load; few stay together.
+
+    Cuts are at multiples of 64, where words of sliced bits end.
+    """
+    if n * width < _UNTURNED:
         return [(0, slice(0, n))]
-    return [(turn, slice(n * turn // 3, n * (turn + 1) // 3)) for turn in range(3)]
+    cuts = [0, *(n * turn // PARTIES & -64 for turn in (1, 2)), n]
+    return [(turn, slice(cuts[turn], cuts[turn + 1])) for turn in range(PARTIES)]
+
+
+Part = Callable[[Place, int, slice], Step[None]]
+"""(place, use, elements): a primitive written for parties 0, 1, 2 on some of the elements."""
+
+
+def turned(place: Place, use: int, parts: list[tuple[int, slice]], play: Part) -> Step[None]:
+    """Play each of `thirds` by itself, all side by side, and each with its turn.
+
+    `play` is given the place in its part, `use` in the numbers of the turn, and the elements that are meant; peers are
+    parts for it.
+    """
+    yield from parallel([_routed(turn, play(place.part(turn), use + turn * _TURN, at)) for turn, at in parts])
+
+
+def _routed(turn: int, step: Step[None]) -> Step[None]:
+    """What parts send to parts, sent from places to places."""
+    if not turn:
+        return (yield from step)
+    try:
+        ex = next(step)
+        while True:
+            send = {(part + turn) % PARTIES: arrays for part, arrays in ex.send.items()}
+            expect = {(part + turn) % PARTIES: templates for part, templates in ex.expect.items()}
+            got = yield Exchange(send, expect)
+            ex = step.send({(p - turn) % PARTIES: arrays for p, arrays in got.items()})
+    except StopIteration:
+        return None

@@ -22,8 +22,8 @@ parts of k_2's stream; P_2 nothing.  So each view is uniform and can be simulate
 z_i are not shared anew first.  P_1 and P_2 take r = F(k_2) for component 2, and another q = F(k_2), and send z_1 - q
 and z_2 - r + q to P_0, which adds its own: c = z - r.  P_0 knows neither q nor r, so what it receives is uniform.
 
-The part of P_0 turns over thirds of the flattened result, so that every party computes and sends equally much in each
-round.  Of few elements it stays with one party, which costs no more bytes and a delay less (`rep3_place.thirds`).
+Parts turn over thirds of the flattened result, so that every party computes and sends equally much in each round.  Of
+few elements they stay with one party each, which costs no more bytes and a delay less (`rep3_place.turned`).
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from mpc.protocol import Exchange, Step, Template, exchange, parallel
-from mpc.protocols.rep3_place import Bits, Place, Ring, thirds
+from mpc.protocol import Exchange, Step, Template, exchange
+from mpc.protocols.rep3_place import Bits, Place, Ring, thirds, turned
 from mpc.ring import dtype_for
 
 __all__ = ["floor_parts", "product", "truncate"]
@@ -43,98 +43,96 @@ _Small = npt.NDArray[Any]
 
 
 def truncate(place: Place, use: int, x: Ring, *, m: int) -> Step[Ring]:
-    """x / 2^m to a neighbour for |x| < 2^62: a share (2, n) of n elements.  Takes use numbers use..use+2."""
-    return (yield from _divide(place, use, x, m, thirds(x.shape[1]), 1))
+    """x / 2^m to a neighbour for |x| < 2^62: a share (2, n) of n elements.  Takes the use number `use`."""
+    return (yield from _divide(place, use, x, m, 1))
 
 
 def floor_parts(place: Place, use: int, x: Ring, *, m: int) -> Step[Ring]:
-    """floor(x / 2^m) less the carry out of the low m bits of x_0 + x_1 and x_2, for -2^62 <= x < 2^62, 0 < m <= 62.
+    """floor(x / 2^m) less the carry out of the low m bits of both summands, for -2^62 <= x < 2^62, 0 < m <= 62.
 
-    The same rounds and messages as `truncate`, but always P_0 knows x_0 + x_1; 2^62 is added instead, which leaves the
-    low bits as they are.  Takes the use number `use`.
+    The same rounds and messages as `truncate`; 2^62 is added instead, which leaves the low bits as they are.
     """
-    return (yield from _divide(place, use, x, m, [(0, slice(0, x.shape[1]))], 0))
+    return (yield from _divide(place, use, x, m, 0))
 
 
 def product(place: Place, use: int, z: Ring, *, m: int) -> Step[Ring]:
-    """The fused product: z (n,), the local products, is used up -> a share (2, n).  Takes use numbers use..use+5."""
+    """The fused product: z (n,), the local products, is used up -> a share (2, n).  Takes use numbers use, use+1."""
     out = np.empty((2, z.size), np.uint64)
-    parts = [_regroup_divide(place, turn, use, z[at], m, out[:, at]) for turn, at in thirds(z.size)]
-    yield from parallel(parts)
+    yield from turned(
+        place,
+        use,
+        thirds(z.size),
+        lambda part, at_use, at: _regroup_divide(part, at_use, z[at], m, out[:, at]),
+    )
     return out
 
 
-def _divide(place: Place, use: int, x: Ring, m: int, parts: list[tuple[int, slice]], less: int) -> Step[Ring]:
+def _divide(place: Place, use: int, x: Ring, m: int, less: int) -> Step[Ring]:
     out = np.empty((2, x.shape[1]), np.uint64)
-    steps = []
-    for turn, at in parts:
-        part = place.part(turn)
-        known = x[0, at] + x[1, at] if part == 0 else x[2 - part, at]
-        steps.append(_from_summands(place, turn, use + turn, known, m, less, out[:, at]))
-    yield from parallel(steps)
+
+    def divide(part: Place, at_use: int, at: slice) -> Step[None]:
+        known = x[0, at] + x[1, at] if part.me == 0 else x[2 - part.me, at]
+        return _from_summands(part, at_use, known, m, less, out[:, at])
+
+    yield from turned(place, use, thirds(x.shape[1]), divide)
     return out
 
 
-def _regroup_divide(place: Place, turn: int, use: int, z: Ring, m: int, out: Ring) -> Step[None]:
+def _regroup_divide(place: Place, use: int, z: Ring, m: int, out: Ring) -> Step[None]:
     """From local products z_0 + z_1 + z_2 to two summands (round 1), and on."""
-    part = place.part(turn)
-    first, second, third = ((turn + i) % 3 for i in range(3))
-    if part == 0:
-        got = yield from exchange({}, {second: z, third: z})
+    if place.me == 0:
+        got = yield from exchange({}, {1: z, 2: z})
         known = z
-        known += got[second]
-        known += got[third]
+        known += got[1]
+        known += got[2]
     else:
-        stream = place.key((turn + 2) % 3).cursor(use + 3 + turn)
+        stream = place.key(2).cursor(use + 1)
         known, q = stream.words(z.size), stream.words(z.size)
-        if part == 1:
+        if place.me == 1:
             np.subtract(z, q, out=q)
         else:
             q -= known
             q += z
-        yield from exchange({first: q})
-    yield from _from_summands(place, turn, use + turn, known, m, 1, out)
+        yield from exchange({0: q})
+    yield from _from_summands(place, use, known, m, 1, out)
 
 
-def _from_summands(place: Place, turn: int, use: int, known: Ring, m: int, less: int, out: Ring) -> Step[None]:
+def _from_summands(place: Place, use: int, known: Ring, m: int, less: int, out: Ring) -> Step[None]:
     """(c + r + 2^62 - less) / 2^m - 2^(62-m) + less into `out` (2, n), each summand divided for itself.
 
-    `known` is c at part 0, where it is used up, and r at the others.
+    `known` is c at P_0, where it is used up, and r at the others.
     """
-    part = place.part(turn)
-    if part == 0:
-        return (yield from _first(place, turn, use, known, m, less, out))
+    if place.me == 0:
+        return (yield from _first(place, use, known, m, less, out))
     n, small = known.size, dtype_for(m)
-    first = turn
     top = known.view(np.int64) < 0
-    stream = place.key((turn + 2) % 3).cursor(use)
+    stream = place.key(2).cursor(use)
     # One draw for both masks: v for the product that P_2 inputs, w for that of P_1.
     v, w = stream.narrow((2, n), 8 * small.itemsize)
-    if part == 1:
-        got = yield Exchange({}, {first: [Template((n,), "<u8"), Template((n,), small.str)]})
-        c1, u1 = got[first]
+    if place.me == 1:
+        got = yield Exchange({}, {0: [Template((n,), "<u8"), Template((n,), small.str)]})
+        c1, u1 = got[0]
         inner = u1 * top
         inner -= w
-        yield from exchange({first: inner})
+        yield from exchange({0: inner})
         _high(out[0], c1, u1 - inner, m)
     else:
         mine = place.far.cursor(use)
         c1, u0 = mine.words(n), mine.narrow(n, 8 * small.itemsize)
         inner = u0 * top
         inner -= v
-        yield from exchange({first: inner})
+        yield from exchange({0: inner})
         yield from exchange()
         _high(out[1], c1, u0 - inner, m)
     v += w
     np.subtract(top, v, out=v, dtype=small)
-    _high(out[2 - part], known >> np.uint64(m), v, m)
+    _high(out[2 - place.me], known >> np.uint64(m), v, m)
     return None
 
 
-def _first(place: Place, turn: int, use: int, c: Ring, m: int, less: int, out: Ring) -> Step[None]:
-    """Part 0 of `_from_summands`."""
+def _first(place: Place, use: int, c: Ring, m: int, less: int, out: Ring) -> Step[None]:
+    """P_0's side of `_from_summands`."""
     n, small = c.size, dtype_for(m)
-    second, third = (turn + 1) % 3, (turn + 2) % 3
     stream = place.near.cursor(use)
     c1, u0 = stream.words(n), stream.narrow(n, 8 * small.itemsize)
     c += np.uint64((1 << 62) - less)
@@ -143,11 +141,11 @@ def _first(place: Place, turn: int, use: int, c: Ring, m: int, less: int, out: R
     c >>= np.uint64(m)
     c -= np.uint64((1 << (62 - m)) - less)
     c -= c1
-    got = yield Exchange({second: [c, u1]}, {third: [Template((n,), small.str)]})
-    u0 -= got[third][0]
+    got = yield Exchange({1: [c, u1]}, {2: [Template((n,), small.str)]})
+    u0 -= got[2][0]
     _high(out[0], c1, u0, m)
-    late = yield from exchange({}, {second: Template((n,), small.str)})
-    _high(out[1], c, u1 - late[second], m)
+    late = yield from exchange({}, {1: Template((n,), small.str)})
+    _high(out[1], c, u1 - late[1], m)
     return None
 
 

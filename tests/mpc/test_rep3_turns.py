@@ -1,4 +1,4 @@
-"""rep3's parts turn over thirds of many elements and stay where they are for few: results and cost alike."""
+"""rep3's parts turn over thirds of many elements and stay where they are for few: results, costs and an even load."""
 
 from __future__ import annotations
 
@@ -7,14 +7,16 @@ import pytest
 from numpy.typing import NDArray
 
 from mpc.lockstep import lockstep
-from mpc.protocol import Cost, Seat
+from mpc.protocol import Cost, Seat, Share
 from mpc.protocols import SCHEMES
 from mpc.protocols.rep3 import Rep3Player
 from mpc.protocols.rep3_place import thirds
 from mpc.simulate import pair_keys
-from mpc.types import INT, NOBODY, Layout, Type
+from mpc.types import BOOL, INT, NOBODY, Layout, Narrow, Type
 
 M = 16
+
+Signed = NDArray[np.int64]
 
 
 def shares(x: NDArray[np.uint64], rng: np.random.Generator) -> list[NDArray[np.uint64]]:
@@ -23,39 +25,136 @@ def shares(x: NDArray[np.uint64], rng: np.random.Generator) -> list[NDArray[np.u
     return [np.stack([parts[i], parts[(i + 1) % 3]]) for i in range(3)]
 
 
-@pytest.mark.parametrize("n", [4095, 4096, 4097, 10_000])
+INTERVAL = 1 << 28
+
+
+def held(n: int, seed: int) -> tuple[list[Rep3Player], list[Share], Signed]:
+    rng = np.random.default_rng(seed)
+    x = rng.integers(-INTERVAL, INTERVAL, n)
+    keys = pair_keys(3)
+    return [Rep3Player(Seat(i, 3, 3, None, keys[i])) for i in range(3)], shares(x.view(np.uint64), rng), x
+
+
+def opened(out: list[Share], *, bits: bool = False) -> Signed:
+    assert all(np.array_equal(out[i][1], out[(i + 1) % 3][0]) for i in range(3))
+    found = out[0][0] ^ out[1][0] ^ out[2][0] if bits else out[0][0] + out[1][0] + out[2][0]
+    return found.view(np.int64) if found.dtype == np.uint64 else found.astype(np.int64)
+
+
+def declared(op: str, kinds: list[Type], out: Type, **attrs: int) -> Cost:
+    return SCHEMES["rep3"].cost(op, kinds, out, attrs, Seat(0, 3, 3))
+
+
+def numbers(n: int) -> Type:
+    return Type(INT, (n,), NOBODY, Layout.ARITH)
+
+
+def flags(*shape: int) -> Type:
+    return Type(BOOL, shape, NOBODY, Layout.BITS)
+
+
+LENGTHS = [4095, 4096, 4097, 10_000]
+
+
+@pytest.mark.parametrize("n", LENGTHS)
 @pytest.mark.parametrize("op", ["trunc", "mul_trunc"])
 def test_products_and_truncations_of_any_length(op: str, n: int) -> None:
-    rng = np.random.default_rng(n)
-    x, y = (rng.integers(-(1 << 28), 1 << 28, n).astype(np.uint64) for _ in range(2))
-    keys = pair_keys(3)
-    seats = [Seat(i, 3, 3, None, keys[i]) for i in range(3)]
-    players = [Rep3Player(seat) for seat in seats]
-    xs, ys = shares(x, rng), shares(y, rng)
+    players, xs, x = held(n, n)
     if op == "trunc":
         steps = [p.trunc(0, s, m=M) for p, s in zip(players, xs, strict=True)]
-        want = x.view(np.int64) / 2**M
+        want = x / 2**M
     else:
-        steps = [p.mul_trunc(0, s, t, m=M) for p, s, t in zip(players, xs, ys, strict=True)]
-        want = x.view(np.int64) * y.view(np.int64) / 2**M
+        steps = [p.mul_trunc(0, s, s, m=M) for p, s in zip(players, xs, strict=True)]
+        want = x * x / 2**M
 
     out, measured = lockstep(steps)
 
-    found = (out[0][0] + out[1][0] + out[2][0]).view(np.int64)
-    assert all(np.array_equal(out[i][1], out[(i + 1) % 3][0]) for i in range(3))
-    assert np.abs(found - want).max() < 1
-    kind = Type(INT, (n,), NOBODY, Layout.ARITH)
-    types = [kind] * (1 if op == "trunc" else 2)
-    assert measured.rounds == SCHEMES["rep3"].cost(op, types, kind, {"m": M}, seats[0]).rounds
+    assert np.abs(opened(out) - want).max() < 1
+    assert measured.rounds == declared(op, [numbers(n)] * 2, numbers(n), m=M).rounds
+
+
+@pytest.mark.parametrize("n", LENGTHS)
+@pytest.mark.parametrize("width", [48, 64])
+def test_shifts_of_any_length(width: int, n: int) -> None:
+    players, xs, x = held(n, n)
+
+    out, measured = lockstep([p.shift(0, s, m=M, width=width) for p, s in zip(players, xs, strict=True)])
+
+    assert np.array_equal(opened(out), x >> M)
+    assert measured.rounds == declared("shift", [numbers(n)], numbers(n), m=M, width=width).rounds
+
+
+@pytest.mark.parametrize("n", [*LENGTHS, 100_001])
+@pytest.mark.parametrize("width", [1, 7, 30, 64])
+@pytest.mark.parametrize("op", ["ltz", "eqz", "bits", "leading"])
+def test_looks_at_bits_of_any_number(op: str, width: int, n: int) -> None:
+    players, xs, x = held(n, n)
+    low = x & ((1 << min(width, 62)) - 1) if width < 64 else x
+
+    out, measured = lockstep([getattr(p, op)(0, s, width=width) for p, s in zip(players, xs, strict=True)])
+
+    found = opened(out, bits=True)
+    places = (x[:, None] >> np.minimum(np.arange(width), 63)) & 1
+    if op == "ltz":
+        want = places[:, -1]
+    elif op == "eqz":
+        want = (low == 0).astype(np.int64)
+    elif op == "bits":
+        want = places
+    else:
+        above = np.cumsum(places[:, ::-1], axis=1)[:, ::-1]
+        want = places * (above == 1)
+    assert np.array_equal(found, want)
+    kind = flags(n, width) if op in ("bits", "leading") else flags(n)
+    assert measured.rounds == declared(op, [numbers(n)], kind, width=width).rounds
+
+
+@pytest.mark.parametrize("n", [*LENGTHS, 100_001])
+@pytest.mark.parametrize("width", [7, 16, 37, 64])
+def test_truth_values_in_any_ring(width: int, n: int) -> None:
+    players, _, x = held(n, n)
+    given = (x & 1).astype(np.uint8)
+    rng = np.random.default_rng(5)
+    parts = rng.integers(0, 2, (2, n), np.uint8)
+    whole = [*parts, parts[0] ^ parts[1] ^ given]
+    steps = [p.b2a(0, np.stack([whole[i], whole[(i + 1) % 3]]), width=width) for i, p in enumerate(players)]
+
+    out, measured = lockstep(steps)
+
+    total = out[0][0] + out[1][0] + out[2][0]
+    assert np.array_equal(total & total.dtype.type((1 << width) - 1), given)
+    dtype = INT if width == 64 else Narrow(width)
+    assert measured.rounds == declared("b2a", [flags(n)], Type(dtype, (n,), NOBODY, Layout.ARITH), width=width).rounds
+
+
+def sent(cost: Cost) -> list[list[int]]:
+    """For each round, the bytes that each party sends."""
+    return [[sum(b for (source, _), b in links.items() if source == i) for i in range(3)] for links in cost.rounds]
+
+
+@pytest.mark.parametrize(
+    "cost",
+    [
+        declared("b2a", [flags(30_000)], numbers(30_000)),
+        declared("ltz", [numbers(30_000)], flags(30_000), width=64),
+        declared("bits", [numbers(30_000)], flags(30_000, 20), width=20),
+        declared("eqz", [numbers(30_000)], flags(30_000), width=64),
+        declared("shift", [numbers(30_000)], numbers(30_000), m=M, width=48),
+        declared("shift", [numbers(30_000)], numbers(30_000), m=M, width=64),
+        declared("mul_trunc", [numbers(30_000)] * 2, numbers(30_000), m=M),
+    ],
+)
+def test_in_every_round_all_send_equally_much(cost: Cost) -> None:
+    for each in sent(cost):
+        assert max(each) <= 1.02 * min(each)
 
 
 def test_few_stay_with_one_party_and_cost_the_busiest_no_more() -> None:
     def busiest(n: int) -> float:
-        kind = Type(INT, (n,), NOBODY, Layout.ARITH)
-        cost: Cost = SCHEMES["rep3"].cost("mul_trunc", [kind, kind], kind, {"m": M}, Seat(0, 3, 3))
-        sent = [sum(b for (source, _), b in cost.total.items() if source == i) for i in range(3)]
-        return max(sent) / n
+        cost = declared("mul_trunc", [numbers(n)] * 2, numbers(n), m=M)
+        return max(map(sum, zip(*sent(cost), strict=True))) / n
 
     assert len(thirds(4095)) == 1
     assert len(thirds(4096)) == 3
+    assert len(thirds(10_000, 8)) == 1
     assert busiest(3000) <= 1.01 * busiest(6000)

@@ -108,7 +108,7 @@ def loops(b: Builder, n: int) -> list[Value]:
     return [repeated(b, x, y, 3, inner=False)]
 
 
-@pytest.mark.parametrize("n", [1, 5, 300])
+@pytest.mark.parametrize("n", [1, 5, 300, 5000])
 @pytest.mark.parametrize("made", [numbers, orders, loops])
 @pytest.mark.parametrize("scheme", list(PLACES))
 def test_no_part_of_a_stream_is_drawn_twice(
