@@ -1,6 +1,6 @@
 """Grouping a relation before it is joined.
 
-For: `Early`.
+For: `Early`; `in_two_steps`.
 Leaves to others: when it is worth while (`joins`), the grouping (`groups`).
 
     sum of x over L join R on k  =  sum over L join R', where R' has for each k the sum of x over R
@@ -22,7 +22,7 @@ from dsl.query.relation import Context, Part, Relation, full, packed, unpacked
 from dsl.query.sorted_groups import sorting_columns
 from dsl.source import Span
 
-__all__ = ["Early"]
+__all__ = ["Early", "in_two_steps"]
 
 LATER: Final[dict[str, Kind]] = {
     "rows": "total",
@@ -98,10 +98,15 @@ class Early:
             there = set() if m.argument is None else set(refs(m.argument)) - constants
             if m.kind not in LATER or (m.argument is not None and not (there and there <= own)):
                 return None
-        parts = [replace(m, column=Column(m.column.name)) for m in block.measures]
-        done = self.group(self.ctx, relation, [(c, Ref(c, span=block.span)) for c in by], parts, block.span)
-        block.measures = [
-            Measure(m.column, LATER[m.kind], Ref(p.column, span=m.span), m.span)
-            for m, p in zip(block.measures, parts, strict=True)
-        ]
-        return done
+        parts, block.measures = in_two_steps(block.measures)
+        return self.group(self.ctx, relation, [(c, Ref(c, span=block.span)) for c in by], parts, block.span)
+
+
+def in_two_steps(measures: Sequence[Measure]) -> tuple[list[Measure], list[Measure]]:
+    """The measures of parts of a group, and those of the whole from them."""
+    parts = [replace(m, column=Column(m.column.name)) for m in measures]
+    whole = [
+        Measure(m.column, LATER[m.kind], Ref(p.column, span=m.span), m.span)
+        for m, p in zip(measures, parts, strict=True)
+    ]
+    return parts, whole

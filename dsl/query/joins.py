@@ -211,17 +211,16 @@ def columns_joined(nodes: Sequence[Node]) -> list[Column]:
 
 
 def join_all(ctx: Context, source: From, reducer: Reducer, build_source: BuildSource, build: BuildPlan) -> Relation:
-    """The rows of all sources together; conditions and sub-queries have been put in their places (`settle`)."""
-    for attach in [a for a in source.attaches if not a.keys and not a.pairs]:
-        constant(ctx, attach, build)
-        source.attaches.remove(attach)
+    """The rows of all sources together; conditions and sub-queries have been put in their places (`rewrite`)."""
+    for attach in source.attaches:
+        if attach.alone:
+            constant(ctx, attach, build)
+    attaches = [a for a in source.attaches if not a.alone]
     constants = set(ctx.constants)
-    pending = {c for node in source.conditions for c in refs(node)} | {c for a in source.attaches for c in a.outer}
+    pending = {c for node in source.conditions for c in refs(node)} | {c for a in attaches for c in a.outer}
     wanted = pending | reducer.wanted()
     relations = [build_source(ctx, s, wanted) for s in source.sources]
-    joins = _Joins(
-        ctx, build, reducer, relations, list(source.conditions), list(source.attaches), source.span, constants
-    )
+    joins = _Joins(ctx, build, reducer, relations, list(source.conditions), attaches, source.span, constants)
     return joins.run()
 
 

@@ -209,6 +209,11 @@ class Attach:
     single: Column | None = None
 
     @property
+    def alone(self) -> bool:
+        """Whether it is one row, which belongs to all rows."""
+        return not self.keys and not self.pairs
+
+    @property
     def made(self) -> set[Column]:
         """The columns that it brings."""
         return {self.matched, *self.columns, *(m.column for m in self.measures)}

@@ -1,7 +1,7 @@
 """The ranks of an owner's values, in place of the values, where only their order counts.
 
 For: `ranked`, `rank_of`.
-Leaves to others: what asks for them (`rewrite.request`), sorting by them (`groups`, `ordering`).
+Leaves to others: what asks for them (`rewrite.order_home`), sorting by them (`groups`, `ordering`).
 
 Groups and orders of a secret table are found by comparing keys, and cost their bits: 64 for a number, hundreds for a
 text. An owner of n rows numbers its different values in their order before anything is shared; the numbers have log2 n

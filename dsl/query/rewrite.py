@@ -1,43 +1,119 @@
-"""Conditions, sub-queries and expressions to where they cost least: to the one source that has all their columns.
+"""Rules that rewrite a select: conditions, sub-queries and expressions to where they cost least.
 
-For: `settle`; `request` (the ranks of columns).
-Leaves to others: which source is joined first (`joins`), what is seen by whom (the circuit's types).
+For: `RULES`, `rewritten`.
+Leaves to others: which source is joined first (`joins`), grouping before a join (`early`), what is seen by whom (the
+circuit's types).
 
-What a single owner's table decides is then decided by that owner, in the clear, before anything is shared: a filter
-becomes a mask, `l_extendedprice * (1 - l_discount)` one column, `p_type like 'PROMO%'` one bit.
+A part of a select is *at home* at the one source that has all its columns.  What a single owner's table decides is then
+decided by that owner, in the clear, before anything is shared: a filter becomes a mask, `l_extendedprice * (1 -
+l_discount)` one column, `p_type like 'PROMO%'` one bit.
+
+Every rule takes a select and gives another with the same rows; it changes nothing of what it is given.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from typing import Final, TypeAlias
 
 from dsl import syntax
 from dsl.node import Node
-from dsl.query.plan import Attach, Column, From, Joined, Ref, Source, columns_of, mapped, refs
+from dsl.query.plan import Attach, Block, Column, Derived, From, Joined, Ref, Scan, Source, columns_of, mapped, refs
 
-__all__ = ["request", "settle"]
+__all__ = ["RULES", "Rule", "conditions_home", "expressions_home", "order_home", "rewritten", "subqueries_home"]
+
+Rule: TypeAlias = "Callable[[Block, frozenset[Column]], Block]"
+"""A select and the columns that have one value for all rows, and so are at home everywhere; the select that results."""
 
 
-def settle(source: From, expressions: Sequence[Node], constants: set[Column]) -> list[Node]:
-    """Move what concerns one source of `source` into it, and return `expressions` over what the sources then have.
+def rewritten(block: Block, constants: Iterable[Column]) -> Block:
+    """The select after all rules. constants: columns that have one value for all rows."""
+    alone = (c for a in block.source.attaches if a.alone for c in a.made)
+    known = frozenset([*constants, *alone])
+    for rule in RULES:
+        block = rule(block, known)
+    return block
 
-    constants: columns that have one value for all rows; they are at home everywhere, and what sub-queries of one row
-    bring is added to them.
-    """
-    alone = [a for a in source.attaches if not a.keys and not a.pairs]
-    constants |= {c for a in alone for c in a.made}
-    tied = [a for a in source.attaches if a not in alone]
-    source.attaches[:] = alone
-    for attach in tied:
-        _place_attach(source, attach, constants)
+
+# ----------------------------------------------------------------------------------------------- rules
+
+
+def subqueries_home(block: Block, constants: frozenset[Column]) -> Block:
+    """A sub-query is attached to the rows of the one source that it refers to."""
+    source = _copied(block.source)
+    attaches = list(source.attaches)
+    source.attaches[:] = [a for a in attaches if a.alone]
+    for attach in attaches:
+        if not attach.alone:
+            _place_attach(source, attach, constants)
+    return replace(block, source=source)
+
+
+def conditions_home(block: Block, constants: frozenset[Column]) -> Block:
+    """A condition on one source is a filter of that source; not on what a left join may leave missing."""
+    source = _copied(block.source)
     conditions = list(source.conditions)
     source.conditions[:] = []
     for condition in conditions:
         _place_condition(source, condition, constants)
-    source.conditions[:] = [_local(source, c, constants) for c in source.conditions]
-    for attach in source.attaches:
-        attach.keys[:] = [(_local(source, outer, constants), c) for outer, c in attach.keys]
-    return [_local(source, e, constants) for e in expressions]
+    return replace(block, source=source)
+
+
+def expressions_home(block: Block, constants: frozenset[Column]) -> Block:
+    """The largest parts of expressions over rows that are of one source become columns computed there."""
+    source = _copied(block.source)
+
+    def local(node: Node) -> Node:
+        return _local(source, node, constants)
+
+    source.conditions[:] = map(local, source.conditions)
+    source.attaches[:] = [replace(a, keys=[(local(outer), c) for outer, c in a.keys]) for a in source.attaches]
+    if not block.grouped:
+        return replace(block, source=source, items=[replace(i, value=local(i.value)) for i in block.items])
+    keys = [(column, local(key)) for column, key in block.keys]
+    measures = [m if m.argument is None else replace(m, argument=local(m.argument)) for m in block.measures]
+    return replace(block, source=source, keys=keys, measures=measures)
+
+
+def order_home(block: Block, constants: frozenset[Column]) -> Block:
+    """Columns by which rows will be grouped or ordered are numbered in their order at their source."""
+    del constants
+    source = _copied(block.source)
+    if block.grouped:
+        nodes = [key for _, key in block.keys]
+    else:
+        nodes = [i.value for i in block.items if i.column in block.sorted or (block.distinct and not i.hidden)]
+    _request(source, [n.column for n in nodes if isinstance(n, Ref)])
+    return replace(block, source=source)
+
+
+RULES: Final[tuple[Rule, ...]] = (
+    subqueries_home,  # first: conditions use the columns that these bring
+    conditions_home,  # before expressions: what is left joins several sources
+    expressions_home,
+    order_home,  # last: it asks for columns that expressions have become
+)
+
+
+# ---------------------------------------------------------------------------------------------- places
+
+
+def _copied(source: From) -> From:
+    """The same sources, with lists of their own."""
+    sources = [_copied_source(s) for s in source.sources]
+    return replace(source, sources=sources, conditions=list(source.conditions), attaches=list(source.attaches))
+
+
+def _copied_source(source: Source) -> Source:
+    out: Source
+    match source:
+        case Joined(left=left, right=right):
+            out = replace(source, left=_copied(left), right=_copied(right))
+        case Scan(ranked=ranked) | Derived(ranked=ranked):
+            out = replace(source, ranked=list(ranked))
+    out.computed, out.filters, out.attaches = list(source.computed), list(source.filters), list(source.attaches)
+    return out
 
 
 def _home(source: From, columns: set[Column]) -> Source | None:
@@ -47,7 +123,7 @@ def _home(source: From, columns: set[Column]) -> Source | None:
     return next((s for s in source.sources if columns <= columns_of(s)), None)
 
 
-def _place_attach(source: From, attach: Attach, constants: set[Column]) -> None:
+def _place_attach(source: From, attach: Attach, constants: frozenset[Column]) -> None:
     columns = attach.outer - constants
     home = _home(source, columns)
     if home is None:
@@ -58,7 +134,7 @@ def _place_attach(source: From, attach: Attach, constants: set[Column]) -> None:
         home.attaches.append(attach)
 
 
-def _place_condition(source: From, condition: Node, constants: set[Column]) -> None:
+def _place_condition(source: From, condition: Node, constants: frozenset[Column]) -> None:
     columns = set(refs(condition)) - constants
     home = _home(source, columns)
     if home is None:
@@ -71,7 +147,7 @@ def _place_condition(source: From, condition: Node, constants: set[Column]) -> N
         home.filters.append(condition)
 
 
-def _local(source: From, node: Node, constants: set[Column]) -> Node:
+def _local(source: From, node: Node, constants: frozenset[Column]) -> Node:
     """The expression, its largest parts of one source each replaced by a column that is computed there."""
     if isinstance(node, Ref):
         return node
@@ -82,7 +158,7 @@ def _local(source: From, node: Node, constants: set[Column]) -> Node:
     return mapped(node, lambda n: _local(source, n, constants))
 
 
-def _computed(home: Source, node: Node, constants: set[Column]) -> Column:
+def _computed(home: Source, node: Node, constants: frozenset[Column]) -> Column:
     columns = set(refs(node)) - constants
     if isinstance(home, Joined):
         sides = [home.left] if home.kind == "left" and not _strict(node) else [home.left, home.right]
@@ -112,12 +188,12 @@ def _strict(node: Node) -> bool:
     return False
 
 
-def request(source: From, columns: Iterable[Column]) -> None:
+def _request(source: From, columns: Iterable[Column]) -> None:
     """Ask the sources that have the columns for their ranks."""
     for column in dict.fromkeys(columns):
         home = _home(source, {column})
         if isinstance(home, Joined):
             for side in (home.left, home.right):
-                request(side, [column])
+                _request(side, [column])
         elif home is not None and column not in home.ranked:
             home.ranked.append(column)

@@ -36,7 +36,7 @@ from dsl.query.plan import (
 )
 from dsl.query.ranks import ranked
 from dsl.query.relation import Context, Dependency, Part, Relation, closure, unique_on
-from dsl.query.rewrite import request, settle
+from dsl.query.rewrite import rewritten
 from dsl.query.scan import scanned
 from dsl.values import Array
 
@@ -55,8 +55,7 @@ def build(ctx: Context, plan: Plan, wanted: set[Column]) -> Relation:
 
 
 def _block(ctx: Context, block: Block, wanted: set[Column]) -> Relation:
-    constants = set(ctx.constants)
-    _settle(block, constants)
+    block = rewritten(block, ctx.constants)
     early = Early(ctx, block, wanted, grouped)
     relation = join_all(ctx, block.source, early, _source, build)
     if block.grouped:
@@ -68,35 +67,13 @@ def _block(ctx: Context, block: Block, wanted: set[Column]) -> Relation:
     return _projected(ctx, relation, [i for i in block.items if i.hidden or i.column in wanted])
 
 
-def _settle(block: Block, constants: set[Column]) -> None:
-    """Put conditions and expressions over rows in their places."""
-    if block.grouped:
-        nodes = [key for _, key in block.keys] + [m.argument for m in block.measures if m.argument is not None]
-        left = iter(settle(block.source, nodes, constants))
-        block.keys = [(column, next(left)) for column, _ in block.keys]
-        block.measures = [m if m.argument is None else replace(m, argument=next(left)) for m in block.measures]
-    else:
-        values = settle(block.source, [i.value for i in block.items], constants)
-        block.items = [replace(i, value=v) for i, v in zip(block.items, values, strict=True)]
-    request(block.source, _asked(block))
-
-
-def _asked(block: Block) -> list[Column]:
-    """Columns by which rows will be grouped or ordered."""
-    if block.grouped:
-        nodes = [key for _, key in block.keys]
-    else:
-        nodes = [i.value for i in block.items if i.column in block.sorted or (block.distinct and not i.hidden)]
-    return [n.column for n in nodes if isinstance(n, Ref)]
-
-
 def _after(ctx: Context, block: Block, relation: Relation) -> Relation:
     """Sub-queries and conditions over groups."""
     for attach in block.attaches:
-        if attach.keys or attach.pairs:
-            relation = attached(ctx, relation, attach, build)
-        else:
+        if attach.alone:
             constant(ctx, attach, build)
+        else:
+            relation = attached(ctx, relation, attach, build)
     return conditions(ctx, relation, block.having)
 
 
@@ -187,8 +164,8 @@ def _computed(ctx: Context, relation: Relation, computed: Sequence[tuple[Column,
 
 def _from(ctx: Context, source: From, wanted: set[Column]) -> Relation:
     """One side of a left join or of a join with a bound."""
-    settle(source, [], set(ctx.constants))
-    return join_all(ctx, source, _Plain(wanted), _source, build)
+    side = rewritten(Block(source, []), ctx.constants).source
+    return join_all(ctx, side, _Plain(wanted), _source, build)
 
 
 class _Plain:
