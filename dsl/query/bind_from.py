@@ -17,12 +17,10 @@ from dsl.node import Node
 from dsl.query.names import Common, Names, study_table
 from dsl.query.plan import (
     Attach,
-    Block,
     Column,
     Derived,
     From,
     Joined,
-    Ordered,
     Ref,
     Scan,
     columns_of,
@@ -30,6 +28,7 @@ from dsl.query.plan import (
     outputs,
     refs,
 )
+from dsl.query.rewrite import joinable
 from dsl.source import Span
 from dsl.walker import Walker
 from mpc.types import Dim, Size
@@ -78,19 +77,13 @@ def _named(w: Walker, t: syntax.TableName, names: Names, whole: bool) -> From:
 def _rows_of(
     w: Walker, query: syntax.Query, common: Mapping[str, Common], span: Span, whole: bool
 ) -> tuple[From, list[tuple[str, Node]]]:
-    """A sub-query in `from`, and what its columns are.
-
-    One that only picks, filters and computes is none of its own: its tables join those around, so that conditions and
-    groups of the whole query reach them.
-    """
+    """A sub-query in `from`, and what its columns are."""
     from dsl.query.bind import bind_query
 
     plan = bind_query(w, query, None, common)
-    block = plan.plan if isinstance(plan, Ordered) and plan.limit is None else plan
-    if isinstance(block, Block) and not block.grouped and not block.distinct:
-        shown = [(i.name, i.value) for i in block.items if not i.hidden]
-        if not whole or all(isinstance(value, Ref) for _, value in shown):
-            return block.source, shown
+    block = joinable(plan, whole)
+    if block is not None:
+        return block.source, [(i.name, i.value) for i in block.items if not i.hidden]
     return From([Derived(plan, span)], span=span), [(name, Ref(c, span=span)) for name, c in outputs(plan)]
 
 

@@ -1,6 +1,6 @@
 """Rules that rewrite a select: conditions, sub-queries and expressions to where they cost least.
 
-For: `RULES`, `rewritten`.
+For: `RULES`, `rewritten`; `joinable`, which is asked while names are bound.
 Leaves to others: which source is joined first (`joins`), grouping before a join (`early`), what is seen by whom (the
 circuit's types).
 
@@ -19,9 +19,33 @@ from typing import Final, TypeAlias
 
 from dsl import syntax
 from dsl.node import Node
-from dsl.query.plan import Attach, Block, Column, Derived, From, Joined, Ref, Scan, Source, columns_of, mapped, refs
+from dsl.query.plan import (
+    Attach,
+    Block,
+    Column,
+    Derived,
+    From,
+    Joined,
+    Ordered,
+    Plan,
+    Ref,
+    Scan,
+    Source,
+    columns_of,
+    mapped,
+    refs,
+)
 
-__all__ = ["RULES", "Rule", "conditions_home", "expressions_home", "order_home", "rewritten", "subqueries_home"]
+__all__ = [
+    "RULES",
+    "Rule",
+    "conditions_home",
+    "expressions_home",
+    "joinable",
+    "order_home",
+    "rewritten",
+    "subqueries_home",
+]
 
 Rule: TypeAlias = "Callable[[Block, frozenset[Column]], Block]"
 """A select and the columns that have one value for all rows, and so are at home everywhere; the select that results."""
@@ -94,6 +118,19 @@ RULES: Final[tuple[Rule, ...]] = (
     expressions_home,
     order_home,  # last: it asks for columns that expressions have become
 )
+
+
+def joinable(plan: Plan, whole: bool) -> Block | None:
+    """The select of a sub-query in `from` whose tables may stand beside those around; None where they may not.
+
+    So may one that only picks, filters and computes: conditions and groups of the whole query then reach its tables.
+    whole: its rows are made before a left join, which may leave its columns missing, but nothing that is computed.
+    """
+    block = plan.plan if isinstance(plan, Ordered) and plan.limit is None else plan
+    if not isinstance(block, Block) or block.grouped or block.distinct:
+        return None
+    picked = all(isinstance(i.value, Ref) for i in block.items if not i.hidden)
+    return block if picked or not whole else None
 
 
 # ---------------------------------------------------------------------------------------------- places
