@@ -56,6 +56,32 @@ def test_averaged_models_are_those_of_numpy(options: tuple[str, ...]) -> None:
         assert abs(outputs[hospital]["right"] - right) <= 1
 
 
+def clipped_update(w: Array, x: Array, y: Array, limit: float) -> Array:
+    """Five steps on columns of which the last is 1, shortened to the limit."""
+    change = fit(w, x, y) - w
+    return change * min(1.0, limit / float(np.linalg.norm(change)))
+
+
+@pytest.mark.slow
+def test_updates_are_no_longer_than_agreed() -> None:
+    hospitals = ("north", "centre", "south")
+    data = EXAMPLES / "cancer" / "data"
+    y = {h: read(data / h / f"y_{h}.csv") for h in hospitals}
+    x = {h: read(data / h / f"X_{h}.csv") for h in hospitals}
+    z = {h: np.c_[(m - m.mean(axis=0)) / m.std(axis=0), np.ones(len(m))] for h, m in x.items()}
+    w = np.zeros(31)
+    for _ in range(10):
+        w = w + np.mean([clipped_update(w, z[h], y[h], 0.25) for h in hospitals], axis=0)
+    right = sum(int(((z[h] @ w > 0) == (y[h] > 0)).sum()) for h in hospitals)
+
+    outputs = run(EXAMPLES / "federated_clipped" / "study.parley", data)["outputs"]
+
+    for hospital in hospitals:
+        np.testing.assert_allclose(outputs[hospital]["w"], w[:30], atol=2e-3)
+        assert outputs[hospital]["b"] == pytest.approx(w[30], abs=2e-3)
+        assert abs(outputs[hospital]["right"] - right) <= 1
+
+
 @pytest.mark.slow
 def test_a_network_scores_columns_of_two_parties() -> None:
     folder = EXAMPLES / "credit_score"
