@@ -95,6 +95,9 @@ class QueryBuilder:
         alias, columns = c[3].value if c[3] else (None, ())
         return s.DerivedTable(c[1], alias, columns, span=covers(c))
 
+    def inner_tables(self, c: Children) -> s.TableExpression:
+        return cast(s.TableExpression, c[1])
+
     def join_kind(self, c: Children) -> Part:
         return Part("join", "left" if c[0].type == "LEFT" else "inner", covers(c))
 

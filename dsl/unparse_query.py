@@ -102,8 +102,9 @@ class QueryWriter(Writer):
                 named = f" as {self.name(alias.text)}{self.columns(columns)}" if alias else ""
                 return f"({self.query(query)}){named}"
             case s.Join(kind, left, right, condition, bound):
+                inner = f"({self.source(right)})" if isinstance(right, s.Join) else self.source(right)
                 word = "left join" if kind == "left" else "join"
-                text = f"{self.source(left)} {word} {self.source(right)} on {self.expression(condition)}"
+                text = f"{self.source(left)} {word} {inner} on {self.expression(condition)}"
                 return text if bound is None else f"{text} bounded {self.expression(bound, Level.SUM)}"
 
     def query_parts(self, node: s.Expression) -> tuple[Level, str]:

@@ -181,9 +181,7 @@ class Binder:
         within = Binder(self.w, replace(self.names, aliases={}), None, self.attaches, name)
         value = within.expression(first)
         if e.distinct and name not in {"min", "max"}:
-            if name != "count":
-                self.w.fail("E0901", f"`{name}(distinct …)` is not supported yet", e.span)
-            return self.measure("distinct", value, e.span)
+            return self._distinct(e, name, value)
         match name:
             case "count" | "sum" | "min" | "max":
                 return self.measure(cast(Kind, name), value, e.span)
@@ -194,6 +192,18 @@ class Binder:
             case "percentile":
                 return self.measure("quantile", value, e.span, self._fraction(e.arguments[1]))
         return self._spread(value, "stddev" if name == "stddev" else "variance", e.span)
+
+    def _distinct(self, e: syntax.Call, name: str, value: Node) -> Node:
+        """An aggregate of different values."""
+        match name:
+            case "count":
+                return self.measure("distinct", value, e.span)
+            case "sum":
+                return self.measure("distinct sum", value, e.span)
+            case "avg":
+                total = self.measure("distinct sum", value, e.span)
+                return Mean(total, self.measure("distinct", value, e.span), span=e.span)
+        return self.w.fail("E0901", f"`{name}(distinct …)` is not supported yet", e.span)
 
     def _fraction(self, e: syntax.Expression) -> Decimal:
         array = self.w.array(self.w.evaluate_known(e), e.span, "a number")

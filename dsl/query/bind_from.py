@@ -109,8 +109,12 @@ def _join(w: Walker, t: syntax.Join, names: Names) -> From:
             [*left.attaches, *right.attaches, *attaches],
             t.span,
         )
-    if attaches:
-        w.fail("E0901", "a sub-query in the `on` of a left join is not supported yet", t.condition.span)
+    for attach in attaches:
+        # Its columns stand beside the rows that it refers to, before these are joined.
+        side = next((s for s in (left, right) if attach.outer <= columns_of(s)), None)
+        if side is None:
+            w.fail("E0901", "a sub-query in `on` that refers to both sides is not supported yet", attach.span)
+        side.attaches.append(attach)
     _only(w, conditions, columns_of(left) | columns_of(right), t.condition.span)
     limit = None if t.bound is None else _bound(w, t.bound)
     return From([Joined(t.kind, left, right, conditions, limit, t.span)], span=t.span)

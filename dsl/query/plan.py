@@ -230,7 +230,7 @@ class Attach:
 # ------------------------------------------------------------------------------------------- selects
 
 
-Kind: TypeAlias = Literal["rows", "count", "sum", "total", "min", "max", "any", "distinct", "quantile"]
+Kind: TypeAlias = Literal["rows", "count", "sum", "total", "min", "max", "any", "distinct", "distinct sum", "quantile"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -238,7 +238,7 @@ class Measure:
     """An aggregate of the simple kinds, of which all others are made.
 
     kind: rows (a count of rows), count, sum, total (a sum that is 0 where there is nothing), min, max, any (of equal
-    values), distinct (how many), quantile.
+    values), distinct (how many different ones), distinct sum (of different ones), quantile.
     argument: None for `rows`. fraction: of `quantile`, between 0 and 1.
     """
 

@@ -92,13 +92,13 @@ def by_sorting(
     return first._replace(measures=found)
 
 
-BY_ORDER: Final = frozenset({"distinct", "quantile", "min", "max"})
+BY_ORDER: Final = frozenset({"distinct", "distinct sum", "quantile", "min", "max"})
 """Measures that rows in the order of their argument serve."""
 
 
 def _ordering(ctx: Context, part: Part, m: Measure) -> bool:
     """Whether a measure needs the rows sorted by its argument: extremes of numbers are found without."""
-    if m.kind in {"distinct", "quantile"}:
+    if m.kind in {"distinct", "distinct sum", "quantile"}:
         return True
     if m.kind not in {"min", "max"}:
         return False
@@ -235,6 +235,13 @@ class _Pass:
                 fresh = emit(ctx, "group_starts", *self.sorted[:order]) & present
                 different = self._combine("sum", fresh)
                 return lambda r: Array(r[different], INTEGER)
+            case "distinct sum":
+                fresh = emit(ctx, "group_starts", *self.sorted[:order]) & present
+                x = self.sorted[value] if value >= 0 else to_int(whole).value.broadcast_to((self.part.rows,))
+                some = self._combine("sum", present)
+                added = self._combine("sum", _masked(ctx, fresh, x))
+                stype = number(ctx, m, whole).stype.optional()
+                return lambda r: Array(r[added], stype, r[some] > 0)
             case "quantile":
                 return self._quantile(m, whole, value, mask, present)
         return self._extreme(m, whole, value, mask, present)

@@ -283,7 +283,7 @@ def _attach_groups(
 def _attach_pairs(b: Binder, sub: _Sub, measures: Sequence[Measure], span: Span) -> None:
     """Attach measures of the rows for which all conditions hold, tried with every row around."""
     for m in measures:
-        if m.kind in {"distinct", "quantile"}:
+        if m.kind in {"distinct", "distinct sum", "quantile"}:
             b.w.fail("E0901", "this aggregate of a sub-query with such a condition is not supported yet", m.span)
     inner = _inner(sub.block)
     equal = [_compared("==", i, o, span) for o, i in sub.keys]

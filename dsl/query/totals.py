@@ -28,7 +28,7 @@ __all__ = ["totals"]
 def totals(ctx: Context, relation: Relation, measures: Sequence[Measure]) -> Relation:
     """One row with the measures of all rows."""
     columns: dict[Column, Array] = {}
-    ordered = [m for m in measures if m.kind in {"distinct", "quantile"}]
+    ordered = [m for m in measures if m.kind in {"distinct", "distinct sum", "quantile"}]
     for m in measures:
         if m not in ordered:
             columns[m.column] = full(_total(ctx, relation, m), 1)

@@ -87,7 +87,8 @@ class _Writer:
             case 1:
                 return f"count({self.column('v', 'k', 'f')})"
             case 2:
-                return f"count(distinct {self.column('g', 'k', 'v')})"
+                few = f"count(distinct {self.column('g', 'k', 'v')})"
+                return str(self.pick(few, f"{self.pick('sum', 'avg')}(distinct {self.column('g', 'v', 'd')})"))
             case 3:
                 return f"avg({self.column('v', 'd', 'g')})"
         return f"{self.pick('sum', 'min', 'max')}({x})"

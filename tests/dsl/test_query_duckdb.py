@@ -162,6 +162,23 @@ QUERIES = (
     "select u.k, sum(s.d) as x, count(*) as n, min(s.v) as m from u, s where u.g = s.g group by u.k",
     "select count(*) as n, sum(s.d) as x from u, s where u.g = s.g",
     "select stddev(d) as a, variance(v) as b, stddev(f) as c from t where id < 4",
+    "select g, sum(distinct v) as s, avg(distinct v) as a, sum(distinct d) as x, count(distinct v) as n from t "
+    "group by g",
+    "select k, sum(distinct v) as s, avg(distinct f) as a, sum(v) as w, max(v) as m from t group by k",
+    "select sum(distinct v) as s, avg(distinct g) as a, sum(distinct f) as f from t where b",
+    "select sum(distinct v) as s, avg(distinct g) as a from t where g > 20",
+    "select id, sum(distinct v) as s, avg(distinct d) as a from u group by id",
+    "select t.id, (select sum(distinct s.v) from s where s.g = t.g) as x from t",
+    "select t.id, s.v, u.d from t left join (s join u on s.g = u.id) on t.g = s.id",
+    "select t.id, s.v from (t join s on t.g = s.id)",
+    "select t.id, s.v, u.d from ((t join s on t.g = s.id) left join u on s.g = u.id)",
+    "select count(*) as n from t join (s left join u on s.g = u.id) on t.g = s.id where u.b is null",
+    "select t.id, x.n from ((select id, g as n from s) as x join t on t.g = x.id)",
+    "select t.id, s.v from t left join s on t.g = s.id and s.v > (select avg(v) from s)",
+    "select t.id, s.v from t left join s on t.g = s.id and s.g in (select g from u where u.b)",
+    "select t.id, s.v from t left join s on t.g = s.id and exists (select * from u where u.g = t.v)",
+    "select t.id, s.v from t left join s on t.g = s.id and not exists (select * from u where u.g = s.v) and t.b",
+    "select s.id, t.v from s left join t on s.id = t.g and t.d > (select avg(d) from t as i where i.g = t.g)",
 )
 
 RANDOM = range(60)
