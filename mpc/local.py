@@ -60,6 +60,11 @@ def _narrow(player: Player, src: Sequence[Array], node: Node, types: Sequence[Ty
     return src[0].astype(ring.dtype_for(node.type.dtype.bits), copy=False)
 
 
+def _lift(player: Player, src: Sequence[Array], node: Node, types: Sequence[Type]) -> Array:  # noqa: ARG001
+    # From Z_2^w to Z_2^64 there is one homomorphism up to a factor, x -> 2^(64-w) x: what is above the width goes.
+    return np.left_shift(src[0], np.uint64(64 - types[0].dtype.bits), dtype=np.uint64)
+
+
 def _sum(player: Player, src: Sequence[Array], node: Node, types: Sequence[Type]) -> Array:  # noqa: ARG001
     (x,) = src
     axis, keep = node["axis"], node["keepdims"]
@@ -136,6 +141,7 @@ KERNELS: dict[str, Kernel] = {
     "and_clear": _simple(np.bitwise_and),
     "constant": lambda player, src, node, types: player.constant(src[0], types[0].dtype == BOOL),
     "narrow": _narrow,
+    "lift": _lift,
     "parity": lambda player, src, node, types: (src[0] & src[0].dtype.type(1)).astype(np.uint8, copy=False),
     "view": lambda player, src, node, types: src[0],
     "sum": _sum,

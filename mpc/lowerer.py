@@ -232,7 +232,7 @@ class Lowerer(Builder):
 
         Of a number its low bits are kept, which is free and commutes with sums and products: what comes out right mod
         2^bits may wrap on the way, and may have wrapped before.  A truth value takes the rounds of `b2a`, and fewer
-        bytes than in Z_2^64; in Z_2 it is free.  There is no way back, but to open it, and `parity`.
+        bytes than in Z_2^64; in Z_2 it is free.  The ways back: `widen`, `parity`, to open it.
         """
         dtype = Narrow(bits)
         if x.dtype == dtype and is_share(x):

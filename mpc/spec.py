@@ -74,6 +74,10 @@ def _rings(at: str, node: Node, types: list[Type]) -> None:
         if not (truth or smaller) or node.type.layout is not Layout.ARITH:
             raise SpecError(f"{at}: {types[0]} cannot be brought to {node.type.dtype.bits} bits")
         return
+    if node.op == "lift":
+        if types[0].layout is not Layout.ARITH or not types[0].dtype.narrow or node.type.dtype.bits != 64:
+            raise SpecError(f"{at}: {types[0]} cannot be lifted to {node.type.dtype}")
+        return
     if node.op == "b2a":
         if node.get("width", 64) != node.type.dtype.bits:
             raise SpecError(f"{at}: a result of {node.type.dtype.bits} bits")

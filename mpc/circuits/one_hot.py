@@ -75,43 +75,44 @@ def _decode_work(width: int, n: int) -> Work:
 def _decoded(bits: Value, n: int) -> Value:
     """(..., width) -> (..., n): whether the bits, lowest first, are those of 0, 1, …, n - 1; nowhere if beyond."""
     ones = _halves(bits, estimate.depth(n))
-    return _product(ones, n)
+    return _product(ones, n, bits.ndim - 1)
 
 
 def _halves(bits: Value, k: int) -> list[Value]:
     """One-hot rows for the lower and the upper half of the low k bits; none where a higher bit is set."""
-    width = bits.type.sizes[-1]
-    lead = (slice(None),) * (bits.ndim - 1)
+    width, last = bits.type.sizes[-1], bits.ndim - 1
+    lead = (slice(None),) * last
     cut = k // 2
-    low_half = spread_bits(bits[(*lead, slice(0, cut))])
-    high_half = spread_bits(bits[(*lead, slice(cut, k))])
+    low_half = spread_bits(bits[(*lead, slice(0, cut))], last)
+    high_half = spread_bits(bits[(*lead, slice(cut, k))], last)
     if width > k:
         none = all_of(~bits[(*lead, slice(k, width))])
         high_half = high_half & none.reshape((*none.shape, 1))
     return [low_half, high_half]
 
 
-def spread_bits(bits: Value) -> Value:
-    """(..., k) -> (..., 2^k), one-hot; k may be 0."""
-    k = bits.type.sizes[-1]
-    lead = (slice(None),) * (bits.ndim - 1)
+def spread_bits(bits: Value, axis: int) -> Value:
+    """k bits along an axis become 2^k flags, one-hot; k may be 0."""
+    sizes = bits.type.sizes
+    k, lead = sizes[axis], (slice(None),) * axis
     if k == 0:
-        return bits.builder.const(np.ones((*bits.type.sizes[:-1], 1), np.bool_))
+        return bits.builder.const(np.ones((*sizes[:axis], 1, *sizes[axis + 1 :]), np.bool_))
     if k == 1:
-        return bits.builder.emit("concat", ~bits, bits, axis=bits.ndim - 1)
-    halves = [spread_bits(bits[(*lead, part)]) for part in (slice(0, k // 2), slice(k // 2, k))]
-    return _product(halves, 1 << k)
+        return bits.builder.emit("concat", ~bits, bits, axis=axis)
+    halves = [spread_bits(bits[(*lead, part)], axis) for part in (slice(0, k // 2), slice(k // 2, k))]
+    return _product(halves, 1 << k, axis)
 
 
-def _product(halves: Sequence[Value], n: int) -> Value:
-    """All products of an entry of the lower half's row with one of the upper's, the first n of them."""
+def _product(halves: Sequence[Value], n: int, axis: int) -> Value:
+    """All products of an entry of the lower half's flags with one of the upper's, the first n of them."""
     lower, upper = halves
-    a, c = lower.type.sizes[-1], upper.type.sizes[-1]
-    needed = -(-n // a)
-    lead = (slice(None),) * (upper.ndim - 1)
-    upper = upper[(*lead, slice(0, min(needed, c)))]
-    both = upper.reshape((*upper.shape, 1)) & lower.reshape((*lower.shape[:-1], 1, a))
-    return both.reshape((*both.shape[:-2], both.type.sizes[-2] * a))[(*lead, slice(0, n))]
+    a, c = lower.type.sizes[axis], upper.type.sizes[axis]
+    needed = min(-(-n // a), c)
+    lead = (slice(None),) * axis
+    before, after = lower.type.sizes[:axis], lower.type.sizes[axis + 1 :]
+    upper = upper[(*lead, slice(0, needed))]
+    both = upper.reshape((*before, needed, 1, *after)) & lower.reshape((*before, 1, a, *after))
+    return both.reshape((*before, needed * a, *after))[(*lead, slice(0, n))]
 
 
 # -- elements at secret places -----------------------------------------------------------------

@@ -15,10 +15,12 @@ from conformance_table import truths, words
 from order_run import PLACES, private
 
 from mpc.circuit import Array, Circuit, Node, Value
+from mpc.circuits.widen import ring_of, widen
 from mpc.engine import Engine
 from mpc.lockstep import lockstep
 from mpc.lowerer import Lowerer
 from mpc.matmul import matmul
+from mpc.op import Interval
 from mpc.passes import optimise
 from mpc.protocols import SCHEMES
 from mpc.ring import EncodingError, dtype_for
@@ -176,6 +178,36 @@ def test_a_truth_value_is_brought_to_any_ring() -> None:
     for width in (2, 8, 18, 64):
         got = opened("rep3", lambda b, x, w=width: b.narrow(x < 4, w))  # type: ignore[misc]
         np.testing.assert_array_equal(got, NUMBERS < 4)
+
+
+@pytest.mark.parametrize("where", sorted(PLACES))
+@pytest.mark.parametrize("more", [0, 3, 21])
+@pytest.mark.parametrize("at", [0, 1 << 40, -(1 << 61)])
+def test_a_number_comes_back_from_the_ring_that_its_range_needs(where: str, at: int, more: int) -> None:
+    """Both ends of the range are among the numbers; products and sums on the way may wrap."""
+    units = Interval(at - 128, at + 120)
+    width = ring_of(units) + more
+
+    def make(b: Lowerer, x: Value) -> Value:
+        y = b.narrow(x, width)
+        half = 1 << (width - 1)
+        return widen(y * 100 - y * 99 + b.const((at + half) % (2 * half) - half), units)
+
+    assert ring_of(units) == 9
+    np.testing.assert_array_equal(opened(where, make), NUMBERS + at)
+
+
+def test_a_ring_without_room_is_refused() -> None:
+    with pytest.raises(AssertionError, match="does not come back"):
+        opened("rep3", lambda b, x: widen(b.narrow(x, 8), Interval(-128, 120)))
+
+
+def test_only_narrow_shares_are_lifted() -> None:
+    b = Lowerer(PLACES["rep3"].nodes)
+    x = b.shared(private(b, "a", "x", NUMBERS))
+    lifted = b.on_shares("lift", (x,), {}, INT, x.shape)
+    with pytest.raises(SpecError, match="lifted"):
+        check(b.finish([b.open_to_nodes(lifted)]))
 
 
 @pytest.mark.parametrize("where", sorted(PLACES))

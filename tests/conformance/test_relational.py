@@ -251,6 +251,26 @@ def test_sums_of_buckets(where: str, rng: np.random.Generator, rows: int, n: int
     agree(lambda b, x: bucket_sums(*x, n=n), [anywhere, visible, *columns], where)
     inside = rng.integers(0, n, rows)
     agree(lambda b, x: bucket_sums(*x, n=n), [inside, visible], where, [(0, n - 1), None])
+    everywhere_shown = np.ones(rows, np.bool_)
+    small, money = rng.integers(-9, 1001, rows), np.round(rng.uniform(0, 30, rows) * 2**16) / 2**16
+    agree(
+        lambda b, x: bucket_sums(x[0], b.const(everywhere_shown), *x[1:], n=n),
+        [inside, small, money],
+        where,
+        [(0, n - 1), (-9, 1000), (0, 30)],
+    )
+
+
+@pytest.mark.parametrize("end", [0, 1000])
+def test_sums_of_buckets_reach_the_ends_of_their_ranges(end: int) -> None:
+    rows = 4099
+    bucket, values = np.full(rows, 3), np.full(rows, end)
+    agree(
+        lambda b, x: bucket_sums(x[0], b.const(np.ones(rows, np.bool_)), x[1], n=4),
+        [bucket, values],
+        "rep3",
+        [(0, 3), (0, 1000)],
+    )
 
 
 # -- joins -------------------------------------------------------------------------------------
