@@ -4,8 +4,8 @@ For: `text_less`, `text_like`, `text_cut`.
 Leaves to others: equality, which is that of the numbers.
 
 UTF-8 keeps the order of characters in that of bytes, and a character's bytes occur nowhere within others: so order and
-patterns of `%` are those of bytes.  A pattern with `_` and a part by the number of its characters need characters, and
-are for those who see the text.
+patterns of `%` are those of bytes.  A pattern with `_` needs to know where characters begin.  A part by the number of
+its characters is for those who see the text.
 """
 
 from __future__ import annotations
@@ -82,10 +82,8 @@ def text_less(x: Value, y: Value) -> Value:
 # -- patterns ----------------------------------------------------------------------------------
 
 
-def _like(types: Sequence[Type], attrs: Attrs) -> Signature:
+def _like(types: Sequence[Type], attrs: Attrs) -> Signature:  # noqa: ARG001
     _text(types[0])
-    if "_" in attrs["pattern"] and types[0].secret:
-        raise TypeRuleError("a pattern with `_` is for who sees the text")
     return BOOL, types[0].shape[:-1]
 
 
@@ -101,7 +99,7 @@ def _like_ref(x: Array, *, pattern: str) -> Array:
 
 @op("text_like", infer=_like, ref=_like_ref)
 def text_like(x: Value, *, pattern: str) -> Value:
-    """Whether texts (..., words) are like a pattern, in which `%` is any text.
+    """Whether texts (..., words) are like a pattern, in which `%` is any text and `_` one character.
 
     The pieces between `%` are found from left to right: at each place, whether a piece stands there after a place where
     the piece before it has ended.  A conjunction a bit of every piece at every place.
@@ -113,6 +111,8 @@ def text_like(x: Value, *, pattern: str) -> Value:
     bits = b.bits(x.reshape((rows, words)), 8 * WORD)
     # Lowest bit and last byte first: turned round, so that byte j has bits 8 j … 8 j + 7, highest first.
     data = bits[:, :, ::-1].reshape((rows, size, 8))
+    if "_" in pattern:
+        return _by_characters(data, pattern).reshape(x.shape[:-1])
     pieces = [p.encode() for p in pattern.split("%")]
     if sum(map(len, pieces)) > size:
         return b.shared(b.const(np.zeros(x.type.sizes[:-1], np.bool_)))
@@ -133,6 +133,41 @@ def text_like(x: Value, *, pattern: str) -> Value:
     ends = stacked([_empty(data, j).reshape((rows, 1)) for j in range(place + len(last), size + 1)])
     here = _standing(data, last)[:, place:] & after[:, : size + 1 - place - len(last)] & ends
     return (~all_of(~here)).reshape(x.shape[:-1])
+
+
+def _by_characters(data: Value, pattern: str) -> Value:
+    """(rows,): whether texts are like a pattern with `_`, part after part of it.
+
+    `at[:, j]`: the parts so far may end before byte j.  A part of letters goes on by its bytes, `_` by the one to four
+    of the character that begins there, so a conjunction a byte of the text and a length.
+    """
+    b = low(data)
+    rows, size, _ = data.type.sizes
+
+    def nothing(n: int) -> Value:
+        return b.shared(b.const(np.zeros((rows, n), np.bool_)))
+
+    within = data[:, :, 0] & ~data[:, :, 1]  # bytes 10…: not the first of a character
+    some = ~all_of(~data)
+    longer = [some ^ within]  # a character of at least so many bytes begins here
+    for k in range(1, 4):
+        longer.append(longer[-1][:, :-1] & within[:, k:])
+    lengths = [longer[k] ^ stacked([longer[k + 1], nothing(1)]) for k in range(3)] + [longer[3]]
+    at = stacked([~nothing(1), nothing(size)])
+    for part in re.findall("[^%_]+|%|_", pattern):
+        if part == "%":
+            at = _ever(at)
+        elif part == "_":
+            # At most one character ends at a place, so that sums are disjunctions.
+            ends = [stacked([nothing(k), at[:, :-k] & c]) for k, c in enumerate(lengths, start=1)]
+            at = ends[0] ^ ends[1] ^ ends[2] ^ ends[3]
+        else:
+            piece = part.encode()
+            if len(piece) > size:
+                return nothing(1)[:, 0]
+            at = stacked([nothing(len(piece)), at[:, : -len(piece)] & _standing(data, piece)])
+    ended = stacked([~some, ~nothing(1)])
+    return ~all_of(~(at & ended))
 
 
 def _standing(data: Value, piece: bytes) -> Value:

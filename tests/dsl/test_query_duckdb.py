@@ -169,6 +169,8 @@ QUERIES = (
     "select sum(distinct v) as s, avg(distinct g) as a from t where g > 20",
     "select id, sum(distinct v) as s, avg(distinct d) as a from u group by id",
     "select t.id, (select sum(distinct s.v) from s where s.g = t.g) as x from t",
+    "select t.id from t join s on t.g = s.id and t.t like '_a%' or s.t like 'c_' and t.g = s.id",
+    "select count(*) as n from (select distinct t, g from t) as x where x.t like '%_' and x.t not like '_'",
     "select t.id, s.v, u.d from t left join (s join u on s.g = u.id) on t.g = s.id",
     "select t.id, s.v from (t join s on t.g = s.id)",
     "select t.id, s.v, u.d from ((t join s on t.g = s.id) left join u on s.g = u.id)",
