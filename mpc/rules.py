@@ -64,11 +64,12 @@ FINEST = 40
 """Most fraction bits of a public factor."""
 
 
-def _clear_frac(b: Lowerer, x: Value, share: Value, dtype: DType) -> int:
+def _clear_frac(b: Lowerer, x: Value, share: Value, dtype: DType, terms: int = 1) -> int:
     """Fraction bits for a public factor: those that it has, if few; else as many as the share's range leaves room for.
 
     More bits make the product more exact than the grid of `dtype`; the truncation takes them off again.  A constant
     below 1 gets as many significant bits as 1 would, which needs no more room than multiplying by 1 does.
+    terms: how many such products are added up.
     """
     if x.dtype.kind == "int":
         return 0
@@ -84,7 +85,7 @@ def _clear_frac(b: Lowerer, x: Value, share: Value, dtype: DType) -> int:
                 return frac
     if share_bits is None:
         return min(plain + max(0, -size), FINEST) if x.is_const else plain
-    return max(plain, min(ROOM - 1 - share_bits - size, FINEST))
+    return max(plain, min(ROOM - 1 - share_bits - size - (terms - 1).bit_length(), FINEST))
 
 
 def _by_number(b: Lowerer, x: Value, y: Value, dtype: DType, shape: Shape) -> Value | None:
@@ -121,9 +122,9 @@ def _product(op: str) -> Rule:
         if op == "mul" and (single := _by_number(b, x, y, dtype, shape)) is not None:
             return single
         bound = (mul_bound if op == "mul" else matmul_bound)([b.range(x), b.range(y)], [x.type, y.type], attrs)
-        fracs = []
+        fracs, terms = [], 1 if op == "mul" else x.type.sizes[-1]
         for v, other in ((x, y), (y, x)):
-            fracs.append(v.dtype.frac if is_share(v) else _clear_frac(b, v, other, dtype))
+            fracs.append(v.dtype.frac if is_share(v) else _clear_frac(b, v, other, dtype, terms))
         raw_frac = sum(fracs)
         if dtype.kind == "int":
             b.fits("the product", bound, 0, bits=63)

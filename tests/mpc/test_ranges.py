@@ -11,6 +11,7 @@ from mpc.places import Places
 from mpc.protocols import SCHEMES
 from mpc.simulate import simulate
 from mpc.types import INT, DType, Fixed, Type
+from runtime import api
 
 PLACES = {"rep3": Places(("a", "b", "c")), "additive": Places(("a", "b"), dealer="dealer")}
 
@@ -88,3 +89,16 @@ def test_whole_numbers_beside_a_broken_one(protocol: str) -> None:
     secret = b.emit("select", y.equals(0), x, y)
     given = np.array([2, 3, 2**62, -(2**63)])
     assert run(b, secret < 2.5, protocol, given, np.zeros(4, np.int64)).tolist() == [True, False, False, True]
+
+
+def test_a_sum_of_products_by_public_numbers_has_room() -> None:
+    weights = np.full((6, 2), 1.9)
+    text = "party p, q, r\ninput x: fixed in -6..6[4, 6] from p\ninput z: fixed in -1..1[4, 6] from q\n"
+    listed = ", ".join("[" + ", ".join(f"{w}" for w in row) + "]" for row in weights)
+    x, z = np.full((4, 6), 6.0), np.full((4, 6), -1.0)
+
+    got = api.simulate_sync(
+        api.compile(f"{text}reveal (x + z) @ [{listed}] to all as y\n"), {"p": {"x": x}, "q": {"z": z}}
+    )
+
+    np.testing.assert_allclose(got["p"]["y"], (x + z) @ weights, atol=2.0**-15)
