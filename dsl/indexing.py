@@ -69,8 +69,14 @@ def subscript(w: Walker, e: syntax.Subscript) -> Val:
 
 
 def _tuple_item(w: Walker, val: Tuple, e: syntax.Subscript) -> Val:
-    if len(e.indices) != 1 or isinstance(e.indices[0], syntax.Slice):
+    if len(e.indices) != 1:
         return w.error("E0301", "a tuple takes one index", e.span)
+    if isinstance(e.indices[0], syntax.Slice):
+        ends = (e.indices[0].start, e.indices[0].stop, e.indices[0].step)
+        known = [None if x is None else w.number(w.evaluate_known(x), x.span, "a place in a tuple") for x in ends]
+        if known[2] == 0:
+            return w.error("E0301", "a step is a number other than 0", e.indices[0].span)
+        return Tuple(val.items[slice(*known)])
     at = w.number(w.evaluate(e.indices[0]), e.indices[0].span, "a place in a tuple")
     if not -len(val.items) <= at < len(val.items):
         return w.error("E0306", f"there are {len(val.items)} values here", e.indices[0].span, f"{at}")

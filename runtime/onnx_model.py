@@ -50,9 +50,15 @@ def write_onnx(model: RecordOutput, path: Path) -> bool:
     return True
 
 
-def _numbers(model: RecordOutput) -> dict[str, NDArray[np.float64]]:
-    arrays = {p.name: p for p in model.parts if isinstance(p, ArrayOutput)}
-    return {n: a.values.astype(np.float64) for n, a in arrays.items() if a.type.kind in {"int", "fixed", "bool"}}
+def _numbers(model: RecordOutput, path: str = "") -> dict[str, NDArray[np.float64]]:
+    """The model's arrays of numbers; one within a part is known by the way to it, `hidden_weights.0`."""
+    found: dict[str, NDArray[np.float64]] = {}
+    for part in model.parts:
+        if isinstance(part, RecordOutput):
+            found |= _numbers(part, f"{path}{part.name}.")
+        elif isinstance(part, ArrayOutput) and part.type.kind in {"int", "fixed", "bool"}:
+            found[path + part.name] = part.values.astype(np.float64)
+    return found
 
 
 class _Graph:
@@ -122,7 +128,10 @@ def _logistic(g: _Graph, fields: Fields) -> None:
 
 
 def _network(g: _Graph, fields: Fields) -> None:
-    hidden = g.add("Relu", g.layer("X", fields["hidden_weights"], fields["hidden_intercept"]))
+    hidden, weights, intercept = "X", "hidden_weights", "hidden_intercept"
+    several = sum(name.startswith(f"{weights}.") for name in fields)
+    for layer in [f".{k}" for k in range(several)] or [""]:
+        hidden = g.add("Relu", g.layer(hidden, fields[weights + layer], fields[intercept + layer]))
     score = g.layer(hidden, fields["weights"], fields["intercept"])
     classes = int(fields["classes"])
     if classes == 0:

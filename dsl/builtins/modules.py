@@ -1,20 +1,24 @@
-"""What modules of the library have beside the language: `_record`, `_within`, `_capped` and `_balanced`.
+"""What modules of the library have beside the language: `_record`, `_within`, `_capped`, `_items`, `_layers` and
+`_balanced`.
 
 Their names begin with `_`, and only the library's own text finds them.
 """
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 
 from dsl import syntax
-from dsl.builtins.arguments import numeric, typed
+from dsl.builtins.arguments import numeric, shape_of, typed
 from dsl.builtins.table import CallSite, builtin, special
 from dsl.convert import to_fixed, to_int
 from dsl.stypes import FIXED, INTEGER
 from dsl.values import Array, Record, Text, Tuple, Unknown, Val, describe
 from dsl.walker import Reported, Walker
 from mpc.circuit import Value
+from mpc.types import Dim, size_of
 
 __all__: list[str] = []
 
@@ -50,6 +54,30 @@ def capped(w: Walker, site: CallSite, size: Val, most: Val) -> Val:
     ends = [w.whole(v, site.of(n), "a size") for v, n in ((size, "size"), (most, "most"))]
     known = [e for e in ends if isinstance(e, int)]
     return Array(w.region.dim(min(known) if len(known) == 2 else ends[0]), INTEGER)
+
+
+@builtin("_items")
+def items(w: Walker, site: CallSite, *xs: Val) -> Val:
+    """All arguments in one tuple, those that are tuples taken apart."""
+    del w, site
+    return Tuple(tuple(item for x in xs for item in (x.items if isinstance(x, Tuple) else (x,))))
+
+
+@builtin("_layers")
+def layers(w: Walker, site: CallSite, x: Val, widths: Val) -> Val:
+    """A vector as what networks have between layers of so many units: a tuple of matrices, each of a layer's units by
+    the next one's, and a tuple of the next ones' intercepts, which stand behind each matrix."""
+    a = numeric(w, x, site.of("x"))
+    sizes = shape_of(w, widths, site.of("widths"), 1)
+    at: Dim = 0
+    parts: list[Array] = []
+    for before, after in pairwise(sizes):
+        for shape in ((before, after), (after,)):
+            many = size_of(shape)
+            part = w.builder.emit("slice", a.value, parts=((at, at + many, 1),))
+            parts.append(a.with_value(part.reshape(shape)))
+            at = at + many
+    return Tuple((Tuple(tuple(parts[::2])), Tuple(tuple(parts[1::2]))))
 
 
 UPS, DOWNS = 13, 15

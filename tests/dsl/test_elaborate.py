@@ -371,3 +371,9 @@ def test_origins_are_places_in_the_text() -> None:
     assert found["mul"] == "x * (y + 1)"
     assert found["add"] == "(y + 1)"
     assert found["reveal"] == "z"
+
+
+def test_a_slice_of_a_tuple_is_a_tuple() -> None:
+    text = "party p\nx = (1, 2, 3, 4)\na, b = x[1:3]\nc, d = x[::-2]\nreveal [a, b, c, d] to p as y\n"
+
+    assert run_study(text, {"p": {}})["y"] == [2, 3, 4, 2]

@@ -57,6 +57,8 @@ CASES = [
     ("mlp(X, y, hidden=4, epochs=2)", "truths", True),
     ("mlp(X, y, hidden=4, epochs=2, classes=3)", "classes", True),
     ("mlp(X, y, hidden=4, epochs=2, classes=0)", "numbers", False),
+    ("mlp(X, y, hidden_layer_sizes=(6, 4), epochs=2, classes=3)", "classes", True),
+    ("mlp(X, y, hidden=(6, 5, 4), epochs=2, classes=0, solver='adam')", "numbers", False),
 ]
 
 

@@ -5,6 +5,7 @@ Tolerances are those that the functions' texts state; of a network, what roundin
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -146,54 +147,79 @@ reveal ml.predict(m, X) to all as coordinates
         np.testing.assert_allclose(found["coordinates"], model.transform(x), atol=2.0**-8)
 
 
-def network(x: Floats, y: Floats, start: dict[str, Any], *, classes: int, epochs: int, rate: float) -> Floats:
-    """The outputs of the same training in float64, with batches of 32, momentum 0.9 and alpha 0.001."""
-    p = {"W1": start["w1"], "b1": np.zeros(8), "W2": start["w2"], "b2": np.zeros(start["w2"].shape[1])}
+def started(weights: list[Floats]) -> dict[str, Floats]:
+    return {f"W{k}": w for k, w in enumerate(weights)} | {f"b{k}": np.zeros(w.shape[1]) for k, w in enumerate(weights)}
+
+
+def slopes(p: dict[str, Floats], x: Floats, y: Floats, classes: int) -> tuple[Floats, dict[str, Floats]]:
+    """The outputs for rows x, and the derivatives of their mean loss, alpha 0.001 among them."""
+    last = len(p) // 2 - 1
+    given, sums = [x], []
+    for k in range(last + 1):
+        sums.append(given[-1] @ p[f"W{k}"] + p[f"b{k}"])
+        given.append(np.maximum(sums[-1], 0))
+    o = sums[-1]
+    link = {0: lambda o: o, 2: lambda o: 1 / (1 + np.exp(-o))}.get(
+        classes, lambda o: np.exp(o) / np.exp(o).sum(axis=1, keepdims=True)
+    )
+    off, g = (link(o) - y) / len(x), {}
+    for k in range(last, -1, -1):
+        g[f"W{k}"], g[f"b{k}"] = given[k].T @ off + 0.001 * p[f"W{k}"], off.sum(axis=0)
+        off = off @ p[f"W{k}"].T * (given[k] > 0)
+    return o, g
+
+
+def network(x: Floats, y: Floats, p: dict[str, Floats], *, classes: int, solver: str, rate: float) -> Floats:
+    """The outputs after the same training in float64: 3 epochs, batches of 32, momentum 0.9, or Adam as its paper has
+    it, with epsilon 10^-5."""
     v = {k: np.zeros_like(w) for k, w in p.items()}
-
-    def output(x: Floats) -> Floats:
-        return np.maximum(x @ p["W1"] + p["b1"], 0) @ p["W2"] + p["b2"]
-
-    for _ in range(epochs):
+    m, s, t = v, v, 0
+    for _ in range(3):
         for i in range(0, len(x), 32):
-            xb, yb = x[i : i + 32], y[i : i + 32]
-            z = xb @ p["W1"] + p["b1"]
-            h, o = np.maximum(z, 0), output(xb)
-            link = {0: lambda o: o, 2: lambda o: 1 / (1 + np.exp(-o))}.get(
-                classes, lambda o: np.exp(o) / np.exp(o).sum(axis=1, keepdims=True)
-            )
-            off = (link(o) - yb) / len(xb)
-            back = off @ p["W2"].T * (z > 0)
-            grads = {"W1": xb.T @ back, "b1": back.sum(axis=0), "W2": h.T @ off, "b2": off.sum(axis=0)}
-            for k in p:
-                v[k] = 0.9 * v[k] - rate * (grads[k] + (0.001 * p[k] if k[0] == "W" else 0))
-            for k in p:
-                p[k] = p[k] + v[k]
-    return output(x)
+            _, g = slopes(p, x[i : i + 32], y[i : i + 32], classes)
+            t += 1
+            if solver == "sgd":
+                v = {k: 0.9 * v[k] - rate * g[k] for k in p}
+                p = {k: p[k] + v[k] for k in p}
+            else:
+                m = {k: 0.9 * m[k] + 0.1 * g[k] for k in p}
+                s = {k: 0.999 * s[k] + 0.001 * g[k] ** 2 for k in p}
+                root = {k: np.sqrt(s[k] / (1 - 0.999**t)) + 1e-5 for k in p}
+                p = {k: p[k] - rate * m[k] / (1 - 0.9**t) / root[k] for k in p}
+    return slopes(p, x, y, classes)[0]
 
 
-@pytest.mark.parametrize("classes", [0, 2, 3])
-def test_networks(classes: int) -> None:
+SOLVERS = {"sgd": "rate=0.05", "adam": "rate=0.01, solver='adam'"}
+
+
+@pytest.mark.parametrize("solver", SOLVERS)
+@pytest.mark.parametrize(
+    ("classes", "hidden"), [(0, (8,)), (0, (8, 6)), (2, (8,)), (2, (6, 5, 4)), (3, (8,)), (3, (8, 6))]
+)
+def test_networks(classes: int, hidden: tuple[int, ...], solver: str) -> None:
     x, y = load_iris(return_X_y=True)
     order = np.random.default_rng(0).permutation(150)
     x, y = scaled(x)[order], y[order]
     target = {0: x[:, 3:], 2: (y == 1)[:, None], 3: np.eye(3)[y]}[classes]
     given = {0: x[:, 3], 2: y == 1, 3: y}[classes]
     kind = {0: "fixed", 2: "bool", 3: "int"}[classes]
-    outputs = max(classes, 1) if classes != 2 else 1
-    starts = f"""
-reveal randn((3, 8), seed=5) * sqrt(2.0 / 3) to all as w1
-reveal randn((8, {outputs}), seed=6) * sqrt(2.0 / 8) to all as w2
-"""
+    widths = [3, *hidden, 3 if classes == 3 else 1]
+    starts = "".join(
+        f"reveal randn(({a}, {b}), seed={5 + k}) * sqrt(2.0 / {a}) to all as w{k}\n"
+        for k, (a, b) in enumerate(pairwise(widths))
+    )
+    sizes = f"hidden={hidden[0]}" if len(hidden) == 1 else f"hidden_layer_sizes={hidden}"
     body = f"""
 Z = X[:, :3]
-m = ml.mlp(Z, y, hidden=8, classes={classes}, alpha=0.001, epochs=3, rate=0.05, seed=5)
+m = ml.mlp(Z, y, {sizes}, classes={classes}, alpha=0.001, epochs=3, {SOLVERS[solver]}, seed=5)
 reveal ml.predict(m, Z) to all as guess
 {"" if classes == 0 else "reveal ml.predict_proba(m, Z) to all as chances"}
 """
     plain, got = both(starts + body, x, given, kind)
 
-    want = network(x[:, :3], target.astype(float), plain, classes=classes, epochs=3, rate=0.05)
+    start = started([plain[f"w{k}"] for k in range(len(widths) - 1)])
+    rate = float(SOLVERS[solver].split(",")[0].removeprefix("rate="))
+    want = network(x[:, :3], target.astype(float), start, classes=classes, solver=solver, rate=rate)
     for found, tolerance in ((plain, 1e-3), (got, 0.01)):
         if classes == 0:
             np.testing.assert_allclose(found["guess"], want[:, 0], atol=tolerance)
