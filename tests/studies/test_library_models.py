@@ -133,6 +133,47 @@ def test_kmeans(load: Any) -> None:
         assert list(found["clusters"]) == list(model.labels_)
 
 
+def furthest(x: Floats, on: Floats, k: int) -> Floats:
+    """Rows far apart: the furthest from the mean, then each time the furthest from those chosen."""
+    x = x[on]
+    chosen: list[Floats] = []
+    away = ((x - x.mean(axis=0)) ** 2).sum(axis=1)
+    for _ in range(k):
+        chosen.append(x[away.argmax()])
+        away = ((x[:, None] - np.array(chosen)) ** 2).sum(axis=2).min(axis=1)
+    return np.array(chosen)
+
+
+FAR = """
+input xa: fixed[n, {d}] from a
+input xb: fixed[n, {d}] from b
+input on: bool[n] from c
+X = xa + xb
+m = ml.kmeans(X, n_clusters={k}, iterations={iterations}{weight})
+reveal m.centres to all as centres
+reveal m.sizes to all as sizes
+"""
+
+
+@pytest.mark.parametrize("weighed", [False, True])
+@pytest.mark.parametrize(("load", "k"), [(load_iris, 3), (load_wine, 3), (load_wine, 9)])
+def test_kmeans_finds_its_own_start(load: Any, k: int, weighed: bool) -> None:
+    x = grid(load().data) if load is load_iris else scaled(load().data)
+    on = np.arange(len(x)) % 3 > 0 if weighed else np.ones(len(x), bool)
+    if weighed:
+        x[~on] = 90.0
+    model = KMeans(k, init=furthest(x, on, k), n_init=1, max_iter=30, tol=0, algorithm="lloyd").fit(x[on])
+    xa, xb = split(x)
+    weight = ", sample_weight=on" if weighed else ""
+    text = FAR.format(d=x.shape[1], k=k, iterations=model.n_iter_, weight=weight)
+
+    plain, got = (run(text, {"a": {"xa": xa}, "b": {"xb": xb}, "c": {"on": on}}) for run in (clear, shared))
+
+    for found in (plain, got):
+        np.testing.assert_allclose(found["centres"], model.cluster_centers_, atol=2.0**-13)
+        assert list(found["sizes"]) == list(np.bincount(model.labels_))
+
+
 @pytest.mark.parametrize("k", [1, 3, 9])
 def test_a_centre_without_rows_stays(k: int) -> None:
     x = grid(np.random.default_rng(3).normal(size=(12, 2)))
