@@ -129,6 +129,12 @@ def test_a_network_learns_digits() -> None:
 
 
 @pytest.mark.slow
+def test_a_convolutional_network_learns_digits() -> None:
+    outputs = run(EXAMPLES / "convolution" / "study.parley", EXAMPLES / "perceptron" / "data")["outputs"]
+    assert outputs["helper"]["accuracy"] >= 0.91
+
+
+@pytest.mark.slow
 def test_a_regression_is_that_of_least_squares() -> None:
     data = EXAMPLES / "ridge" / "data"
     x = np.concatenate([read(data / "clinic" / "body.csv"), read(data / "laboratory" / "blood.csv")], axis=1)

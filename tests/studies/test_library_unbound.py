@@ -15,6 +15,7 @@ input Z: fixed[n, d] from a
 input y: fixed[n] from b
 input t: bool[n] from c
 input k: int[n] from c
+input P: fixed[n, 1, 6, 6] from a
 input g: int[3, 4] from c
 """
 
@@ -30,6 +31,7 @@ LINES = [
     "m = ml.mlp(X, k, classes=3, epochs=2)\nreveal ml.predict_proba(m, X) to all as w",
     "m = ml.mlp(X, y, classes=0, epochs=2)\nreveal ml.predict(m, X) to all as w",
     "m = ml.mlp(Z, k, hidden=(6, 5), classes=3, epochs=2, solver='adam')\nreveal ml.predict(m, Z) to all as w",
+    "m = ml.cnn(P, t, filters=2, epochs=2)\nreveal ml.predict(m, P) to all as w",
     "m = ml.naive_bayes(X, t)\nreveal ml.predict(m, X) to all as w",
     "m = ml.knn(X[:60], k[:60], classes=3)\nreveal ml.predict(m, X) to all as w",
     "m = ml.pca(X)\nreveal ml.predict(m, X) to all as w",
