@@ -6,9 +6,12 @@ that value, and the study is compiled anew with it known.  Values that the next 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import hashlib
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
+from dsl.cache import Cache
 from dsl.diagnostics import Diagnostic, StudyError
 from dsl.elaborate import elaborate
 from dsl.inputs import Bindings
@@ -22,7 +25,7 @@ from mpc.protocol import Scheme
 from mpc.schedule import Schedule, schedule
 from mpc.types import Type
 
-__all__ = ["Compiler", "Stage"]
+__all__ = ["Compiler", "Made", "Stage"]
 
 MAX_STAGES = 10_000
 
@@ -42,14 +45,26 @@ class Stage:
     needs: int | None
 
 
+class Made(NamedTuple):
+    """A stage, and what the ones after it must know: the types of the values kept so far, the results told so far."""
+
+    stage: Stage
+    kept: Mapping[int, Type]
+    done: frozenset[int]
+
+
 @dataclass(slots=True)
 class Compiler:
-    """Compiles the stages of one job, each with what the earlier ones opened."""
+    """Compiles the stages of one job, each with what the earlier ones opened.
+
+    made: stages compiled for this job or others, looked at before anything is compiled.
+    """
 
     study: Study
     bindings: Bindings
     places: Places
     scheme: Scheme
+    made: Cache[Made] = field(default_factory=Cache)
     known: list[Array] = field(default_factory=list)
     kept: dict[int, Type] = field(default_factory=dict)
     _done: set[int] = field(default_factory=set)
@@ -61,13 +76,10 @@ class Compiler:
             raise StudyError(
                 [Diagnostic("E0310", f"the study opens more than {MAX_STAGES} values that decide its course")]
             )
-        done = elaborate(self.study, self.bindings, self.known)
-        lowered = self._lower(done)
-        timetable = schedule(lowered.circuit, self.places, self.scheme)
-        for surface, index in zip(lowered.results, lowered.circuit.results, strict=True):
-            self.kept[surface] = lowered.circuit.nodes[index].type
-        self._waiting = done.needs
-        return Stage(timetable, done, lowered.assumptions, lowered.results, done.needs)
+        made = self.made.get(self._key(), self._make)
+        self.kept, self._done = dict(made.kept), set(made.done)
+        self._waiting = made.stage.needs
+        return made.stage
 
     def opened(self, value: Array) -> None:
         """What the stage's `needs` turned out to be."""
@@ -75,9 +87,33 @@ class Compiler:
         self.known.append(value)
         self._waiting = None
 
-    def _lower(self, done: Elaborated) -> Lowered:
-        reveals = [i for i in _results(done) if i not in self._done]
-        self._done.update(reveals)
+    def _key(self) -> bytes:
+        """A digest of all that the next stage follows from: earlier stages follow from the same and from `known`."""
+        settings = self.bindings
+        maps: tuple[Mapping[Any, Any], ...] = (settings.sizes, settings.rows, settings.params, settings.stored)
+        parts = (
+            self.study.source.name,
+            self.study.source.text,
+            *(sorted((repr(k), repr(v)) for k, v in one.items()) for one in maps),
+            settings.frac,
+            self.places,
+            self.scheme.name,
+            *((v.dtype.str, v.shape, v.tobytes()) for v in self.known),
+        )
+        return hashlib.sha256(repr(parts).encode()).digest()
+
+    def _make(self) -> Made:
+        done = elaborate(self.study, self.bindings, self.known)
+        reveals = frozenset(_results(done))
+        lowered = self._lower(done, reveals - self._done)
+        timetable = schedule(lowered.circuit, self.places, self.scheme)
+        kept = dict(self.kept)
+        for surface, index in zip(lowered.results, lowered.circuit.results, strict=True):
+            kept[surface] = lowered.circuit.nodes[index].type
+        stage = Stage(timetable, done, lowered.assumptions, lowered.results, done.needs)
+        return Made(stage, kept, reveals | self._done)
+
+    def _lower(self, done: Elaborated, reveals: frozenset[int]) -> Lowered:
         roots = set(reveals)
         if done.needs is not None:
             roots |= {done.needs, *done.live}

@@ -1,4 +1,4 @@
-"""What is legal in a lowered circuit: checked after lowering and after every pass."""
+"""What is legal in a lowered circuit, whatever passes it went through."""
 
 from __future__ import annotations
 

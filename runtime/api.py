@@ -16,13 +16,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
+from dsl.cache import Cache
+from dsl.compile import Made
 from dsl.inputs import parties_of
 from dsl.parse import parse
 from mpc.circuit import Array
@@ -48,6 +50,8 @@ class Study:
 
     job: Job
     sizes: Mapping[str, int] = field(default_factory=dict)
+    made: Cache[Made] = field(default_factory=Cache, repr=False, compare=False)
+    """Its timetables, by the sizes of the data: a second run on data of the same sizes compiles nothing."""
 
     @property
     def parties(self) -> tuple[str, ...]:
@@ -127,7 +131,7 @@ async def simulate(
     async with asyncio.TaskGroup() as group:
         tasks = {
             name: group.create_task(
-                _party(study.job, name, mesh[name], inputs.get(name, {}), limit, state and state / name)
+                _party(study, name, mesh[name], inputs.get(name, {}), limit, state and state / name)
             )
             for name in names
         }
@@ -135,11 +139,11 @@ async def simulate(
 
 
 async def _party(
-    job: Job, name: str, channels: Mapping[str, Channel], given: Given, limit: float, state: Path | None
+    study: Study, name: str, channels: Mapping[str, Channel], given: Given, limit: float, state: Path | None
 ) -> Finished:
-    inputs: Inputs = ArrayInputs(name, given) if name in job.roles else NoInputs(name)
+    inputs: Inputs = ArrayInputs(name, given) if name in study.parties else NoInputs(name)
     vault = None if state is None else Vault(state, name)
-    return await Session(job, name, channels, inputs, limit, vault=vault).run()
+    return await Session(study.job, name, channels, inputs, limit, made=study.made, vault=vault).run()
 
 
 async def take_part(
@@ -157,19 +161,9 @@ async def take_part(
     session: a name for the run that all parties give alike and never use twice.  state: this party's own folder, where
     it keeps what studies store.
     """
-    job = Job(
-        study.job.study,
-        study.job.name,
-        study.job.roles,
-        study.job.nodes,
-        study.job.protocol,
-        study.job.dealer,
-        study.job.params,
-        study.job.frac,
-        id=session,
-    )
-    channels = await transport.session(session, [n for n in job.places.names if n != me])
-    return _result(await _party(job, me, channels, inputs, limit, state))
+    mine = replace(study, job=replace(study.job, id=session))
+    channels = await transport.session(session, [n for n in mine.job.places.names if n != me])
+    return _result(await _party(mine, me, channels, inputs, limit, state))
 
 
 def _result(done: Finished) -> PartyResult:

@@ -16,6 +16,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from dsl.cache import Cache
+from dsl.compile import Made
 from dsl.elaborate import elaborate
 from dsl.inputs import Bindings, parties_of
 from dsl.outputs import Elaborated
@@ -78,6 +80,7 @@ class Node:
             stall_limit=min(config.limits.round_seconds, 60.0),
         )
         self.guard = PolicyGuard(config)
+        self._made: Cache[Made] = Cache()
         self._jobs: dict[str, asyncio.Task[Finished]] = {}
         self._proposals: dict[str, _Proposal] = {}
         self._proposers: dict[str, str] = {}
@@ -234,6 +237,7 @@ class Node:
             limits.round_seconds,
             guardian=self.guard,
             progress=_logged(job),
+            made=self._made,
             vault=Vault(self.config.state_directory, self.name),
         )
         async with asyncio.timeout(limits.job_seconds):

@@ -20,16 +20,18 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from dsl.compile import Compiler, Stage
-from dsl.diagnostics import StudyError
+from dsl.cache import Cache
+from dsl.compile import Compiler, Made, Stage
+from dsl.diagnostics import Diagnostic, StudyError
 from dsl.inputs import Bindings, InputSpec, requirements
 from dsl.outputs import Elaborated
 from dsl.parse import parse
+from dsl.source import Span
 from dsl.stored import Terms
 from dsl.syntax import Study
-from mpc.circuit import Array
+from mpc.circuit import Array, Origin
 from mpc.delays import delays
-from mpc.engine import Engine, InputKey
+from mpc.engine import Engine, InputKey, UndefinedError
 from mpc.places import Places
 from mpc.protocols import SCHEMES
 from mpc.schedule import Schedule
@@ -128,6 +130,8 @@ class Session:
     """Called with (phase, rounds done, rounds of this stage)."""
     profiled: bool = False
     """Measure where the time goes, for `Finished.profile`."""
+    made: Cache[Made] = field(default_factory=Cache)
+    """Stages compiled for earlier jobs of this process."""
     vault: Vault | None = None
     """Where this party, if it is a node, keeps shares for later jobs."""
     phase: Phase = Phase.NEW
@@ -252,7 +256,7 @@ class Session:
         return hashlib.sha256(b"parley key salt 1" + b"".join(shares[name] for name in owners)).digest()
 
     async def _stages(self, bindings: Bindings, arrays: Mapping[InputKey, Array]) -> Finished:
-        compiler = Compiler(self.study, bindings, self.places, SCHEMES[self.job.protocol])
+        compiler = Compiler(self.study, bindings, self.places, SCHEMES[self.job.protocol], self.made)
         traffic = Traffic()
         found: dict[tuple[str, str], Array] = {}
         carried: dict[int, Any] = {}
@@ -338,15 +342,18 @@ class Session:
             if self.progress is not None:
                 self.progress("running", done - before, total)
 
-        return await execute(
-            engine.run(),
-            channels,
-            traffic,
-            limit=self.limit,
-            place=lambda r: _where(timetable, r - before, self.study),
-            heavy=lambda r: heavy[r - before],
-            progress=tell,
-        )
+        try:
+            return await execute(
+                engine.run(),
+                channels,
+                traffic,
+                limit=self.limit,
+                place=lambda r: _where(timetable, r - before, self.study),
+                heavy=lambda r: heavy[r - before],
+                progress=tell,
+            )
+        except UndefinedError as error:
+            raise StudyError([_undefined(error.origin, self.study)]) from None
 
     async def _part(self) -> None:
         """Wait until all are done, so that nobody is lost while others still need what it sent."""
@@ -359,6 +366,14 @@ def learned(done: Elaborated, party: str, opened: Callable[[int], Array]) -> lis
         return []
     told = [o for o in done.outputs if o.receivers is None or party in o.receivers]
     return collect(told, {index: opened(index) for o in told for index in o.nodes()})
+
+
+def _undefined(origin: Origin | None, study: Study) -> Diagnostic:
+    """What is said when a value that this party computed alone cannot be shared."""
+    message = "a value that its owner computes alone is no number, or too large to be shared"
+    if origin is None:
+        return Diagnostic("E0417", message)
+    return Diagnostic("E0417", message, Span(origin.start, origin.end), "for these data", source=study.source)
 
 
 def _largest(timetable: Schedule, source: int, target: int) -> int:
