@@ -307,7 +307,8 @@ class Walker:
                 "E0311",
                 "some rows of this column may be invisible",
                 span,
-                f"{array.stype}",
+                # Helps of the library's text are not shown; this one is for the study's.
+                "first put the visible rows together, `compact(t)`" if self.in_library else f"{array.stype}",
                 helps=["put the visible rows together first: `compact(t)`, which opens how many they are"],
             )
         name = self.text(span)

@@ -1,5 +1,5 @@
-"""What modules of the library have beside the language: `_record`, `_within`, `_capped`, `_items`, `_layers` and
-`_balanced`.
+"""What modules of the library have beside the language: `_record`, `_within`, `_complete`, `_capped`, `_items`,
+`_layers` and `_balanced`.
 
 Their names begin with `_`, and only the library's own text finds them.
 """
@@ -46,6 +46,12 @@ def within(w: Walker, site: CallSite, x: Val, lo: Val | None = None, hi: Val | N
     if None in known:
         known = [None, None]
     return a.with_value(w.builder.emit("within", a.value, lo=known[0], hi=known[1]))
+
+
+@builtin("_complete")
+def complete(w: Walker, site: CallSite, x: Val) -> Val:
+    """x, of which no value may be missing or in an invisible row: what sums leave out would count in sizes."""
+    return numeric(w, x, site.of("x"))
 
 
 @builtin("_capped")
