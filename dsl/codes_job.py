@@ -124,6 +124,15 @@ JOB_CODES = (
         right="$ parley run score.parley --data data --state state --nodes bank,bureau,insurer   # as when stored",
     ),
     Code(
+        "E0417",
+        "a computed value is no number, or too large",
+        "What one party computes from its own data alone, or what is computed in the clear, has an infinite value, "
+        "none at all (the logarithm of 0, the root of a negative number), or one that does not fit. The job ends "
+        "before it is shared or revealed.",
+        wrong="z = log(x)",
+        right="z = log(clip(x, 0.001, 1000))",
+    ),
+    Code(
         "E0801",
         "unknown protocol",
         "There is no protocol of this name. The message lists those there are.",

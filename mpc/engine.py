@@ -13,18 +13,27 @@ from typing import Any
 
 import numpy as np
 
-from mpc.circuit import Array, Const, Node, natural
+from mpc.circuit import Array, Const, Node, Origin, natural
 from mpc.local import KERNELS, decode, encode
 from mpc.op import find
 from mpc.places import Places
 from mpc.protocol import USES, Dealer, Exchange, Player, Scheme, Seat, Step, Template, blocks, interactive
+from mpc.ring import EncodingError
 from mpc.schedule import Schedule
 from mpc.types import BOOL, Layout, Type
 
-__all__ = ["Engine", "InputKey", "Report"]
+__all__ = ["Engine", "InputKey", "Report", "UndefinedError"]
 
 InputKey = tuple[str, str]
 """(name of the input or table, column; empty for an array)."""
+
+
+class UndefinedError(Exception):
+    """A clear value that is to be shared is no number, or too large; `origin` is where it was computed."""
+
+    def __init__(self, origin: Origin | None) -> None:
+        super().__init__("a value to be shared is no number, or too large")
+        self.origin = origin
 
 
 @dataclass(slots=True)
@@ -308,7 +317,10 @@ class Engine:
             case "input":
                 return self._input(node)
             case "encode":
-                return encode(src[0], s.circuit.nodes[node.src[0]].type, node["frac"], node.type.dtype.bits)
+                try:
+                    return encode(src[0], s.circuit.nodes[node.src[0]].type, node["frac"], node.type.dtype.bits)
+                except EncodingError as error:
+                    raise UndefinedError(node.origin) from error
             case "decode":
                 return decode(src[0], s.circuit.nodes[node.src[0]].type)
             case "reshape" if node.type.layout is Layout.RING:
@@ -321,7 +333,8 @@ class Engine:
             case _:
                 ref = find(node.op).ref
                 assert ref is not None
-                out = ref(*src, **dict(node.attrs))
+                with np.errstate(all="ignore"):  # what is no number must not be used, and is refused where it is
+                    out = ref(*src, **dict(node.attrs))
                 return tuple(map(np.asarray, out)) if node.outs else np.asarray(out)
 
     def _input(self, node: Node) -> Array:

@@ -29,7 +29,7 @@ class FileInputs:
     bound: Bindings = field(default_factory=dict)
     own: bool = False
     """The directory is this party's alone: files may lie in it directly."""
-    least: int = 1
+    least: int = 0
     """Rows that each input must have, by this party's policy."""
     _loaded: dict[str, Loaded] = field(default_factory=dict)
 

@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dsl import outputs as plan
+from dsl.diagnostics import Diagnostic, StudyError
 from dsl.stypes import SType
 from mpc.types import Size
 from runtime.sources.packing import unpack_text
@@ -124,13 +125,22 @@ def _collect(output: plan.Output, opened: Mapping[int, NDArray[Any]]) -> Output:
             mask = None if column.valid is None else opened[column.valid].astype(np.bool_)
             values[column.name] = whole if visible is None else whole[visible]
             valid[column.name] = mask if visible is None or mask is None else mask[visible]
+            _finite(f"{output.name}.{column.name}", values[column.name], valid[column.name])
         return TableOutput(output.name, {c.name: c.stype for c in output.columns}, values, valid)
     (column,) = output.columns
     shape = tuple(size for size in output.shape if not isinstance(size, Size))
     array = _natural(column.stype, opened[column.node])
     array = array.reshape(shape + array.shape[-1:] if column.stype.kind == "text" else shape)
     mask = None if column.valid is None else opened[column.valid].astype(np.bool_).reshape(shape)
+    _finite(output.name, array, mask)
     return ArrayOutput(output.name, column.stype, array, mask)
+
+
+def _finite(name: str, values: NDArray[Any], valid: NDArray[np.bool_] | None) -> None:
+    """StudyError if a result is no number where there should be one."""
+    if values.dtype.kind == "f" and not np.isfinite(values if valid is None else values[valid]).all():
+        message = f"the result `{name}` is infinite or no number: a function was asked outside its domain"
+        raise StudyError([Diagnostic("E0417", message, where=name)])
 
 
 def _natural(type_: SType, values: NDArray[Any]) -> NDArray[Any]:
@@ -174,6 +184,8 @@ def _nest(flat: list[Json], shape: tuple[int, ...]) -> Json:
 
 def _elements(type_: SType, values: NDArray[Any], valid: NDArray[np.bool_] | None) -> list[Json]:
     """The values in C order as JSON data."""
+    if valid is not None and type_.kind == "fixed":
+        values = np.where(valid, values, 0.0)  # under a missing value anything may stand
     flat = _PLAIN[type_.kind](type_, values)
     if valid is None:
         return flat

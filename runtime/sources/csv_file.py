@@ -95,8 +95,6 @@ def _array(sheet: Sheet, spec: InputSpec, faults: Faults) -> Content:
     wide = int(sheet.counts[0])
     top = 1 if _is_header(sheet, column, spec) else 0
     rows = len(sheet.first) - 1 - top
-    if not rows:
-        faults.fail("E0411", "the file holds no rows")
     _check_counts(sheet, top, wide, "the first line", faults)
     cells = sheet.cells.take(slice(top * wide, None))
 

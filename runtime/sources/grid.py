@@ -19,9 +19,9 @@ from runtime.sources.faults import Faults, Place
 def side_by_side(names: list[str], columns: list[Cells | Typed], spec: InputSpec, faults: Faults) -> Content:
     """The array whose lines are the rows of these columns."""
     wide = len(columns)
-    rows = len(columns[0]) if columns else 0
-    if not rows:
-        faults.fail("E0411", f"the {faults.source} holds no rows")
+    if not columns:
+        faults.fail("E0411", f"the {faults.source} holds no columns")
+    rows = len(columns[0])
     kinds = sorted({c.kind if isinstance(c, Typed) else "text" for c in columns})
     if len(kinds) > 1:
         faults.fail("E0403", f"the columns are of different types: {', '.join(kinds)}", help="store all as one type")

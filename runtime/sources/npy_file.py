@@ -30,8 +30,6 @@ def read(path: Path, spec: InputSpec, faults: Faults) -> Content:
         flat = np.fromfile(file, dtype, math.prod(shape))
     if fortran:
         flat = np.ascontiguousarray(flat.reshape(shape[::-1]).T).reshape(-1)
-    if not flat.size:
-        faults.fail("E0411", f"the array has the shape {list(shape)}: it holds nothing")
     faults.locate = lambda index: element_place(index, shape)
     return Content(shape, {spec.columns[0].name: column_of(flat, faults)})
 

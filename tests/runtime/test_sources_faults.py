@@ -186,7 +186,7 @@ def test_more_rows_than_declared(tmp_path):
         (("n",), "1,2\n3,4\n", "E0411", "[2, 2]"),
         ((), "1\n2\n", "E0411", "a single value"),
         (("n", "n"), "1,2\n", "E0412", "n twice"),
-        (("n", 2), "x,y\n", "E0411", "no rows"),
+        (("n", 2), "x,y,z\n", "E0411", "[0, 3], the study declares [n, 2]"),
         (("n", 2), "1,2\n3\n", "E0411", "1 cell"),
         (("n", 2), f"1,2\n3,x{SECRET}\n", "E0403", "row 2 (line 2), column 2"),
         (("n", 2), "1,x\n3,4\n", "E0403", "row 1 (line 1), column 2"),

@@ -192,13 +192,23 @@ def test_numpy_scalars_and_many_axes(tmp_path):
     )
 
 
+def test_arrays_without_rows(tmp_path):
+    np.save(tmp_path / "x.npy", np.zeros((0, 2)))
+    (tmp_path / "x.csv").write_text("u,v\n")
+    pq.write_table(pa.table({"u": pa.array([], pa.float64()), "v": pa.array([], pa.float64())}), tmp_path / "x.parquet")
+    for name in ("x.npy", "x.csv", "x.parquet"):
+        loaded = load(array("fixed", "n", 2), tmp_path / name)
+        assert loaded.shape == (0, 2)
+        assert loaded.columns[""].shape == (0, 2)
+
+
 @pytest.mark.parametrize(
     ("values", "code", "says"),
     [
         (np.array([[1.0, np.nan]]), "E0405", "row 1, element [1, 2]"),
         (np.array([[1.0, 2.0**50]]), "E0406", "element [1, 2]"),
         (np.zeros(3), "E0411", "[3], the study declares [n, m]"),
-        (np.zeros((0, 2)), "E0411", "holds nothing"),
+        (np.zeros((0, 3, 2)), "E0411", "[0, 3, 2], the study declares [n, m]"),
         (np.array([["x"]]), "E0403", "texts where numbers"),
         (np.array([[1j]]), "E0403", "complex128"),
         (np.array([[None]], object), "E0414", "Python objects"),

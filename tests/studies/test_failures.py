@@ -59,3 +59,47 @@ def test_a_study_that_is_wrong(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_what_is_right_ends_with_nothing_to_say(tmp_path: Path) -> None:
     assert outcome(tmp_path, "1\n2\n3\n", "4\n5\n6\n") == (0, {}, "")
+
+
+@pytest.mark.slow
+def test_an_owner_computes_what_is_no_number(tmp_path: Path) -> None:
+    study = """party anna, bert, cora
+
+input x: fixed[n] from anna
+input y: fixed[n] from bert
+
+shown = log(x) if x > 0 else 0.0
+reveal sum(shown) + sum(y) to cora as allowed
+reveal sum(log(x) + y) to cora
+"""
+    code, error, text = outcome(tmp_path, "0\n1\n", "4\n5\n", study.replace("reveal sum(log(x) + y) to cora\n", ""))
+    assert (code, error, text) == (0, {}, "")
+    for party in ("anna", "bert"):
+        (tmp_path / party).rename(tmp_path / f"first_{party}")
+    code, error, text = outcome(tmp_path, "0\n1\n", "4\n5\n", study.replace("to cora\n", "to cora as sum\n"))
+    assert (code, error["code"]) == (1, "E0417")
+    assert "study.parley:8" in error["where"]
+    assert "Warning" not in text
+
+
+@pytest.mark.slow
+def test_an_owner_without_rows_takes_part(tmp_path: Path) -> None:
+    study = """party anna, bert, cora
+
+table x from anna, bert:
+    g: enum('u', 'v')
+    v: int
+
+query q:
+    select g, sum(v) as s from x group by g order by g
+
+reveal q to cora
+"""
+    for party, text in (("anna", "g,v\nv,2\nv,3\n"), ("bert", "g,v\n")):
+        (tmp_path / party).mkdir()
+        (tmp_path / party / "x.csv").write_text(text)
+    (tmp_path / "study.parley").write_text(study)
+    for options in ((), ("--plain",)):
+        done = call(tmp_path / "study.parley", tmp_path, *options)
+        assert done.returncode == 0, done.stderr
+        assert json.loads(done.stdout)["outputs"]["cora"] == {"q": [{"g": "v", "s": 5}]}
