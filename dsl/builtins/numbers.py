@@ -101,6 +101,20 @@ def round_(w: Walker, site: CallSite, x: Val) -> Val:
     return _whole(w, site, x, "round")
 
 
+@builtin("int")
+def int_(w: Walker, site: CallSite, x: Val) -> Val:
+    """A whole number, as Python's: without what is behind the point, so that it can be an index. Exact."""
+    a = to_int(numeric(w, x, site.of("x"), full=False))
+    if a.stype.kind == "int":
+        return a
+    b, value, unit = w.builder, a.value, 10**a.stype.places
+    if a.stype.kind == "fixed":
+        value, unit = b.emit("units", value, frac=value.dtype.frac), 1 << value.dtype.frac
+    size = b.emit("floordiv", b.emit("abs", value), b.const(np.int64(unit), INT))
+    whole = b.emit("select", value < 0, -size, size)
+    return replace(a, value=whole, stype=INTEGER.optional(a.stype.nullable), exact=None)
+
+
 # -------------------------------------------------------------------------------------------- limits
 
 

@@ -11,6 +11,7 @@ import pytest
 from evaluate import run, run_study
 
 from dsl.builtins.normal import normal, uniform
+from runtime import api
 
 RNG = np.random.default_rng(3)
 X = RNG.normal(size=(4, 3))
@@ -212,3 +213,18 @@ reveal M, N, A to q
     assert result["M"] == [[3, 1, 0.5], [4, 0, 1.5]]
     assert result["N"] == [[1, 3], [0, 4]]
     assert result["A"] == [[3, 1, 0.5], [4, 0, 1.5]]
+
+
+def test_a_whole_number_from_a_fixed_one_is_an_index() -> None:
+    text = """party p, q, r
+input x: fixed[n] from p
+input y: fixed[n] from q
+reveal int(x + y) to all as whole
+reveal [10, 20, 30][int(round(x[0] + y[0]))] to all as item
+"""
+    x = np.array([1.75, -1.75, 3.0, -3.0, 0.25, -0.25, 4097.5])
+    data = {"p": {"x": x - 1}, "q": {"y": np.ones(7)}, "r": {}}
+
+    for got in (run_study(text, data), api.simulate_sync(api.compile(text), data)["p"]):
+        assert np.asarray(got["whole"]).tolist() == [1, -1, 3, -3, 0, 0, 4097]
+        assert got["item"] == 30
