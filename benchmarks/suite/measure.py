@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from benchmarks.suite.studies import Data, Task
 from dsl.inputs import parties_of
@@ -88,7 +90,7 @@ def measure(task: Task, protocol: str, network: str, repeat: int) -> tuple[Measu
         best.profile["work"]["rounds"],
         max(best.profile["work"]["bytes_sent"].values()),
         best.stats["resident_memory"],
-        task.error(given, best.outputs["a"]),
+        task.error(given, best.outputs[task.reader]),
     ), best
 
 
@@ -100,7 +102,9 @@ def _seconds(run: LocalResult) -> float:
 def _write(given: Data, folder: Path) -> None:
     for (party, name), value in given.items():
         (folder / party).mkdir(exist_ok=True)
-        if isinstance(value, dict):
+        if isinstance(value, pa.Table):
+            pq.write_table(value, folder / party / f"{name}.parquet")
+        elif isinstance(value, dict):
             _write_table(value, folder / party / f"{name}.csv")
         else:
             np.save(folder / party / f"{name}.npy", np.asarray(value))

@@ -13,22 +13,24 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["TASKS", "Task"]
+__all__ = ["LARGE", "TASKS", "Data", "Task"]
 
 Data = Mapping[tuple[str, str], Any]
-"""An array, or a table's columns, by (party, name)."""
+"""An array, or a table (its columns, or one of Arrow), by (party, name)."""
 
 Rng = np.random.Generator
 
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """One task.  error: from the data and what party a learned, the largest error against NumPy."""
+    """One task.  error: from the data and what the party `reader` learned, the largest error against the same in the
+    clear."""
 
     name: str
     study: str
     data: Callable[[Rng], Data]
     error: Callable[[Data, Mapping[str, Any]], float]
+    reader: str = "a"
 
 
 def _furthest(name: str, reference: Callable[[Data], NDArray[Any]]) -> Callable[[Data, Mapping[str, Any]], float]:
@@ -126,15 +128,15 @@ def _chain() -> Task:
     return Task("chain-1k", CHAIN, data, _furthest("z", lambda d: _x(d) ** 1001))
 
 
-def _sort(name: str, kind: str, bits: int) -> Task:
+def _sort(name: str, kind: str, bits: int, n: int) -> Task:
     study = (
         f"party PARTIES\ninput u: {kind}[n] from a\ninput v: {kind}[m] from b\n"
         "x = concat(u, v)\nz = sort(x)\nreveal z to a\n"
     )
 
     def data(rng: Rng) -> Data:
-        x = rng.integers(0, 1 << bits, 65_536)
-        return {("a", "u"): x[:32_768], ("b", "v"): x[32_768:]}
+        x = rng.integers(0, 1 << bits, n)
+        return {("a", "u"): x[: n // 2], ("b", "v"): x[n // 2 :]}
 
     return Task(name, study, data, _furthest("z", lambda d: np.sort(np.concatenate([d["a", "u"], d["b", "v"]]))))
 
@@ -288,13 +290,13 @@ def _groupby() -> Task:
     return Task("groupby-100k", GROUPBY, data, error)
 
 
-def _join() -> Task:
+def _join(name: str, n: int) -> Task:
     def data(rng: Rng) -> Data:
-        keys = rng.choice(1 << 30, 15_000, replace=False, shuffle=False)
-        mine, theirs = rng.permutation(keys)[:10_000], rng.permutation(keys)[:10_000]
+        keys = rng.choice(1 << 30, n * 3 // 2, replace=False, shuffle=False)
+        mine, theirs = rng.permutation(keys)[:n], rng.permutation(keys)[:n]
         return {
-            ("a", "left_rows"): {"id": mine, "x": rng.integers(0, 1001, 10_000)},
-            ("b", "right_rows"): {"id": theirs, "y": rng.integers(0, 1001, 10_000)},
+            ("a", "left_rows"): {"id": mine, "x": rng.integers(0, 1001, n)},
+            ("b", "right_rows"): {"id": theirs, "y": rng.integers(0, 1001, n)},
         }
 
     def error(given: Data, learned: Mapping[str, Any]) -> float:
@@ -303,25 +305,33 @@ def _join() -> Task:
         total = sum(x * other.get(key, 0) for key, x in zip(left["id"].tolist(), left["x"].tolist(), strict=True))
         return float(abs(learned["q"][0]["total"] - total))
 
-    return Task("join-10k", JOIN, data, error)
+    return Task(name, JOIN, data, error)
 
 
-TASKS: Mapping[str, Task] = {
-    task.name: task
-    for task in (
-        _mul(),
-        _matmul(512),
-        _matmul(1024),
-        _cmp(),
-        _chain(),
-        _sort("sort-64k", "int", 62),
-        _sort("sort-64k-31", f"int in 0..{(1 << 31) - 1}", 31),
-        _logreg(),
-        _mlp(),
-        _groupby(),
-        _join(),
-        _div(),
-        _sigmoid(),
-        _exp(),
-    )
-}
+def _named(*tasks: Task) -> Mapping[str, Task]:
+    return {task.name: task for task in tasks}
+
+
+TASKS = _named(
+    _mul(),
+    _matmul(512),
+    _matmul(1024),
+    _cmp(),
+    _chain(),
+    _sort("sort-64k", "int", 62, 65_536),
+    _sort("sort-64k-31", f"int in 0..{(1 << 31) - 1}", 31, 65_536),
+    _logreg(),
+    _mlp(),
+    _groupby(),
+    _join("join-10k", 10_000),
+    _div(),
+    _sigmoid(),
+    _exp(),
+)
+
+LARGE = _named(
+    _sort("sort-1m-31", f"int in 0..{(1 << 31) - 1}", 31, 1_000_000),
+    _sort("sort-1m", "int", 62, 1_000_000),
+    _join("join-100k", 100_000),
+)
+"""Tables of a size at which an engine either works or does not."""

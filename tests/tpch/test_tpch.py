@@ -9,8 +9,8 @@ import math
 from pathlib import Path
 
 import pytest
-from tpch_data import generator, make, spread, spread_study
-from tpch_run import Rows, run_duckdb, run_plain, run_shared
+from tpch_data import Rows, generator, make, run_duckdb, spread, spread_study
+from tpch_run import run_plain, run_shared
 
 pytest.importorskip("duckdb")
 pytestmark = pytest.mark.skipif(generator() is None, reason="needs the generator tpchgen-cli")

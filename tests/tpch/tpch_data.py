@@ -1,6 +1,6 @@
 """TPC-H's tables as the parties of the studies own them, one Parquet file each: for the queries and for DuckDB alike.
 
-For: `make`, and `spread` with `spread_study` for tables that no party holds whole.
+For: `make`, `spread` with `spread_study` for tables that no party holds whole, and `run_duckdb`.
 Leaves to others: the rows themselves (the generator `tpchgen-cli`).
 """
 
@@ -11,9 +11,12 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+
+Rows = list[tuple[Any, ...]]
 
 OWNERS = {
     "region": "retailer",
@@ -87,3 +90,14 @@ def spread_study(text: str) -> str:
     """A study with every table from all parties, for data that are `spread`."""
     parties = ", ".join(dict.fromkeys(OWNERS.values()))
     return re.sub(r"^(table \w+ from) \w+:", rf"\1 {parties}:", text, flags=re.MULTILINE)
+
+
+def run_duckdb(path: Path, data: Path) -> Rows:
+    """The text of the study's query, as it stands, in DuckDB."""
+    import duckdb
+
+    (text,) = re.findall(r"^query \w+:\n((?:    .*\n)+)", path.read_text(encoding="utf-8"), re.MULTILINE)
+    with duckdb.connect() as connection:
+        for table, party in OWNERS.items():
+            connection.execute(f"create view {table} as select * from '{data / party / table}.parquet'")
+        return connection.execute(text).fetchall()

@@ -1,13 +1,12 @@
-"""Runs a query of a study three ways on the same files: in the clear, on shares, and in DuckDB.
+"""Runs a query of a study in the clear and on shares.
 
-For: `run_plain`, `run_shared`, `run_duckdb`, each the rows of the result in order.
-Leaves to others: the files (`tpch_data`), what may differ (`test_tpch`).
+For: `run_plain`, `run_shared`, each the rows of the result in order.
+Leaves to others: the files, and the same in DuckDB (`tpch_data`), what may differ (`test_tpch`).
 """
 
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import Sequence
 from dataclasses import replace
 from decimal import Decimal
@@ -15,7 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from tpch_data import OWNERS
+from tpch_data import Rows
 
 from dsl.elaborate import elaborate
 from dsl.inputs import requirements
@@ -27,7 +26,6 @@ from runtime.inputs import FileInputs
 from runtime.results import Output, TableOutput, cells
 from runtime.session import Finished, Session, bound, learned
 
-Rows = list[tuple[Any, ...]]
 SALT = bytes(32)
 READER = "analyst"
 
@@ -80,17 +78,6 @@ async def _session(path: Path, data: Path, limit: float) -> list[Finished]:
             for name in job.places.names
         ]
     return [task.result() for task in tasks]
-
-
-def run_duckdb(path: Path, data: Path) -> Rows:
-    """The text of the study's query, as it stands, in DuckDB."""
-    import duckdb
-
-    (text,) = re.findall(r"^query \w+:\n((?:    .*\n)+)", path.read_text(encoding="utf-8"), re.MULTILINE)
-    with duckdb.connect() as connection:
-        for table, party in OWNERS.items():
-            connection.execute(f"create view {table} as select * from '{data / party / table}.parquet'")
-        return connection.execute(text).fetchall()
 
 
 def _rows(outputs: Sequence[Output]) -> Rows:
