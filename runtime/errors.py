@@ -274,7 +274,8 @@ def _account(error: BaseException) -> _Account:
     match error:
         case StudyError():
             first = next((d for d in error.diagnostics if d.severity == "error"), error.diagnostics[0])
-            return _Account(STUDY, error.code, first.message, first.place, str(error))
+            exit_ = USAGE if error.code == UsageError.code else STUDY  # a setting given with -p, say
+            return _Account(exit_, error.code, first.message, first.place, str(error))
         case TypeRuleError():
             return _plain(STUDY, "E0302" if isinstance(error, ShapeError) else "E0301", str(error))
         case UsageError():

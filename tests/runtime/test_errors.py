@@ -18,6 +18,7 @@ from runtime.errors import ConfigError, DataError, Fault, PartyFailed, UsageErro
         (DataError("bank", "t", [Fault("E0403", "text", "t.csv")]), "E0403", 1),
         (ShapeError("shapes do not go together"), "E0302", 1),
         (UsageError("no such option"), "E0816", 2),
+        (StudyError([Diagnostic("E0816", "there is no parameter `q`")]), "E0816", 2),
         (IdentityError("no such card"), "E0817", 2),
         (FileNotFoundError(2, "No such file", "out"), "E0816", 2),
         (PeerLost("bob", "closed"), "E0804", 3),
