@@ -106,7 +106,7 @@ class Compiler:
         done = elaborate(self.study, self.bindings, self.known)
         reveals = frozenset(_results(done))
         lowered = self._lower(done, reveals - self._done)
-        timetable = schedule(lowered.circuit, self.places, self.scheme)
+        timetable = schedule(self.scheme.prepare(lowered.circuit), self.places, self.scheme)
         kept = dict(self.kept)
         for surface, index in zip(lowered.results, lowered.circuit.results, strict=True):
             kept[surface] = lowered.circuit.nodes[index].type

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -20,7 +20,7 @@ from mpc.places import Places
 from mpc.protocol import USES, Dealer, Exchange, Player, Scheme, Seat, Step, Template, blocks, interactive
 from mpc.ring import EncodingError
 from mpc.schedule import Schedule
-from mpc.types import BOOL, Layout, Type
+from mpc.types import BOOL, INT, Layout, Type
 
 __all__ = ["Engine", "InputKey", "Report", "UndefinedError"]
 
@@ -186,9 +186,7 @@ class Engine:
             computes = self.player is not None or self.dealer is not None
             return self._blocks(node, parts, use, src, attrs, types) if computes else None
         if self.dealer is not None:
-            if node.op == "permute":
-                attrs["handle"] = src[0]
-            return self.dealer.deal(node.op, use, types, attrs)
+            return self.dealer.deal(node.op, use, types, attrs, src)
         if self.player is not None:
             return self._play(node, use, src, attrs, types)
         return self._client(node, src, attrs, types)
@@ -285,14 +283,15 @@ class Engine:
                 return [values[i] for i in node.src]
             case "permutation":
                 return self._permutation(node)
+        if self.dealer is not None:
+            return self._held(node, [values[i] for i in node.src], s)
         if node.type.layout in (Layout.CLEAR, Layout.RING):
             if not self._sees(node.type):
                 return None
             return self._clear(node, [values[i] for i in node.src], s)
         if self.player is None:
             return None
-        types = [s.circuit.nodes[i].type for i in node.src]
-        return KERNELS[node.op](self.player, [values[i] for i in node.src], node, types)
+        return self._kernel(node, [values[i] for i in node.src], s)
 
     def _permutation(self, node: Node) -> Any:
         use = self.use
@@ -307,9 +306,20 @@ class Engine:
             raise AssertionError("a permutation is drawn without a message")
         return None
 
+    def _held(self, node: Node, src: list[Any], s: Schedule) -> Any:
+        """What the dealer holds: masks that it dealt, as nodes move them, and public numbers that say where."""
+        if not src or any(v is None for v in src):
+            return None
+        if node.type.layout is Layout.MASKED:
+            return self._kernel(node, src, s)
+        place = node.type.layout is Layout.CLEAR and node.type.public and node.type.dtype == INT and not node.type.shape
+        return self._clear(node, src, s) if place and node.op != "reveal" else None
+
+    def _kernel(self, node: Node, src: list[Any], s: Schedule) -> Any:
+        player = cast(Player, self.player)  # the dealer moves masks alone, and that takes no player
+        return KERNELS[node.op](player, src, node, [s.circuit.nodes[i].type for i in node.src])
+
     def _sees(self, t: Type) -> bool:
-        if self.dealer is not None:
-            return False
         return t.seen_by is None or self.name in t.seen_by
 
     def _clear(self, node: Node, src: list[Any], s: Schedule) -> Any:

@@ -214,7 +214,7 @@ class Lowerer(Builder):
     def shared(self, x: Value) -> Value:
         """x as a share: a private value is shared by its owner, a public one is a constant share."""
         t = x.type
-        if t.layout in (Layout.ARITH, Layout.BITS):
+        if t.shared:
             return x
         twin = self._twin(x)
         if twin is not None:
@@ -399,7 +399,7 @@ def low(x: Value) -> Lowerer:
 
 def is_share(x: Value) -> bool:
     """True if the value is held as shares."""
-    return x.type.layout in (Layout.ARITH, Layout.BITS)
+    return x.type.shared
 
 
 NARROW = frozenset(["add", "sub", "neg", "mul", "matmul", "sum", "cumsum"]) | STRUCTURAL

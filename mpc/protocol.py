@@ -30,8 +30,8 @@ from typing import Any, NamedTuple, TypeAlias, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from mpc.circuit import Array, Attrs, Node
-from mpc.types import Layout, Type, count
+from mpc.circuit import Array, Attrs, Circuit, Node
+from mpc.types import Type, count
 
 __all__ = [
     "BLOCK",
@@ -243,6 +243,10 @@ class Player(ABC):
     def matmul(self, use: int, x: Share, y: Share, *, width: int = 64) -> Step[Share]:
         """x @ y mod 2^width, NumPy's matmul on the axes after the first."""
 
+    def mask(self, use: int, x: Share, *, width: int = 64) -> Step[Share]:
+        """x of Z_2^width with a mask, as `Layout.MASKED`: for protocols whose `prepare` asks for it."""
+        raise ProtocolError(f"this protocol masks no values (use {use}, {x.shape}, {width} bits)")
+
     @abstractmethod
     def trunc(self, use: int, x: Share, *, m: int) -> Step[Share]:
         """x / 2^m rounded to a neighbour (error 0 or 1 unit, no large failure) for |x| < 2^62, 0 < m < 62."""
@@ -304,12 +308,16 @@ class Player(ABC):
 class Dealer(ABC):
     """The dealer's side: for each primitive, the same rounds, sending corrections, expecting nothing, holding no value.
 
-    `deal(op, use, types, attrs)` is a step that yields as many exchanges as the players' do.
+    `deal(op, use, types, attrs, held)` is a step that yields as many exchanges as the players' do.
     """
 
     @abstractmethod
-    def deal(self, op: str, use: int, types: Sequence[Type], attrs: Attrs) -> Step[Any]:
-        """Deal what execution `use` of `op` on operands of these types consumes; returns a handle or None."""
+    def deal(self, op: str, use: int, types: Sequence[Type], attrs: Attrs, held: Sequence[Any] = ()) -> Step[Any]:
+        """Deal what execution `use` of `op` on operands of these types consumes.
+
+        held: what the dealer holds of the operands, None of most: its handle of a permutation, the masks of a masked
+        value (1, *shape).  Returns what it holds of the result.
+        """
 
 
 STEPS = frozenset(
@@ -318,6 +326,7 @@ STEPS = frozenset(
         "open",
         "mul",
         "matmul",
+        "mask",
         "trunc",
         "mul_trunc",
         "matmul_trunc",
@@ -334,13 +343,13 @@ STEPS = frozenset(
 """Interactive primitives: names of Player's step methods and of nodes in a lowered circuit."""
 
 
-NARROW = frozenset(["open", "mul", "matmul", "b2a", "permute"])
+NARROW = frozenset(["open", "mul", "matmul", "mask", "b2a", "permute"])
 """Primitives that work in narrow rings too: operands and result of one width (of `b2a`, the result alone)."""
 
 
 def interactive(node: Node) -> bool:
     """True if the node of a lowered circuit is a step: `open`, or on shares (a private value's `mul` is none)."""
-    return node.op in STEPS and (node.op == "open" or node.type.layout in (Layout.ARITH, Layout.BITS))
+    return node.op in STEPS and (node.op == "open" or node.type.shared)
 
 
 ELEMENTWISE = frozenset(["mul", "trunc", "mul_trunc", "shift", "and_", "ltz", "eqz", "bits", "leading", "b2a"])
@@ -392,6 +401,10 @@ class Scheme(ABC):
     def dealer(self, seat: Seat) -> Dealer:  # noqa: ARG002 - for schemes that have one
         """The dealer's side."""
         raise ProtocolError(f"{self.name} has no dealer")
+
+    def prepare(self, circuit: Circuit) -> Circuit:
+        """The same circuit, with what this protocol does better than in the general form; legal by `spec`."""
+        return circuit
 
     @abstractmethod
     def cost(self, op: str, types: Sequence[Type], out: Type, attrs: Attrs, seat: Seat) -> Cost:

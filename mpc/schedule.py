@@ -212,7 +212,7 @@ def _tell(node: Node, places: Places) -> Cost:
 def _nbytes(t: Type, components: int) -> int:
     n = int(np.prod(t.sizes, dtype=np.int64))
     width = 1 if t.dtype == BOOL else dtype_for(t.dtype.bits).itemsize
-    return n * width * (components if t.layout in (Layout.ARITH, Layout.BITS) else 1)
+    return n * width * (2 if t.layout is Layout.MASKED else components if t.shared else 1)
 
 
 def _lives(

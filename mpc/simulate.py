@@ -41,7 +41,7 @@ def simulate(
     places: Places,
 ) -> Run:
     """Lower, schedule and run a surface circuit.  `inputs` are each party's arrays in natural units."""
-    timetable = schedule(lower(circuit, places.nodes).circuit, places, scheme)
+    timetable = schedule(scheme.prepare(lower(circuit, places.nodes).circuit), places, scheme)
     keys = pair_keys(len(places.names))
     engines = [Engine(timetable, places.seat(i, keys[i]), inputs.get(name, {})) for i, name in enumerate(places.names)]
     reports, measured = lockstep([e.run() for e in engines])

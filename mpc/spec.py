@@ -29,6 +29,7 @@ def check(circuit: Circuit, where: str = "") -> None:
         types = [circuit.nodes[i].type for i in node.src]
         _layouts(at, node, types)
         _viewers(at, node, types)
+        _masks(at, node, types)
         _rings(at, node, types)
         _shapes(at, node, types)
         body = node.get("body")
@@ -39,22 +40,37 @@ def check(circuit: Circuit, where: str = "") -> None:
         raise SpecError(f"{where}results {circuit.results} are not all nodes")
 
 
-def _share(t: Type) -> bool:
-    return t.layout in (Layout.ARITH, Layout.BITS)
-
-
 def _layouts(at: str, node: Node, types: list[Type]) -> None:
     for t in node.types:
         if (t.layout is Layout.BITS and t.dtype != BOOL) or (t.layout is Layout.ARITH and t.dtype == BOOL):
             raise SpecError(f"{at}: {t.dtype} cannot be held as {t.layout.value}")
         if t.layout is Layout.CLEAR and t.secret:
             raise SpecError(f"{at}: a secret value is held in the clear")
-        if _share(t) and not t.secret:
+        if t.shared and not t.secret:
             raise SpecError(f"{at}: a share is marked as seen by someone")
-    if _share(node.type) and node.op not in STEPS | KERNELS.keys() | ENGINE:
+    if node.type.shared and node.op not in STEPS | KERNELS.keys() | ENGINE:
         raise SpecError(f"{at}: no protocol has this operation on shares")
-    if node.op in ("share", "encode") and any(_share(t) for t in types):
+    if node.op in ("share", "encode") and any(t.shared for t in types):
         raise SpecError(f"{at}: a share is encoded or shared again")
+
+
+MASKED = frozenset(["view", "reshape", "transpose", "slice", "dynamic_slice"])
+"""Kernels that move the elements of a masked value, mask and all."""
+
+
+def _masks(at: str, node: Node, types: list[Type]) -> None:
+    """Masked values are made of shares, moved, and multiplied with one another; nothing else is defined on them."""
+    masked = [t.layout is Layout.MASKED for t in types]
+    if node.op == "mask":
+        legal = types[0].layout is Layout.ARITH and node.type == types[0].with_(layout=Layout.MASKED)
+    elif node.op == "param" or node.op in MASKED:
+        legal = node.op == "param" or masked[:1] == [node.type.layout is Layout.MASKED]
+    elif node.op in ("matmul", "matmul_trunc"):
+        legal = node.type.layout is not Layout.MASKED and len(set(masked)) == 1
+    else:
+        legal = node.type.layout is not Layout.MASKED and (node.op == "loop" or not any(masked))
+    if not legal:
+        raise SpecError(f"{at}: masked values do not go this way")
 
 
 WIDE = frozenset(["view", "share"])
@@ -67,7 +83,7 @@ def _rings(at: str, node: Node, types: list[Type]) -> None:
         if t.dtype.narrow and (t.dtype.kind != "int" or t.layout is Layout.CLEAR):
             raise SpecError(f"{at}: {t} cannot be held in a narrow ring")
     operands = types[1:] if node.op == "permute" else types
-    rings = {t.dtype.bits for t in operands if t.layout in (Layout.ARITH, Layout.RING)}
+    rings = {t.dtype.bits for t in operands if t.layout in (Layout.ARITH, Layout.MASKED, Layout.RING)}
     if node.op == "narrow":
         truth = types[0].layout is Layout.BITS and node.type.dtype.bits == 1
         smaller = types[0].layout is Layout.ARITH and types[0].dtype.bits >= node.type.dtype.bits
@@ -103,7 +119,7 @@ def _viewers(at: str, node: Node, types: list[Type]) -> None:
 
 def _shapes(at: str, node: Node, types: list[Type]) -> None:
     binary = node.op in ("add", "sub", "xor", "and_", "mul", "mul_trunc")
-    if _share(node.type) and binary and len({t.ndim for t in types}) != 1:
+    if node.type.shared and binary and len({t.ndim for t in types}) != 1:
         raise SpecError(f"{at}: operands with different numbers of axes")
     if node.op == "reshape" and size_of(node.type.shape) != size_of(types[0].shape):
         raise SpecError(f"{at}: the number of elements changes")

@@ -227,12 +227,15 @@ class Layout(Enum):
     RING:  a clear value already encoded as ring elements (the narrowest unsigned type), ready to meet shares.
     ARITH: additive or replicated shares over Z_2^bits: array (k, *shape) of the narrowest unsigned type, uint64 mostly.
     BITS:  shares over Z_2 of a truth value: uint8 array (k, *shape) of 0 and 1.
+    MASKED: array (2, *shape) of a ring's type: this node's share of a mask, and the value less the mask, which all
+            nodes know.  Made and used by protocols that have such values (`Scheme.prepare`), never by lowering.
     """
 
     CLEAR = "clear"
     RING = "ring"
     ARITH = "arith"
     BITS = "bits"
+    MASKED = "masked"
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,6 +253,11 @@ class Type:
         return self.seen_by is not None and not self.seen_by
 
     @property
+    def shared(self) -> bool:
+        """True if the value is held in shares, whatever their form."""
+        return self.layout in (Layout.ARITH, Layout.BITS, Layout.MASKED)
+
+    @property
     def public(self) -> bool:
         """True if everyone may see the value."""
         return self.seen_by is None
@@ -258,6 +266,11 @@ class Type:
     def ndim(self) -> int:
         """Number of axes."""
         return len(self.shape)
+
+    @property
+    def size(self) -> int:
+        """Number of elements, when all of the shape is known; ShapeError otherwise."""
+        return count(self.shape)
 
     @property
     def sizes(self) -> tuple[int, ...]:

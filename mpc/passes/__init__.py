@@ -9,12 +9,14 @@ from mpc.passes.join import join
 from mpc.passes.late import late_truncation
 from mpc.passes.merge import merge_truncations
 from mpc.passes.simplify import dead, fold, same
+from mpc.passes.whole import share_whole
 from mpc.spec import SpecError, check
 
 __all__ = ["PASSES", "optimise"]
 
 PASSES: tuple[Callable[[Circuit], Circuit], ...] = (
     fold,  # first: encoded constants become equal nodes
+    share_whole,  # before `same`, which then sees one sharing
     same,  # before counting uses
     late_truncation,  # while products still stand alone
     dead,  # what late truncation and sharing left behind

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from mpc.circuit import Circuit, Node
 
-__all__ = ["Rebuild", "in_bodies", "keep", "uses"]
+__all__ = ["Rebuild", "Way", "in_bodies", "keep", "uses"]
 
 
 def in_bodies(circuit: Circuit, f: Callable[[Circuit], Circuit]) -> Circuit:
@@ -33,6 +34,45 @@ def uses(circuit: Circuit) -> list[int]:
     return count
 
 
+@dataclass(frozen=True, slots=True)
+class Way:
+    """How a value comes from the array `root`: the nodes that move its elements, the last of which is the value."""
+
+    root: int
+    steps: tuple[int, ...] = ()
+
+    @classmethod
+    def of(cls, circuit: Circuit, index: int, moves: Callable[[Node], bool]) -> Way:
+        """The way of node `index`, through nodes that only move their first operand."""
+        steps: list[int] = []
+        while moves(circuit.nodes[index]):
+            steps.append(index)
+            index = circuit.nodes[index].src[0]
+        return cls(index, tuple(reversed(steps)))
+
+    def site(self, circuit: Circuit) -> int:
+        """The first node on the way of as many elements as the last: what comes after it leaves none out."""
+        path = (self.root, *self.steps)
+        size = circuit.nodes[path[-1]].type.size
+        return next(i for i in path if circuit.nodes[i].type.size == size)
+
+    @staticmethod
+    def sources(circuit: Circuit, ways: Mapping[int, Way]) -> dict[int, int]:
+        """For each way the node to take whole: its root, if all that is taken of it adds up to as much; else its site.
+
+        ways: by any key, such as the node where each ends.
+        """
+        parts: Counter[int] = Counter()
+        for root, site in {(way.root, way.site(circuit)) for way in ways.values()}:
+            parts[root] += circuit.nodes[site].type.size
+        whole = {root for root, n in parts.items() if n >= circuit.nodes[root].type.size}
+        return {key: way.root if way.root in whole else way.site(circuit) for key, way in ways.items()}
+
+    def after(self, node: int) -> tuple[int, ...]:
+        """The steps that come after a node of the way."""
+        return (self.root, *self.steps)[(self.root, *self.steps).index(node) + 1 :]
+
+
 class Rebuild:
     """A circuit in the making, and where each old node went."""
 
@@ -53,6 +93,15 @@ class Rebuild:
     def copy(self, index: int, node: Node) -> None:
         """Take an old node over."""
         self.where[index] = self.add(self.moved(node))
+
+    def move(self, circuit: Circuit, value: int, steps: Iterable[int]) -> int:
+        """Take a new value along steps of the old circuit: it stays what it is, shared or masked."""
+        for index in steps:
+            node = circuit.nodes[index]
+            t = self.nodes[value].type.with_(shape=node.type.shape)
+            t = t.with_(dtype=node.type.dtype) if node.op == "view" else t
+            value = self.add(replace(node, src=(value, *(self.where[i] for i in node.src[1:])), type=t))
+        return value
 
     def finish(self, results: Iterable[int]) -> Circuit:
         """The new circuit with the old results."""

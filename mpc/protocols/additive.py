@@ -5,6 +5,7 @@ Products and all that is not linear spend correlated randomness from the dealer,
 computation and is trusted not to collude with any node; parties follow the protocol (semi-honest).
 
     product       [Beaver, CRYPTO 1991]: x - a and y - b are opened, z = c + e b + g a + e g.
+                  An operand of several matrix products is masked once (`additive_masks.py`).
     truncation    [Dalskov, Escudero, Keller, eprint 2019/131, section 5], probabilistic, one opened element;
                   after a product, the product itself comes out masked, so that no triple is spent on it.
     comparison    c = x + r is opened, r's bits are dealt, a radix-4 tree gives the borrow (`additive_trees.py`).
@@ -30,19 +31,23 @@ import numpy as np
 from mpc import ring as kernels
 from mpc.bitslice import pack_bool, unpack_bool
 from mpc.boolean import one_in_a_byte
-from mpc.circuit import Array, Attrs
+from mpc.circuit import Array, Attrs, Circuit
 from mpc.prg import Prg
 from mpc.protocol import Cost, Dealer, Exchange, Player, ProtocolError, Scheme, Seat, Share, Step, Template, exchange
 from mpc.protocols import additive_boolean as boolean
 from mpc.protocols import additive_correlations as deal
 from mpc.protocols import additive_plan
 from mpc.protocols.additive_dealer import AdditiveDealer
+from mpc.protocols.additive_masks import mask_once
 from mpc.protocols.additive_node import Node
 from mpc.protocols.additive_plan import SEED_BYTES, data_part, order_part, owners
-from mpc.protocols.additive_supply import Part, decode, encode, join, ring, rows, trim
+from mpc.protocols.additive_supply import Draw, Part, decode, encode, join, ring, rows, trim
 from mpc.types import Type
 
 __all__ = ["ADDITIVE", "Additive", "AdditivePlayer", "Handle"]
+
+MASKED = 2
+"""Components of a masked value; a share has one."""
 
 OFFSET = 62
 """Truncation shifts its operand by 2^OFFSET, so that it is not negative."""
@@ -149,8 +154,32 @@ class AdditivePlayer(Player):
         return (yield from self._product(use, x, y, width, matrix=False))
 
     def matmul(self, use: int, x: Share, y: Share, *, width: int = 64) -> Step[Share]:
-        """1 round, the elements of x and of y to each peer."""
+        """1 round, the elements of x and of y to each peer, of masked operands none."""
+        if len(x) == MASKED:
+            return (yield from self._masked_product(use, x, y, None, width))
         return (yield from self._product(use, x, y, width, matrix=True))
+
+    def mask(self, use: int, x: Share, *, width: int = 64) -> Step[Share]:
+        """1 round, one element to each peer: this node's share of the mask, and x less the mask, opened."""
+        masking = deal.masking(x.shape[1:], width)
+        (a,) = self._node.stream(use).draw(masking).masks
+        (e,) = yield from self._node.reveal([(masking.masks[0], x - a)])
+        return np.concatenate([a, e])
+
+    def _masked_product(self, use: int, x: Share, y: Share, m: int | None, width: int) -> Step[Share]:
+        """x @ y of masked operands, truncated by m if that is given: nothing is opened but, masked, the result."""
+        left, right, shape = deal.matrices(x.shape[1:], y.shape[1:])
+        a, e, b, g = (v.reshape(s) for v, s in ((x[0], left), (x[1], left), (y[0], right), (y[1], right)))
+        b = b + g if self._node.first else b
+        if m is None:
+            triple = deal.triple(left, right, matrix=True, width=width, given=())
+            draw = self._node.stream(use).draw(triple)
+            yield from self._node.reveal([], [draw])
+            assert draw.dependent is not None
+            return self._beaver(draw.dependent[0], e, b, g, a, matrix=True).reshape(1, *shape)
+        draw = self._node.stream(use).draw(deal.fused(left, right, m, matrix=True, given=()))
+        masked = self._beaver(draw.masks[0], e, b, g, a, matrix=True)
+        return (yield from self._open_product(masked, draw, m)).reshape(1, *shape)
 
     def _product(self, use: int, x: Share, y: Share, width: int, *, matrix: bool) -> Step[Share]:
         x, y, shape = _operands(x, y, matrix=matrix)
@@ -159,12 +188,12 @@ class AdditivePlayer(Player):
         a, b = draw.masks
         e, g = yield from self._node.reveal([(triple.masks[0], x - a), (triple.masks[1], y - b)], [draw])
         assert draw.dependent is not None
+        if self._node.first:
+            b += g
         return self._beaver(draw.dependent[0], e, b, g, a, matrix=matrix).reshape(shape)
 
     def _beaver(self, c: Array, e: Array, b: Array, g: Array, a: Array, *, matrix: bool) -> Array:
-        """c + e b + g a, and e g at the first node."""
-        if self._node.first:
-            b += g
+        """c + e b + g a, where b has g added to it at the first node, for e g."""
         if not matrix:
             return kernels.beaver(c, e, b, g, a)
         out = c + kernels.matmul(e, b)
@@ -193,7 +222,10 @@ class AdditivePlayer(Player):
         return (yield from self._product_truncated(use, x, y, m, matrix=False))
 
     def matmul_trunc(self, use: int, x: Share, y: Share, *, m: int) -> Step[Share]:
-        """2 rounds: the operands as in `matmul`, then the elements of the result to each peer."""
+        """2 rounds: the operands as in `matmul`, then the elements of the result to each peer, which masked ones take
+        alone."""
+        if len(x) == MASKED:
+            return (yield from self._masked_product(use, x, y, m, 64))
         return (yield from self._product_truncated(use, x, y, m, matrix=True))
 
     def _product_truncated(self, use: int, x: Share, y: Share, m: int, *, matrix: bool) -> Step[Share]:
@@ -201,13 +233,19 @@ class AdditivePlayer(Player):
         draw = self._node.stream(use).draw(deal.fused(x.shape, y.shape, m, matrix=matrix))
         a, b, w = draw.masks
         e, g = yield from self._node.reveal([(ring(x.shape), x - a), (ring(y.shape), y - b)])
+        if self._node.first:
+            b += g
         # w = a b + r, so this is a share of x y + r.
         masked = self._beaver(w, e, b, g, a, matrix=matrix)
+        return (yield from self._open_product(masked, draw, m)).reshape(shape)
+
+    def _open_product(self, masked: Array, draw: Draw, m: int) -> Step[Array]:
+        """One round: a share of x y + r becomes one of x y / 2^m."""
         if self._node.first:
             masked += np.uint64(1 << OFFSET)
-        (c,) = yield from self._node.reveal([(ring(w.shape), masked)], [draw])
+        (c,) = yield from self._node.reveal([(ring(masked.shape), masked)], [draw])
         assert draw.dependent is not None
-        return self._truncated(c, draw.dependent, m).reshape(shape)
+        return self._truncated(c, draw.dependent, m)
 
     def shift(self, use: int, x: Share, *, m: int, width: int) -> Step[Share]:
         """`additive_boolean.shift`: width + 1 bits opened, the rounds of a tree over m bits, and one for a daBit."""
@@ -335,6 +373,10 @@ class Additive(Scheme):
         """The dealer's side."""
         self.check(seat.nodes, seat.dealer is not None)
         return AdditiveDealer(seat)
+
+    def prepare(self, circuit: Circuit) -> Circuit:
+        """Operands of several matrix products are masked once."""
+        return mask_once(circuit)
 
     def client_share(self, value: Array, shape: tuple[int, ...], bits: bool, seat: Seat) -> Step[None]:
         """A fresh seed to each node but the first, whose share is the rest: one round."""

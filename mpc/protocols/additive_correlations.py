@@ -26,6 +26,7 @@ __all__ = [
     "compared",
     "dabit",
     "fused",
+    "masking",
     "matrices",
     "permuted",
     "shifted",
@@ -60,16 +61,25 @@ def product_shape(x: Shape, y: Shape, matrix: bool) -> Shape:
     return (*np.broadcast_shapes(x[:-2], y[:-2]), x[-2], y[-1]) if matrix else and_shape(x, y)
 
 
-def triple(x: Shape, y: Shape, *, matrix: bool, width: int = 64) -> Correlation:
+Given: TypeAlias = "Sequence[Array] | None"
+"""Masks (a, b) that were drawn before, known to the dealer alone; None when they belong to the correlation."""
+
+
+def masking(shape: Shape, width: int = 64) -> Correlation:
+    """A mask for later products, of which nothing depends yet; with the component axis."""
+    return Correlation("mask", (ring((1, *shape), width),), (), lambda plain: [], 0)  # noqa: ARG005 - nothing follows
+
+
+def triple(x: Shape, y: Shape, *, matrix: bool, width: int = 64, given: Given = None) -> Correlation:
     """(a, b; a b) of Z_2^width [Beaver, CRYPTO 1991], a product element-wise or of matrices."""
     out = ring(product_shape(x, y, matrix), width)
 
     def define(plain: Sequence[Array]) -> Sequence[Array]:
-        return [product(matrix)(plain[0], plain[1])]
+        a, b = plain if given is None else given
+        return [product(matrix)(a, b)]
 
-    return Correlation(
-        "matrix triple" if matrix else "triple", (ring(x, width), ring(y, width)), (out,), define, out.size
-    )
+    drawn = (ring(x, width), ring(y, width)) if given is None else ()
+    return Correlation("matrix triple" if matrix else "triple", drawn, (out,), define, out.size)
 
 
 def truncated(shape: Shape, width: int, m: int) -> tuple[Part, Part]:
@@ -88,17 +98,18 @@ def truncation(r: Array, width: int, m: int) -> list[Array]:
     return [u, top.astype(ring((), 64 - width + m).dtype)]
 
 
-def fused(x: Shape, y: Shape, m: int, *, matrix: bool) -> Correlation:
+def fused(x: Shape, y: Shape, m: int, *, matrix: bool, given: Given = None) -> Correlation:
     """(a, b, w; truncation of r = w - a b): the product comes out masked by r, which nobody need share for itself."""
     out = product_shape(x, y, matrix)
 
     def define(plain: Sequence[Array]) -> Sequence[Array]:
-        a, b, w = plain
+        w = plain[-1]
+        a, b = plain[:2] if given is None else given
         return truncation(w - product(matrix)(a, b), 64, m)
 
     kind = "matrix triple with truncation" if matrix else "triple with truncation"
-    masks = (ring(x), ring(y), ring(out))
-    return Correlation(kind, masks, truncated(out, 64, m), define, masks[2].size)
+    drawn = (ring(x), ring(y)) if given is None else ()
+    return Correlation(kind, (*drawn, ring(out)), truncated(out, 64, m), define, ring(out).size)
 
 
 def shifted(shape: Shape, m: int) -> Correlation:

@@ -13,8 +13,9 @@ from typing import Any
 from mpc.circuit import Attrs
 from mpc.protocol import Dealer, Exchange, Seat, Step
 from mpc.protocols import additive_correlations as deal
+from mpc.protocols.additive_correlations import masking
 from mpc.protocols.additive_plan import data_part, owners, plan
-from mpc.protocols.additive_supply import Source, correct
+from mpc.protocols.additive_supply import Source, correct, masks
 from mpc.types import BOOL, Type
 
 __all__ = ["AdditiveDealer"]
@@ -27,7 +28,7 @@ class AdditiveDealer(Dealer):
         self.seat = seat
         self._source = Source(seat)
 
-    def deal(self, op: str, use: int, types: Sequence[Type], attrs: Attrs) -> Step[Any]:
+    def deal(self, op: str, use: int, types: Sequence[Type], attrs: Attrs, held: Sequence[Any] = ()) -> Step[Any]:
         """Rounds of `op`, with corrections to the last node.  `types` are those of the operands."""
         if op == "permutation" or (op == "share" and attrs["owner"] < self.seat.nodes):
             return None
@@ -38,7 +39,10 @@ class AdditiveDealer(Dealer):
             yield from self._permute(use, types[-1], inverse=bool(attrs.get("inverse", False)))
             return None
         streams = self._source.streams(use)
-        for r in plan(op, types, attrs):
+        if op == "mask":
+            yield Exchange({}, {})
+            return masks(streams, masking(types[0].sizes, types[0].dtype.bits))[0]
+        for r in plan(op, types, attrs, held):
             sent = [array for c in r.dealt for array in correct(streams, c)]
             yield Exchange({self.seat.nodes - 1: sent} if sent else {}, {})
         return None

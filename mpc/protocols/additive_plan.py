@@ -9,14 +9,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from mpc.circuit import Attrs
+from mpc.circuit import Array, Attrs
 from mpc.protocol import Cost, ProtocolError, Seat
 from mpc.protocols import additive_correlations as deal
 from mpc.protocols.additive_boolean import full_shift, narrow_shift
 from mpc.protocols.additive_gates import Pairs
 from mpc.protocols.additive_supply import Correlation, Part, flags, ring, rows
 from mpc.protocols.additive_trees import Level, Prefix, and_tree, bit_tree, carry_tree, leading_tree
-from mpc.types import BOOL, Type
+from mpc.types import BOOL, Layout, Type
 
 __all__ = ["SEED_BYTES", "Round", "cost", "data_part", "order_part", "owners", "plan"]
 
@@ -69,16 +69,19 @@ def _dabits(count: int, n: int, width: int = 64) -> Round:
     return Round((rows(count, n),), (deal.dabit(count, n, width),))
 
 
-def _products(op: str, types: Sequence[Type], attrs: Attrs) -> list[Round]:
+def _products(op: str, types: Sequence[Type], attrs: Attrs, held: Sequence[Array]) -> list[Round]:
     matrix = op.startswith("matmul")
     x, y = _shape(types[0]), _shape(types[1])
     if matrix:
         x, y, _ = deal.matrices(types[0].sizes, types[1].sizes)
+    masked = types[0].layout is Layout.MASKED
+    given = [a.reshape(shape) for a, shape in zip(held, (x, y), strict=False)] if masked else None
     if not op.endswith("_trunc"):
-        triple = deal.triple(x, y, matrix=matrix, width=types[0].dtype.bits)
+        triple = deal.triple(x, y, matrix=matrix, width=types[0].dtype.bits, given=given)
         return [Round(triple.masks, (triple,))]
-    fused = deal.fused(x, y, attrs["m"], matrix=matrix)
-    return [Round((ring(x), ring(y))), Round((fused.masks[2],), (fused,))]
+    fused = deal.fused(x, y, attrs["m"], matrix=matrix, given=given)
+    last = Round((fused.masks[-1],), (fused,))
+    return [last] if masked else [Round((ring(x), ring(y))), last]
 
 
 def _bits(n: int, width: int) -> list[Round]:
@@ -105,10 +108,15 @@ def _shift(n: int, m: int, width: int) -> list[Round]:
     return [Round((ring((n,)),), (full_shift(n, m),)), *full, _dabits(2, n)]
 
 
-def plan(op: str, types: Sequence[Type], attrs: Attrs) -> list[Round]:
-    """The rounds of a step between nodes and dealer; all but `share`, `open` and `permute`, which have their own."""
+def plan(op: str, types: Sequence[Type], attrs: Attrs, held: Sequence[Array] = ()) -> list[Round]:
+    """The rounds of a step between nodes and dealer; all but `share`, `open` and `permute`, which have their own.
+
+    held: at the dealer, the masks of masked operands.
+    """
     if op in ("mul", "matmul", "mul_trunc", "matmul_trunc"):
-        return _products(op, types, attrs)
+        return _products(op, types, attrs, held)
+    if op == "mask":
+        return [Round(deal.masking(types[0].sizes, types[0].dtype.bits).masks)]
     if op == "and_":
         x, y = _shape(types[0]), _shape(types[1])
         triple = deal.bit_triple(x, y)

@@ -38,6 +38,7 @@ __all__ = [
     "encode",
     "flags",
     "join",
+    "masks",
     "ring",
     "rows",
     "trim",
@@ -231,15 +232,25 @@ class Source:
         return [Stream(prg.cursor(use), i == last) for i, prg in enumerate(self._prgs)]
 
 
-def correct(streams: Sequence[Stream], correlation: Correlation) -> list[Array]:
-    """What the dealer sends to the last node for the next correlation."""
-    draws = [s.draw(correlation) for s in streams]
+def _plain(draws: Sequence[Draw], correlation: Correlation) -> list[Array]:
     plain = draws[0].masks
     for draw in draws[1:]:
         for part, total, other in zip(correlation.masks, plain, draw.masks, strict=True):
             join(part, total, other)
     for part, total in zip(correlation.masks, plain, strict=True):
         trim(part, total)
+    return plain
+
+
+def masks(streams: Sequence[Stream], correlation: Correlation) -> list[Array]:
+    """The plain masks of the next correlation, of which nothing depends: the dealer sends nothing."""
+    return _plain([s.draw(correlation) for s in streams], correlation)
+
+
+def correct(streams: Sequence[Stream], correlation: Correlation) -> list[Array]:
+    """What the dealer sends to the last node for the next correlation."""
+    draws = [s.draw(correlation) for s in streams]
+    plain = _plain(draws, correlation)
     out = []
     for k, (part, value) in enumerate(zip(correlation.dependent, correlation.define(plain), strict=True)):
         for draw in draws[:-1]:

@@ -82,7 +82,8 @@ def on_scheme(case: Case, where: str) -> Array:
 
 def timetable(case: Case, where: str = "rep3") -> Schedule:
     """The schedule on a scheme."""
-    return schedule(lowered(case)[0], PLACES[where], SCHEMES[where.split("-")[0]])
+    scheme = SCHEMES[where.split("-")[0]]
+    return schedule(scheme.prepare(lowered(case)[0]), PLACES[where], scheme)
 
 
 def hold(case: Case, got: Array) -> None:

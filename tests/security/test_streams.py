@@ -108,8 +108,20 @@ def loops(b: Builder, n: int) -> list[Value]:
     return [repeated(b, x, y, 3, inner=False)]
 
 
+def matrices(b: Builder, n: int) -> list[Value]:
+    """Products of a matrix that is used again, out of a loop and in it."""
+    x, v = brought(b, "a", "x", Fixed(), (n, 8)), brought(b, "d", "v", Fixed(), (8, 1))
+    again = x.transpose() @ (x @ v)
+    body = Builder()
+    body.append("param", (), {"index": 0}, Type(INT))
+    here = body.append("param", (), {"index": 1}, again.type.seen(NOBODY))
+    there = body.append("param", (), {"index": 2}, x.type)
+    attrs = {"body": body.finish([there.transpose() @ (there @ here)]), "count": 3, "carried": 1, "start": 0, "step": 1}
+    return [again, b.items(b.append("loop", (again, x), attrs, [again.type.seen(NOBODY)], pure=False))[0]]
+
+
 @pytest.mark.parametrize("n", [1, 5, 300, 5000])
-@pytest.mark.parametrize("made", [numbers, orders, loops])
+@pytest.mark.parametrize("made", [numbers, orders, loops, matrices])
 @pytest.mark.parametrize("scheme", list(PLACES))
 def test_no_part_of_a_stream_is_drawn_twice(
     scheme: str, made: Callable[[Builder, int], list[Value]], n: int, monkeypatch: pytest.MonkeyPatch
@@ -125,7 +137,7 @@ def test_no_part_of_a_stream_is_drawn_twice(
         if node.op == "input":
             drawn = rng.integers(-9, 9, node.type.sizes)
             inputs[node["party"]][node["name"], ""] = drawn.astype(natural(node.type.dtype))
-    timetable = schedule(lower(circuit, places.nodes).circuit, places, SCHEMES[scheme])
+    timetable = schedule(SCHEMES[scheme].prepare(lower(circuit, places.nodes).circuit), places, SCHEMES[scheme])
     bytes_of = prg.Prg.bytes
 
     def noted(self: prg.Prg, use: int, offset: int, octets: int) -> Any:
