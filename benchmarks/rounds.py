@@ -2,9 +2,9 @@
 
     python -m benchmarks.rounds
 
-The engine is measured alone: it is sent again what it received in a run of all parties, so that nothing but its own work
-counts (stepping the schedule, the protocol's arithmetic, drawing randomness).  The codec is measured there and back.
-What the wire adds is in `wire`, what whole tasks take in `tasks`.
+The engine is measured alone: it is sent again what it received in a run of all parties, so that nothing but its own
+work counts (stepping the schedule, the protocol's arithmetic, drawing randomness).  The codec is measured there and
+back.  What the wire adds is in `wire`, what whole tasks take in `tasks`.
 """
 
 from __future__ import annotations
