@@ -17,12 +17,16 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
+from mpc.cores import in_parts
+
 __all__ = ["from_wire", "pack_bool", "slice_bits", "to_wire", "unpack_bool", "unslice", "words_for"]
 
 Words = NDArray[np.uint64]
 
 # Words of one row of blocks transposed together: 64 rows of this many fit the second-level cache.
 _BLOCKS = 1024
+# From so many pieces on, another core is worth waking.
+_PIECES_A_CORE = 2
 # Up to so many elements and bits, spreading the bits one to a byte is quicker than the swaps, which take 36 calls for
 # any size.
 _FEW = 1 << 10
@@ -49,19 +53,24 @@ def slice_bits(x: NDArray[np.unsignedinteger], width: int = 64) -> Words:
         return pack_bool(np.ascontiguousarray(bits.swapaxes(-1, -2)))
     flat = x.reshape(-1, n)
     out = np.empty((flat.shape[0], width, words_for(n)), np.uint64)
-    scratch = _Scratch(rows, flat.shape[0] * out.shape[2])
-    for k, first, last in _pieces(flat.shape[0], out.shape[2]):
-        part = flat[k, 64 * first : 64 * last].astype(f"u{rows // 8}", copy=False)
-        if part.shape[1] % 64:
-            part = np.pad(part, ((0, 0), (0, -part.shape[1] % 64)))
-        block = scratch.block(part.shape[0] * (last - first))
-        # Lane l of word w holds element 64 w + rows l + i in row i, where the swaps that are left out would put it.
-        lanes = part.reshape(part.shape[0], last - first, 64 // rows, rows)
-        block.view(part.dtype).reshape(rows, *lanes.shape[:3])[...] = lanes.transpose(3, 0, 1, 2)
-        for j in (32, 16, 8, 4, 2, 1):
-            if j < rows:
-                scratch.swap(block, j, width)
-        out[k, :, first:last] = block[:width].reshape(width, part.shape[0], -1).transpose(1, 0, 2)
+    pieces = list(_pieces(flat.shape[0], out.shape[2]))
+
+    def work(begin: int, end: int) -> None:
+        scratch = _Scratch(rows, flat.shape[0] * out.shape[2])
+        for k, first, last in pieces[begin:end]:
+            part = flat[k, 64 * first : 64 * last].astype(f"u{rows // 8}", copy=False)
+            if part.shape[1] % 64:
+                part = np.pad(part, ((0, 0), (0, -part.shape[1] % 64)))
+            block = scratch.block(part.shape[0] * (last - first))
+            # Lane l of word w holds element 64 w + rows l + i in row i, where the swaps that are left out would put it.
+            lanes = part.reshape(part.shape[0], last - first, 64 // rows, rows)
+            block.view(part.dtype).reshape(rows, *lanes.shape[:3])[...] = lanes.transpose(3, 0, 1, 2)
+            for j in (32, 16, 8, 4, 2, 1):
+                if j < rows:
+                    scratch.swap(block, j, width)
+            out[k, :, first:last] = block[:width].reshape(width, part.shape[0], -1).transpose(1, 0, 2)
+
+    in_parts(work, len(pieces), _PIECES_A_CORE)
     return out.reshape(*x.shape[:-1], width, out.shape[2])
 
 
@@ -78,18 +87,23 @@ def unslice(words: Words, n: int) -> NDArray[np.uint64]:
     _check(count, n)
     flat = words.reshape(-1, width, count)
     out = np.empty((flat.shape[0], 64 * count), np.uint64)
-    scratch = _Scratch(rows, flat.shape[0] * count)
-    for k, first, last in _pieces(flat.shape[0], count):
-        part = flat[k, :, first:last]
-        block = scratch.block(part.shape[0] * (last - first))
-        block[:width].reshape(width, part.shape[0], -1)[...] = part.transpose(1, 0, 2)
-        block[width:] = 0
-        for j in (1, 2, 4, 8, 16, 32):
-            if j < rows:
-                scratch.swap(block, j, width)
-        lanes = block.view(f"u{rows // 8}").reshape(rows, part.shape[0], last - first, 64 // rows)
-        whole = out[k, 64 * first : 64 * last].reshape(part.shape[0], last - first, 64 // rows, rows)
-        whole[...] = lanes.transpose(1, 2, 3, 0)
+    pieces = list(_pieces(flat.shape[0], count))
+
+    def work(begin: int, end: int) -> None:
+        scratch = _Scratch(rows, flat.shape[0] * count)
+        for k, first, last in pieces[begin:end]:
+            part = flat[k, :, first:last]
+            block = scratch.block(part.shape[0] * (last - first))
+            block[:width].reshape(width, part.shape[0], -1)[...] = part.transpose(1, 0, 2)
+            block[width:] = 0
+            for j in (1, 2, 4, 8, 16, 32):
+                if j < rows:
+                    scratch.swap(block, j, width)
+            lanes = block.view(f"u{rows // 8}").reshape(rows, part.shape[0], last - first, 64 // rows)
+            whole = out[k, 64 * first : 64 * last].reshape(part.shape[0], last - first, 64 // rows, rows)
+            whole[...] = lanes.transpose(1, 2, 3, 0)
+
+    in_parts(work, len(pieces), _PIECES_A_CORE)
     return out[:, :n].reshape(*lead, n)
 
 

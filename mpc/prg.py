@@ -22,6 +22,8 @@ from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from numpy.typing import NDArray
 
+from mpc.cores import in_parts
+
 __all__ = ["BLOCK", "KEY_BYTES", "Cursor", "Prg", "derive", "fresh_key"]
 
 BLOCK: Final = 16
@@ -36,6 +38,8 @@ _BLOCK_LIMIT = 1 << 64
 _ZEROS = memoryview(bytes(1 << 18))
 # From here on a cipher of its own (3 us) costs nothing beside the draw, and lets threads work at the same time.
 _OWN_CIPHER_BYTES = 1 << 17
+# From so many pieces of zeros on, another core is worth waking.
+_PIECES_A_CORE: Final = 4
 
 Shape = int | tuple[int, ...]
 
@@ -110,9 +114,16 @@ class Prg:
                 self._encryptor.reset_nonce(counter)
                 self._encryptor.update_into(_ZEROS[:n], out)
             return
-        own = Cipher(algorithms.AES(self._key), modes.CTR(counter)).encryptor()
-        for start in range(0, n, len(_ZEROS)):
-            own.update_into(_ZEROS[: n - start], out[start:])
+        size = len(_ZEROS)
+
+        def work(first: int, last: int) -> None:
+            at = (block + first * size // BLOCK).to_bytes(BLOCK, "big")
+            own = Cipher(algorithms.AES(self._key), modes.CTR(at)).encryptor()
+            for start in range(first * size, min(last * size, n), size):
+                # The room beyond a piece is the next one's, and written by whoever draws that.
+                own.update_into(_ZEROS[: n - start], out[start : start + size + BLOCK - 1])
+
+        in_parts(work, -(-n // size), _PIECES_A_CORE)
 
 
 class Cursor:

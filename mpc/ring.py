@@ -15,6 +15,7 @@ from typing import Any, Final, NoReturn, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from mpc.cores import in_parts
 from mpc.matmul import Limbs, matmul, split
 
 __all__ = [
@@ -44,6 +45,8 @@ Element = TypeVar("Element", bound=np.unsignedinteger[Any])
 
 # Elements that are worked on at a time: five operands of so many fit the second-level cache.
 _PIECE: Final = 1 << 15
+# From so many pieces on, another core is worth waking.
+_PIECES_A_CORE: Final = 8
 # Up to so many elements an expression is quickest: its temporaries still come from memory that is in use.
 _SHORT: Final = 1 << 13
 # Up to so many elements, bits are packed one from a byte: a handful of calls for any width.
@@ -405,10 +408,15 @@ def _by_pieces(
         target, sources = out.reshape(-1), tuple(operand.reshape(-1) for operand in operands)
     else:
         target, sources = out, tuple(np.broadcast_to(operand, shape) for operand in operands)
-    spare = np.empty(_PIECE, out.dtype)
-    for piece in _pieces(target.shape):
-        part = target[piece]
-        kernel(*ring, part, spare[: part.size].reshape(part.shape), *(source[piece] for source in sources))
+    pieces = list(_pieces(target.shape))
+
+    def work(first: int, last: int) -> None:
+        spare = np.empty(_PIECE, target.dtype)
+        for piece in pieces[first:last]:
+            part = target[piece]
+            kernel(*ring, part, spare[: part.size].reshape(part.shape), *(source[piece] for source in sources))
+
+    in_parts(work, len(pieces), _PIECES_A_CORE)
     return out
 
 

@@ -229,6 +229,7 @@ def node(config: Path, network: str, verbose: bool) -> None:
     """One party's node: takes part in the jobs that its policy allows, until it is stopped."""
     from runtime import running
     from runtime.config import load_config
+    from runtime.cores import take_cores
     from runtime.node import Node
     from runtime.pages import keep_pages
 
@@ -237,6 +238,7 @@ def node(config: Path, network: str, verbose: bool) -> None:
     )
     settings = load_config(config)
     keep_pages()
+    take_cores(count=settings.limits.cores)
 
     async def serve() -> None:
         loop = asyncio.get_running_loop()

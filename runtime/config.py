@@ -20,6 +20,7 @@ Leaves to others: reading keys and cards (`network.identity`), judging a study b
     job_seconds     = 86400                 # of a whole job
     memory_bytes    = 8_000_000_000         # a job that needs more is refused
     jobs            = 4                     # at once
+    cores           = 2                     # of this machine, for this node
 
     [state]
     directory = "state"                     # what studies store, sealed; NAME.state beside this file when left out
@@ -72,13 +73,14 @@ class Data:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Time-outs in seconds, memory in bytes (None: as much as there is), jobs at once."""
+    """Time-outs in seconds, memory in bytes and cores (None: as much as there is), jobs at once."""
 
     connect_seconds: float = 60.0
     round_seconds: float = 600.0
     job_seconds: float = 86_400.0
     memory_bytes: int | None = None
     jobs: int = 4
+    cores: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,6 +206,7 @@ def _limits(section: _Section) -> Limits:
         job_seconds=section.positive("job_seconds", usual.job_seconds),
         memory_bytes=section.count("memory_bytes", None),
         jobs=section.count("jobs", usual.jobs) or usual.jobs,
+        cores=section.count("cores", None) or None,
     )
     section.finish()
     return limits

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from network import Identity, Link, Mesh, Roster, ephemeral_identity
-from runtime.blas import share_cores
+from runtime.cores import take_cores
 from runtime.errors import PartyFailed, ToldByParty, as_json, exit_code, report
 from runtime.inputs import FileInputs
 from runtime.job import Job
@@ -162,7 +162,7 @@ def _party(
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     keep_pages()
-    share_cores(len(job.places.names))
+    take_cores(parties=len(job.places.names))
     code = 3
     with os.fdopen(write, "w", encoding="utf-8") as pipe:
 

@@ -1,4 +1,4 @@
-"""Share the cores of one machine among the parties that run on it.
+"""The cores that a party's process may use, for matrix products and for all other kernels.
 
 A BLAS starts a thread for every core, and its threads wait by spinning: three parties on two cores then slow each other
 down ten times and more.  Where the library is not one of those known here, only speed is lost.
@@ -11,7 +11,9 @@ import os
 import re
 from pathlib import Path
 
-__all__ = ["share_cores"]
+from mpc.cores import use_cores
+
+__all__ = ["take_cores"]
 
 LIBRARY = re.compile(r"/\S*(?:openblas|mkl_rt|libblis)\S*\.so\S*")
 
@@ -25,9 +27,10 @@ SETTERS = (
 )
 
 
-def share_cores(parties: int) -> None:
-    """Let the matrix products of this process take this party's part of the cores, one at least."""
-    threads = max(1, (os.cpu_count() or 1) // parties)
+def take_cores(*, parties: int = 1, count: int | None = None) -> None:
+    """Let this process use `count` cores, or its part, one at least, of a machine that so many parties share."""
+    threads = count or max(1, (os.cpu_count() or 1) // parties)
+    use_cores(threads)
     maps = Path("/proc/self/maps")
     if not maps.exists():
         return
