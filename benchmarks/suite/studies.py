@@ -85,6 +85,22 @@ def _cmp() -> Task:
     return Task("cmp-1m", text, data, _furthest("z", lambda d: _grid(d["a", "x"]) < _grid(d["b", "y"])))
 
 
+def _vector() -> Task:
+    """50,000,000 comparisons, added up: what a party needs in memory."""
+    text = (
+        "party PARTIES\ninput x: fixed in -100..100[n] from a\ninput y: fixed in -100..100[n] from b\n"
+        "z = sum(x < y)\nreveal z to a\n"
+    )
+
+    def data(rng: Rng) -> Data:
+        return {("a", "x"): rng.uniform(-100, 100, 50_000_000), ("b", "y"): rng.uniform(-100, 100, 50_000_000)}
+
+    def smaller(d: Data) -> NDArray[Any]:
+        return np.asarray(np.count_nonzero(_grid(d["a", "x"]) < _grid(d["b", "y"])))
+
+    return Task("cmp-50m", text, data, _furthest("z", smaller))
+
+
 def _div() -> Task:
     text, data = _pairs("x / y", 100_000, -100, 100, least=0.5)
     return Task("div-100k", text, data, _furthest("z", lambda d: _grid(d["a", "x"]) / _grid(d["b", "y"])))
@@ -330,8 +346,9 @@ TASKS = _named(
 )
 
 LARGE = _named(
+    _vector(),
     _sort("sort-1m-31", f"int in 0..{(1 << 31) - 1}", 31, 1_000_000),
     _sort("sort-1m", "int", 62, 1_000_000),
     _join("join-100k", 100_000),
 )
-"""Tables of a size at which an engine either works or does not."""
+"""Vectors and tables of a size at which an engine either works or does not."""
