@@ -372,7 +372,7 @@ class _Select:
         shown = [i for i in block.items if not i.hidden]
         for item in order:
             column = self._order_key(block, shown, item.key)
-            block.sorted.append(column)
+            block.sorted.append((column, item.descending))
             keys.append((Ref(column, span=item.key.span), item.descending))
         return Ordered(block, keys, None, order[0].span.to(order[-1].span))
 

@@ -82,7 +82,7 @@ class Early:
         values = unpacked(arrays, moved[len(order) + len(visible) :])
         mask = moved[len(order)] if visible else None
         done = Part(part.rows, dict(zip(part.columns, values, strict=True)), mask)
-        return replace(relation, parts=(done,), together=tuple(columns))
+        return replace(relation, parts=(done,), together=tuple(columns), in_order=None)
 
     def reduce(self, relation: Relation, joins: Sequence[Node], rest: Sequence[Node]) -> Relation | None:
         """The relation grouped by the columns that it is joined by; None where the select's result would change."""

@@ -21,7 +21,7 @@ from dsl.query import buckets, sorted_groups, totals
 from dsl.query.expressions import column_of, rows_of
 from dsl.query.measures import number
 from dsl.query.plan import Column, Measure, Ref, refs
-from dsl.query.relation import Context, Part, Relation, closure, emit, merged, unique_on
+from dsl.query.relation import Context, InOrder, Part, Relation, closure, emit, merged, unique_on
 from dsl.source import Span
 from dsl.stypes import INTEGER
 from dsl.values import Array
@@ -30,18 +30,30 @@ __all__ = ["determining", "grouped", "stand_together"]
 
 
 def grouped(
-    ctx: Context, relation: Relation, keys: Sequence[tuple[Column, Node]], measures: Sequence[Measure], span: Span
+    ctx: Context,
+    relation: Relation,
+    keys: Sequence[tuple[Column, Node]],
+    measures: Sequence[Measure],
+    span: Span,
+    order: Sequence[tuple[Column | None, bool]] = (),
 ) -> Relation:
-    """A row for each group, with the columns of the keys and of the measures."""
+    """A row for each group, with the columns of the keys and of the measures.
+
+    order: the keys' columns by which the groups will be put in order, descending or not; None for other columns.
+    """
     kind: Kind = "group" if measures or not keys else "distinct"
     named = [c.name if ctx.w.text(node.span) == ctx.w.text(span) else ctx.w.text(node.span) for c, node in keys]
     with ctx.operator(kind, ", ".join(named), relation, span=span) as doing:
-        done, how = _grouped(ctx, relation, keys, measures)
+        done, how = _grouped(ctx, relation, keys, measures, order)
         return doing.done(done, how)
 
 
 def _grouped(
-    ctx: Context, relation: Relation, keys: Sequence[tuple[Column, Node]], measures: Sequence[Measure]
+    ctx: Context,
+    relation: Relation,
+    keys: Sequence[tuple[Column, Node]],
+    measures: Sequence[Measure],
+    order: Sequence[tuple[Column | None, bool]],
 ) -> tuple[Relation, str]:
     """The groups, and how they are found."""
     if not keys:
@@ -55,13 +67,19 @@ def _grouped(
         part = buckets.by_bucket(ctx, relation, space, measures)
         return Relation((part,), (frozenset(c for c, _ in keys),)), "few public groups: owners add up first"
     together = stand_together(relation, determining(relation, keys)[0])
-    return _sorted(ctx, relation, keys, measures), "in order already" if together else "by sorting"
+    return _sorted(ctx, relation, keys, measures, order), "in order already" if together else "by sorting"
 
 
 def _sorted(
-    ctx: Context, relation: Relation, keys: Sequence[tuple[Column, Node]], measures: Sequence[Measure]
+    ctx: Context,
+    relation: Relation,
+    keys: Sequence[tuple[Column, Node]],
+    measures: Sequence[Measure],
+    order: Sequence[tuple[Column | None, bool]],
 ) -> Relation:
     kept, carried = determining(relation, keys)
+    kept, down = _as_ordered(kept, order)
+    by = tuple((column, descends) for (column, _), descends in zip(kept, down, strict=True))
     ranks = {c: Column(c.name) for c, node in kept if isinstance(node, Ref) and node.column in relation.ranks}
     carried += [key for key in kept if key[0] in ranks]
     kept = [(ranks.get(c, c), _by_rank(relation, node)) for c, node in kept]
@@ -71,12 +89,31 @@ def _sorted(
     part = merged(ctx, relation, needed)
     arrays = [column_of(rows_of(ctx, part), node) for _, node in kept]
     limit, together = sorted_groups.most(arrays), stand_together(relation, kept)
-    groups = sorted_groups.by_sorting(ctx, part, arrays, [*measures, *more], limit, together=together)
+    groups = sorted_groups.by_sorting(ctx, part, arrays, [*measures, *more], limit, descending=down, together=together)
     columns = {column: array for (column, _), array in zip(kept, groups.keys, strict=True)} | groups.measures
     key = frozenset(c for c, _ in kept)
     same = [(frozenset([a]), frozenset([b])) for c, r in ranks.items() for a, b in ((c, r), (r, c))]
     part = Part(groups.rows, columns, groups.there)
-    return Relation((part,), (key,), ((key, frozenset(columns)), *same), ranks=ranks)
+    in_order = None if together else InOrder(by, groups.there)
+    return Relation((part,), (key,), ((key, frozenset(columns)), *same), ranks=ranks, in_order=in_order)
+
+
+def _as_ordered(
+    kept: list[tuple[Column, Node]], order: Sequence[tuple[Column | None, bool]]
+) -> tuple[list[tuple[Column, Node]], list[bool]]:
+    """The keys in the order in which the most of what is asked for last is done by sorting by them, and directions.
+
+    What is asked for before that then needs a stable sort by itself alone.
+    """
+    nodes = dict(kept)
+    for at in range(len(order)):
+        asked = [(column, down) for column, down in order[at:] if column in nodes]
+        if len(asked) == len(order) - at:
+            first = {column: down for column, down in reversed(asked) if column is not None}
+            chosen = list(dict.fromkeys(column for column, _ in asked if column is not None))
+            rest = [column for column, _ in kept if column not in first]
+            return [(c, nodes[c]) for c in (*chosen, *rest)], [first.get(c, False) for c in (*chosen, *rest)]
+    return kept, [False] * len(kept)
 
 
 def _by_rank(relation: Relation, node: Node) -> Node:

@@ -18,7 +18,8 @@ from dsl import syntax
 from dsl.node import Node
 from dsl.query.attach import attached, conditions, constant, spread_across, spread_down
 from dsl.query.lookups import keys_of, lookup
-from dsl.query.plan import Attach, Column, From, Plan, Ref, Source, refs
+from dsl.query.plan import Attach, Column, From, Joined, Plan, Ref, Source, refs
+from dsl.query.ranks import ranked
 from dsl.query.relation import Context, Dependency, Part, Relation, full, merged, seen, unique_on
 from dsl.source import Span
 from dsl.stypes import BOOLEAN
@@ -220,8 +221,20 @@ def join_all(ctx: Context, source: From, reducer: Reducer, build_source: BuildSo
     pending = {c for node in source.conditions for c in refs(node)} | {c for a in attaches for c in a.outer}
     wanted = pending | reducer.wanted()
     relations = [build_source(ctx, s, wanted) for s in source.sources]
+    for at, one in enumerate(source.sources):
+        others = max((_size(r.rows) for i, r in enumerate(relations) if i != at), default=0)
+        relations[at] = _ranked(ctx, one, relations[at], others)
     joins = _Joins(ctx, build, reducer, relations, list(source.conditions), attaches, source.span, constants)
     return joins.run()
+
+
+def _ranked(ctx: Context, source: Source, relation: Relation, among: int) -> Relation:
+    """A source's rows with the ranks that are asked for."""
+    if isinstance(source, Joined) or not source.ranked:
+        return relation
+    with ctx.operator("rank", ", ".join(c.name for c in source.ranked), relation, span=source.span) as doing:
+        done = ranked(ctx, relation, source.ranked, among)
+        return relation if done.ranks == relation.ranks else doing.done(done)
 
 
 def settled(ctx: Context, relation: Relation) -> Relation:

@@ -23,7 +23,7 @@ from dsl.values import Array
 from mpc.circuit import Value
 from mpc.types import Dim
 
-__all__ = ["Found", "Keys", "bounded", "keys_of", "lookup", "matches"]
+__all__ = ["Found", "Keys", "bounded", "keys_of", "lookup", "matches", "split"]
 
 
 class Keys(NamedTuple):
@@ -91,9 +91,7 @@ def lookup(
     )
     return [
         Found(mask, dict(zip(columns, unpacked(arrays, found), strict=True)))
-        for mask, *found in zip(
-            *(_split(v, [k.there.shape[0] for k in right]) for v in (matched, *values)), strict=True
-        )
+        for mask, *found in zip(*(split(v, [k.there.shape[0] for k in right]) for v in (matched, *values)), strict=True)
     ]
 
 
@@ -103,10 +101,10 @@ def matches(ctx: Context, left_keys: Keys, right: Sequence[Keys], span: Span) ->
     all_right = _stacked(ctx, there)
     operands = [*(a.value for a in here.columns), here.there, *(a.value for a in all_right.columns), all_right.there]
     matched = emit(ctx, "match_rows", *operands, keys=len(here.columns))
-    return _split(matched, [k.there.shape[0] for k in right])
+    return split(matched, [k.there.shape[0] for k in right])
 
 
-def _split(value: Value, rows: Sequence[Dim]) -> list[Value]:
+def split(value: Value, rows: Sequence[Dim]) -> list[Value]:
     """A column of several parts as theirs."""
     if len(rows) == 1:
         return [value]

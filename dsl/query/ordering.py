@@ -23,11 +23,18 @@ __all__ = ["limited", "ordered"]
 
 
 def ordered(ctx: Context, relation: Relation, order: Sequence[tuple[Node, bool]], wanted: set[Column]) -> Relation:
-    """The rows in order, with the columns that are wanted."""
+    """The rows in order, with the columns that are wanted.
+
+    Rows that stand in the order of the last of the keys already are sorted by the others alone: sorting is stable.
+    """
     part = merged(ctx, relation)
+    whole = unique_on(relation, [n.column for n, _ in order if isinstance(n, Ref)])
+    left = _unsorted(relation, order) if whole else len(order)
+    if left == 0:
+        return _in_order_already(ctx, relation, part, wanted)
     keys: list[Value] = [] if part.visible is None else [~part.visible]
     down = [False] * len(keys)
-    for node, descending in order:
+    for node, descending in order[:left]:
         rank = relation.ranks.get(node.column) if isinstance(node, Ref) else None
         by = node if rank is None else Ref(rank, span=node.span)
         key = column_of(rows_of(ctx, part), by)
@@ -49,13 +56,31 @@ def ordered(ctx: Context, relation: Relation, order: Sequence[tuple[Node, bool]]
         if known is None:
             operands.append(v)
         places.append(len(operands) - 1 if known is None else known)
-    if not unique_on(relation, [n.column for n, _ in order if isinstance(n, Ref)]):
+    if not whole:
         keys, operands, down = _without_place(ctx, keys, operands, down)
     done = ctx.w.builder.emit_many("sort_rows", *operands, keys=len(keys), descending=tuple(down))
     values = unpacked(arrays, [done[at] for at in places])
     visible = None if part.visible is None else ~done[0]
     rows = Part(part.rows, dict(zip(names, values, strict=True)), visible)
-    return replace(relation, parts=(rows,), ordered=True)
+    return replace(relation, parts=(rows,), ordered=True, in_order=None)
+
+
+def _unsorted(relation: Relation, order: Sequence[tuple[Node, bool]]) -> int:
+    """How many of the keys, from the first on, the rows must still be sorted by."""
+    if relation.in_order is None:
+        return len(order)
+    asked = [(n.column if isinstance(n, Ref) else None, down) for n, down in order]
+    known = relation.in_order.by
+    return next(at for at in range(len(order) + 1) if tuple(asked[at:]) == known[: len(order) - at])
+
+
+def _in_order_already(ctx: Context, relation: Relation, part: Part, wanted: set[Column]) -> Relation:
+    """Rows that stand in order, the visible ones first."""
+    part = replace(part, columns={c: a for c, a in part.columns.items() if c in wanted})
+    assert relation.in_order is not None
+    if part.visible is not None and part.visible.index != relation.in_order.first.index:
+        part = front(ctx, part)
+    return replace(relation, parts=(part,), ordered=True)
 
 
 def _without_place(

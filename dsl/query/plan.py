@@ -262,7 +262,7 @@ class Item:
 @dataclass(slots=True, eq=False)
 class Block:
     """One select. keys: with a column each, none together with `grouped`: all rows are one group. having, attaches:
-    over groups. sorted: columns of items that `order by` asks for."""
+    over groups. sorted: columns of items that `order by` asks for, and whether descending."""
 
     source: From
     items: list[Item]
@@ -273,7 +273,7 @@ class Block:
     attaches: list[Attach] = field(default_factory=list)
     distinct: bool = False
     span: Span = Span(0, 0)  # noqa: RUF009 - a constant
-    sorted: list[Column] = field(default_factory=list)
+    sorted: list[tuple[Column, bool]] = field(default_factory=list)
 
 
 @dataclass(slots=True, eq=False)

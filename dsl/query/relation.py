@@ -29,6 +29,7 @@ __all__ = [
     "Context",
     "Dependency",
     "Doing",
+    "InOrder",
     "Part",
     "Relation",
     "all_true",
@@ -62,6 +63,16 @@ class Part:
     visible: Value | None = None
 
 
+class InOrder(NamedTuple):
+    """Visible rows stand in the order of these columns, descending or not, what is missing last in either case.
+
+    first: which rows were visible when these stood before all others; rows that were dropped since lie among them.
+    """
+
+    by: tuple[tuple[Column, bool], ...]
+    first: Value
+
+
 @dataclass(frozen=True, slots=True)
 class Relation:
     """The rows of all parts, which have the same columns.
@@ -69,7 +80,7 @@ class Relation:
     uniques: columns whose values occur in one visible row at most; the empty set: there is one row at most.
     dependencies: what determines what. ordered: the order is a result, visible rows first. together: rows with equal
     values in all of these columns stand together, invisible ones perhaps among them. ranks: columns that have the same
-    order as others, in fewer bits.
+    order as others, in fewer bits. in_order: the order in which the rows of the one part stand, where it is known.
     """
 
     parts: tuple[Part, ...]
@@ -80,6 +91,7 @@ class Relation:
     ranks: Mapping[Column, Column] = field(default_factory=dict)
     operator: Operator | None = None
     """Which one gave these rows."""
+    in_order: InOrder | None = None
 
     def with_ranks(self, columns: Iterable[Column]) -> set[Column]:
         """The columns and their ranks."""

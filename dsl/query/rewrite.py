@@ -107,7 +107,8 @@ def order_home(block: Block, constants: frozenset[Column]) -> Block:
     if block.grouped:
         nodes = [key for _, key in block.keys]
     else:
-        nodes = [i.value for i in block.items if i.column in block.sorted or (block.distinct and not i.hidden)]
+        asked = {column for column, _ in block.sorted}
+        nodes = [i.value for i in block.items if i.column in asked or (block.distinct and not i.hidden)]
     _request(source, [n.column for n in nodes if isinstance(n, Ref)])
     return replace(block, source=source)
 

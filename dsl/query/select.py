@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import takewhile
 
 from dsl.convert import unify
 from dsl.node import Node
@@ -34,8 +35,7 @@ from dsl.query.plan import (
     outputs,
     refs,
 )
-from dsl.query.ranks import ranked
-from dsl.query.relation import Context, Dependency, Part, Relation, closure, unique_on
+from dsl.query.relation import Context, Dependency, InOrder, Part, Relation, closure, unique_on
 from dsl.query.rewrite import rewritten
 from dsl.query.scan import scanned
 from dsl.values import Array
@@ -59,12 +59,19 @@ def _block(ctx: Context, block: Block, wanted: set[Column]) -> Relation:
     early = Early(ctx, block, wanted, grouped)
     relation = join_all(ctx, block.source, early, _source, build)
     if block.grouped:
-        relation = grouped(ctx, relation, block.keys, block.measures, block.span)
+        relation = grouped(ctx, relation, block.keys, block.measures, block.span, _asked(block))
         relation = _after(ctx, block, relation)
     if block.distinct:
         items = [i for i in block.items if not i.hidden]
-        return grouped(ctx, relation, [(i.column, i.value) for i in items], [], block.span)
+        return grouped(ctx, relation, [(i.column, i.value) for i in items], [], block.span, block.sorted)
     return _projected(ctx, relation, [i for i in block.items if i.hidden or i.column in wanted])
+
+
+def _asked(block: Block) -> list[tuple[Column | None, bool]]:
+    """By which of the groups' own columns `order by` asks for rows; None for what is computed."""
+    values = {i.column: i.value for i in block.items}
+    nodes = [(values[column], down) for column, down in block.sorted]
+    return [(node.column if isinstance(node, Ref) else None, down) for node, down in nodes]
 
 
 def _after(ctx: Context, block: Block, relation: Relation) -> Relation:
@@ -89,7 +96,8 @@ def _projected(ctx: Context, relation: Relation, items: Sequence[Item]) -> Relat
             rows = rows_of(ctx, part)
             columns = {column: column_of(rows, value) for column, value in pairs}
             parts.append(Part(part.rows, columns, part.visible))
-        done = Relation(tuple(parts), uniques, dependencies, relation.ordered, ranks=ranks)
+        in_order = _in_order(relation.in_order, pairs)
+        done = Relation(tuple(parts), uniques, dependencies, relation.ordered, ranks=ranks, in_order=in_order)
         if all(isinstance(i.value, Ref) for i in items):  # only picked: nothing is done
             return replace(done, operator=relation.operator)
         return doing.done(done)
@@ -109,6 +117,18 @@ def _uniques(relation: Relation, items: Sequence[tuple[Column, Node]]) -> tuple[
         if unique_on(relation, [old]):
             out.append(frozenset([new]))
     return tuple(dict.fromkeys(out))
+
+
+def _in_order(before: InOrder | None, items: Sequence[tuple[Column, Node]]) -> InOrder | None:
+    """The order of the rows in terms of the new columns, as far as these show it."""
+    if before is None:
+        return None
+    places: dict[Column, Column] = {}
+    for column, value in items:
+        if isinstance(value, Ref):
+            places.setdefault(value.column, column)
+    shown = takewhile(lambda by: by[0] in places, before.by)
+    return before._replace(by=tuple((places[c], down) for c, down in shown))
 
 
 def _dependencies(relation: Relation, items: Sequence[tuple[Column, Node]]) -> tuple[Dependency, ...]:
@@ -139,10 +159,6 @@ def _source(ctx: Context, source: Source, wanted: set[Column]) -> Relation:
     for attach in source.attaches:
         relation = attached(ctx, relation, attach, build)
     relation = _computed(ctx, relation, source.computed)
-    if not isinstance(source, Joined) and source.ranked:
-        with ctx.operator("rank", ", ".join(c.name for c in source.ranked), relation, span=source.span) as doing:
-            done = ranked(ctx, relation, source.ranked)
-            relation = relation if done.ranks == relation.ranks else doing.done(done)
     return conditions(ctx, relation, source.filters)
 
 

@@ -67,11 +67,13 @@ def by_sorting(
     measures: Sequence[Measure],
     limit: int | None,
     *,
+    descending: Sequence[bool] = (),
     together: bool = False,
 ) -> Groups:
-    """The groups of a part's visible rows, at most `limit` of them.
+    """The groups of a part's visible rows, at most `limit` of them, in the order of their keys.
 
-    together: rows of a group stand together, so that no sort is needed where no measure wants one.
+    descending: for each key; none is, when nothing is said. together: rows of a group stand together, so that no sort
+    is needed where no measure wants one.
     """
     orders: list[Measure] = []
     for m in measures:
@@ -85,7 +87,8 @@ def by_sorting(
     found: dict[Column, Array] = {}
     for at, mine in enumerate(passes):
         order = orders[at] if orders else None
-        groups = _Pass(ctx, part, list(keys), order, mine, limit, together and not orders).run()
+        down = list(descending) or [False] * len(keys)
+        groups = _Pass(ctx, part, list(keys), down, order, mine, limit, together and not orders).run()
         first = first or groups
         found |= groups.measures
     assert first is not None
@@ -118,6 +121,7 @@ class _Pass:
     ctx: Context
     part: Part
     keys: list[Array]
+    descending: list[bool]
     order: Measure | None
     measures: list[Measure]
     limit: int | None
@@ -135,15 +139,19 @@ class _Pass:
         """Sort, then combine."""
         ctx, part = self.ctx, self.part
         hidden = [] if part.visible is None else [~part.visible]
-        flat = [v for key in self.keys for v in sorting_columns(ctx, key)]
-        self.columns = [*hidden, *flat]
+        flat = [sorting_columns(ctx, key) for key in self.keys]
+        self.columns = [*hidden, *(v for columns in flat for v in columns)]
+        # What is missing stays last: the flag that says so never descends.
+        down = [False] * len(hidden)
+        for columns, descends in zip(flat, self.descending, strict=True):
+            down += [False] * (len(columns) - 1) + [descends]
         group_keys = len(self.columns)
         argument = None if self.order is None else self._argument(self.order)
         if argument is not None:
             self.columns += sorting_columns(ctx, argument)
         sort_keys = len(self.columns)
         inputs = [self._inputs(m) for m in self.measures]
-        self.sorted = self._moved(sort_keys)
+        self.sorted = self._moved(down + [False] * (sort_keys - group_keys))
         self.visible = ~self.sorted[0] if hidden else all_true(ctx, part.rows)
         self.new = self._starts(self.sorted[:group_keys])
         places = [self._combine("last", v) for v in self.sorted[len(hidden) : group_keys]]
@@ -156,14 +164,15 @@ class _Pass:
         measures = {m.column: finish(results) for m, finish in zip(self.measures, outputs, strict=True)}
         return Groups(there.shape[0], there, keys, measures)
 
-    def _moved(self, keys: int) -> list[Value]:
-        """The columns with the rows of each group together, invisible rows last."""
+    def _moved(self, descending: Sequence[bool]) -> list[Value]:
+        """The columns with the rows of each group together, invisible rows last; a direction for each key."""
+        keys = len(descending)
         if self.together and self.part.visible is not None:
             visible, *moved = self.ctx.w.builder.emit_many("front_rows", self.part.visible, *self.columns[1:])
             return [~visible, *moved]
         if not keys or self.together:
             return list(self.columns)
-        return list(self.ctx.w.builder.emit_many("sort_rows", *self.columns, keys=keys, descending=(False,) * keys))
+        return list(self.ctx.w.builder.emit_many("sort_rows", *self.columns, keys=keys, descending=tuple(descending)))
 
     # -- columns that travel ---------------------------------------------------------------------
 

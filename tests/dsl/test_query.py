@@ -11,6 +11,7 @@ from query_run import REP3, run_shared
 from query_tables import Tables, study
 
 from dsl.compile import Compiler
+from dsl.convert import encode_text
 from dsl.diagnostics import StudyError
 from dsl.elaborate import elaborate
 from dsl.inputs import Bindings
@@ -86,6 +87,67 @@ def test_an_owner_numbers_its_keys_before_they_are_shared() -> None:
         node = done.circuit.nodes[i]
         keys = [Value(b, k) for k in node.src[: node["keys"]]]
         assert all(k.dtype.kind == "bool" or interval(k) == Interval(0, 8) for k in keys)
+
+
+NAMED = """party a, b, c
+table names from a, b:
+    id: int in 0..99 unique
+    name: text(20)?
+table sales from b, c:
+    id: int in 0..99
+    price: int in 0..1000
+query q:
+    select name, sum(price) as x from names, sales where names.id = sales.id group by name order by name desc
+reveal q to a
+"""
+
+
+def named(rows: int) -> dict[str, Any]:
+    """Of names 0..9 and 3..12, numbers 5..9 at both under other numbers, two missing."""
+
+    def names(first: int, last: int, number: int) -> dict[str, Any]:
+        numbers = range(first, last)
+        words = np.array([encode_text(f"name {i}", 3) for i in numbers], np.int64)
+        there = np.array([i % 7 != 4 for i in numbers])
+        return {"id": number + np.arange(last - first), "name": words, "name?": there}
+
+    def sales(numbers: np.ndarray) -> dict[str, Any]:
+        return {"id": numbers % 25, "price": numbers % 1001}
+
+    first, rest = np.split(np.arange(rows), [rows // 3])
+    return {
+        "a": {"names": names(0, 10, 0)},
+        "b": {"names": names(5, 13, 10), "sales": sales(first)},
+        "c": {"sales": sales(rest)},
+    }
+
+
+def test_few_texts_of_several_owners_are_numbered_before_they_meet_many_rows() -> None:
+    tree = parse(NAMED)
+    done = elaborate(tree, bindings_of(tree, named(300), {}))
+    b = Builder()
+    b.nodes = list(done.circuit.nodes)
+    sorts = [n for n in done.circuit.nodes if n.op == "sort_rows" and n.type.secret]
+    large = [n for n in sorts if Value(b, n.src[0]).shape == (300,)]
+    assert len(sorts) > len(large) == 1, "one sort serves the groups and their order"
+    keys = [Value(b, k) for k in large[0].src[: large[0]["keys"]]]
+    assert all(k.ndim == 1 for k in keys), "rows are sorted by texts"
+
+
+@pytest.mark.parametrize("rows", [40, 300])
+def test_numbered_texts_come_back_as_texts(rows: int) -> None:
+    data = named(rows)
+    expected: dict[str | None, int] = {}
+    for row in range(rows):
+        i, price = row % 25, row % 1001
+        number = i if i < 10 else i - 5
+        if i < 18:
+            name = None if number % 7 == 4 else f"name {number}"
+            expected[name] = expected.get(name, 0) + price
+    present = sorted((name for name in expected if name is not None), reverse=True)
+    rows_found = run_shared(NAMED, data)["q"]
+    assert rows_found == [{"name": name, "x": expected[name]} for name in (*present, None)]
+    assert run_study(NAMED, data)["q"] == rows_found
 
 
 def test_a_number_is_compared_with_a_mean_without_a_division() -> None:
