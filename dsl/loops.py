@@ -16,8 +16,8 @@ without a use. Bodies nest; a body reads only its own parameters.
 that the text after the loop mentions, which start as zeros and are there because a loop that is rolled runs at least
 once. Viewers are found by walking the body until they no longer shrink.
 
-**Unrolled** are loops that are small (`count` times the body's operations at most `SMALL`: their independent parts then
-run side by side), those of one pass, and those whose body needs the index, or something made of it or opened in the
+**Unrolled** are loops that are small (`count` times the body's operations at most `SMALL`) where that saves rounds
+(`overlap`), those of one pass, and those whose body needs the index, or something made of it or opened in the
 body, as a constant: as a size, in a public `if`, as an exponent.
 """
 
@@ -30,8 +30,9 @@ import numpy as np
 
 from dsl import syntax
 from dsl.assign import assigned_names, row
+from dsl.overlap import side_by_side
 from dsl.region import nodes_of
-from dsl.rolling import Loop, Passes, carriable, finish, passed, roll, walk_pass
+from dsl.rolling import Loop, Passes, Rolled, carriable, finish, passed, roll, walk_pass
 from dsl.source import Span
 from dsl.stypes import INTEGER
 from dsl.values import Array, Batches, Range, Tuple, Val, describe, map_leaves
@@ -186,7 +187,7 @@ def _repeat(w: Walker, this: Loop, before: frozenset[str]) -> Val | None:
         rolled = roll(w, this)
         if rolled is None:
             return None
-        if not _small(passes, rolled.body):
+        if not (_small(passes, rolled.body) and _saves_rounds(passes, rolled)):
             finish(w, this, rolled)
             return None
     except NeedsConstant as needs:
@@ -212,3 +213,8 @@ def _repeat(w: Walker, this: Loop, before: frozenset[str]) -> Val | None:
 
 def _small(passes: Passes, body: Circuit) -> bool:
     return isinstance(passes.count, int) and passes.count * max(nodes_of(body), 1) <= SMALL
+
+
+def _saves_rounds(passes: Passes, rolled: Rolled) -> bool:
+    assert isinstance(passes.count, int)
+    return side_by_side(rolled.body, len(rolled.starts), passes.count)

@@ -392,6 +392,9 @@ def _where(timetable: Schedule, r: int, study: Study) -> str:
     """What round r is about: operation and place in the study of the first node that is under way."""
     for index, node in timetable.circuit:
         if timetable.length[index] and timetable.start[index] <= r < timetable.start[index] + timetable.length[index]:
+            body = timetable.bodies.get(index)
+            if body is not None:
+                return _where(body, (r - timetable.start[index]) % body.rounds, study)
             if node.origin is None:
                 return node.op
             line = study.source.text.count("\n", 0, node.origin.start) + 1

@@ -69,8 +69,17 @@ def test_long_loops_stay_rolled() -> None:
     assert len(done.circuit) < 40
 
 
-def test_short_loops_are_unrolled() -> None:
+def test_short_loops_whose_passes_wait_for_one_another_stay_rolled() -> None:
     done, _ = run(TRAINING, {"p": {"X": np.zeros((40, 3))}, "q": {"y": np.zeros(40)}}, {"epochs": 3})
+    assert loops(done) == 1
+
+
+def test_short_loops_whose_passes_run_side_by_side_are_unrolled() -> None:
+    text = (
+        PARTIES + "input x: fixed[4] from p\ninput y: fixed[4] from q\ns = zeros(4)\n"
+        "for i in range(4):\n    s[i] = sigmoid(x[i] * y[i])\nreveal s to all\n"
+    )
+    done, _ = run(text, {"p": {"x": np.zeros(4)}, "q": {"y": np.zeros(4)}})
     assert loops(done) == 0
 
 

@@ -85,7 +85,8 @@ def test_it_learns_digits_as_numpy_does(classes: int, epochs: int) -> None:
     start = [plain["filters"].reshape(4, 9), np.zeros(4), plain["weights"], np.zeros(outputs)]
     p = trained(x[:train], target[:train], start, classes, epochs)
     want = chances(p, x, classes)
-    for found, tolerance in ((plain, 1e-3), (got, 0.02)):
+    # On shares the weights keep 16 fraction bits at every step: after five epochs chances are up to 0.03 apart.
+    for found, tolerance in ((plain, 1e-3), (got, 0.05)):
         told = found["chances"][:, None] if classes == 2 else found["chances"]
         np.testing.assert_allclose(told, want, atol=tolerance)
         best = want[:, 0] > 0.5 if classes == 2 else want.argmax(axis=1)
