@@ -26,8 +26,10 @@ def ordered(ctx: Context, relation: Relation, order: Sequence[tuple[Node, bool]]
     """The rows in order, with the columns that are wanted.
 
     Rows that stand in the order of the last of the keys already are sorted by the others alone: sorting is stable.
+    Behind keys that tell all rows apart others decide nothing.
     """
     part = merged(ctx, relation)
+    order = _deciding(relation, part, order)
     whole = unique_on(relation, [n.column for n, _ in order if isinstance(n, Ref)])
     left = _unsorted(relation, order) if whole else len(order)
     if left == 0:
@@ -65,6 +67,17 @@ def ordered(ctx: Context, relation: Relation, order: Sequence[tuple[Node, bool]]
     return replace(relation, parts=(rows,), ordered=True, in_order=None)
 
 
+def _deciding(relation: Relation, part: Part, order: Sequence[tuple[Node, bool]]) -> Sequence[tuple[Node, bool]]:
+    """The first of the keys, as many as tell all rows apart; what may be missing tells none apart."""
+    columns: list[Column] = []
+    for at, (node, _) in enumerate(order):
+        if unique_on(relation, columns):
+            return order[:at]
+        if isinstance(node, Ref) and part.columns[node.column].valid is None:
+            columns.append(node.column)
+    return order
+
+
 def _unsorted(relation: Relation, order: Sequence[tuple[Node, bool]]) -> int:
     """How many of the keys, from the first on, the rows must still be sorted by."""
     if relation.in_order is None:
@@ -77,8 +90,8 @@ def _unsorted(relation: Relation, order: Sequence[tuple[Node, bool]]) -> int:
 def _in_order_already(ctx: Context, relation: Relation, part: Part, wanted: set[Column]) -> Relation:
     """Rows that stand in order, the visible ones first."""
     part = replace(part, columns={c: a for c, a in part.columns.items() if c in wanted})
-    assert relation.in_order is not None
-    if part.visible is not None and part.visible.index != relation.in_order.first.index:
+    first = None if relation.in_order is None else relation.in_order.first.index
+    if part.visible is not None and part.visible.index != first:
         part = front(ctx, part)
     return replace(relation, parts=(part,), ordered=True)
 

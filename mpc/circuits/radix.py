@@ -56,11 +56,9 @@ def radix(bits: Value, rows: int, columns: Sequence[Value]) -> list[Value]:
         columns = [rows_at(b.permute(handle, c), order) for c in columns]
         if following is None:
             break
-        moved = b.permute(handle, following if rest is None else b.emit("concat", following, rest, axis=1))
-        ready = following.type.sizes[1]
         # In shuffled order still: no need to wait for the opening.
-        flags = rows_at(b.narrow(moved[:, :ready], ring), order)
-        following, rest = _split(moved[:, ready:], sizes[turn + 2])
+        flags = rows_at(b.narrow(b.permute(handle, following), ring), order)
+        following, rest = (None, None) if rest is None else _split(b.permute(handle, rest), sizes[turn + 2])
         following = None if following is None else rows_at(following, order)
         rest = None if rest is None else rows_at(rest, order)
     return columns
