@@ -14,6 +14,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib.resources.abc import Traversable
+from typing import Final
 
 from dsl import syntax
 from dsl.diagnostics import Diagnostic, Reporter
@@ -33,6 +34,9 @@ __all__ = ["elaborate"]
 
 RECURSION = 20_000
 """Trees are at most `syntax.MAX_DEPTH` deep, calls `calls.MAX_CALLS`; a level of either takes some frames of Python."""
+
+ONCE: Final = frozenset({"open", "shuffle", "shuffle_rows", "noise", "input", "keep"})
+"""Operations that later stages must not do again."""
 
 RULES = Rules(evaluate, block, load)
 
@@ -112,7 +116,7 @@ def _live(w: Walker) -> tuple[int, ...]:
     """What later stages may use: all that names and unfinished expressions hold, and what must not be done twice."""
     builder = w.root.builder
     found = {v.index for v in w.alive() if v.builder is builder}
-    found |= {i for i, node in enumerate(builder.nodes) if node.op in {"open", "shuffle", "shuffle_rows", "input"}}
+    found |= {i for i, node in enumerate(builder.nodes) if node.op in ONCE}
     return tuple(sorted(i for i in found if builder.nodes[i].op not in {"const", "size"}))
 
 

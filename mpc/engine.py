@@ -311,6 +311,10 @@ class Engine:
         if not src or any(v is None for v in src):
             return None
         if node.type.layout is Layout.MASKED:
+            case "random_bits":
+                use = self.use
+                self.use += USES
+                return None if self.player is None else self.player.random_bits(use, shape=node.type.sizes)
             return self._kernel(node, src, s)
         place = node.type.layout is Layout.CLEAR and node.type.public and node.type.dtype == INT and not node.type.shape
         return self._clear(node, src, s) if place and node.op != "reveal" else None

@@ -8,6 +8,7 @@ from typing import Any
 
 import mpc.rules  # noqa: F401 - fills RULES
 from mpc.circuit import Circuit, Node, Value, reachable
+from mpc.circuits.noise import noise
 from mpc.lowerer import Assumption, Lowerer, RangeOverflowError
 from mpc.op import Interval
 from mpc.passes import optimise
@@ -97,6 +98,8 @@ def _node(b: Lowerer, node: Node, src: list[Value], params: dict[int, Value]) ->
             return share if share.dtype == BOOL else b.scaled(share, node.type.dtype.frac)
         case "loop":
             return _loop(b, node, src)
+        case "noise":  # it has no operands that would make it secret
+            return noise(b, **attrs)
         case _:
             return b.emit(node.op, *src, **attrs)
 

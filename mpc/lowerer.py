@@ -355,6 +355,11 @@ class Lowerer(Builder):
             out = self.trunc(self.on_shares(f"{op}_clear", pair, {}, dtype, made), m, dtype)
         return self._padded(out, shape)
 
+    def random_bits(self, shape: Shape) -> Value:
+        """Fresh uniform truth values that no party knows."""
+        out = Type(BOOL, shape, NOBODY, Layout.BITS)
+        return self.append("random_bits", (), {"shape": shape}, out, pure=False)
+
     def permutation(self, n: int) -> Value:
         """A handle on a fresh secret permutation of n rows."""
         handle = Type(INT, (n,), NOBODY, Layout.ARITH)

@@ -291,7 +291,11 @@ class Player(ABC):
     def b2a(self, use: int, x: Share, *, width: int = 64) -> Step[Share]:
         """ARITH 0 or 1, of Z_2^width, from BITS."""
 
-    # -- permutation ---------------------------------------------------------------------------
+    # -- randomness ----------------------------------------------------------------------------
+
+    @abstractmethod
+    def random_bits(self, use: int, *, shape: tuple[int, ...]) -> Share:
+        """BITS: uniform truth values, drawn without a message, that nobody knows as long as the threat holds."""
 
     @abstractmethod
     def permutation(self, use: int, *, n: int) -> Any:

@@ -9,7 +9,9 @@ from mpc.types import BOOL, Layout, Type, size_of
 
 __all__ = ["SpecError", "check"]
 
-ENGINE = frozenset(["const", "input", "param", "carry", "item", "bundle", "loop", "reveal", "tell", "permutation"])
+ENGINE = frozenset(
+    ["const", "input", "param", "carry", "item", "bundle", "loop", "reveal", "tell", "permutation", "random_bits"]
+)
 """Operations that the engine itself knows."""
 
 OPENED = frozenset(["open", "tell", "reveal", "decode"])

@@ -89,6 +89,7 @@ PIECEWISE_CONSTANT: Final[dict[str, str]] = {
     "relu_slope": "a slope of relu is 0 or 1",
     "clip_slope": "a slope of clip is 0 or 1",
     "second_larger": "a comparison is true or false",
+    "noise": "noise depends on nothing",
 }
 """Operations whose derivative is 0 wherever there is one, with the reason.
 

@@ -10,7 +10,7 @@ from mpc.passes.rewrite import Rebuild, in_bodies, keep
 
 __all__ = ["dead", "fold", "same"]
 
-IMPURE = frozenset(["input", "param", "carry", "permutation", "reveal", "loop"])
+IMPURE = frozenset(["input", "param", "carry", "permutation", "random_bits", "reveal", "loop"])
 
 
 def fold(circuit: Circuit) -> Circuit:

@@ -293,6 +293,12 @@ class AdditivePlayer(Player):
         out = yield from boolean.to_ring(self._node, self._node.stream(use), _flat(x), x.size, width)
         return out.reshape(x.shape)
 
+    # -- randomness ----------------------------------------------------------------------------
+
+    def random_bits(self, use: int, *, shape: tuple[int, ...]) -> Share:
+        """Every node's share is its own draw, from a key that it alone can derive."""
+        return _drawn(data_part(shape, True), self._node.own, use)[None]
+
     # -- permutation ---------------------------------------------------------------------------
 
     def permutation(self, use: int, *, n: int) -> Handle:

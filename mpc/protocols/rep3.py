@@ -215,6 +215,14 @@ class Rep3Player(Player):
         out = yield from rep3_bits.to_ring(self.place, use, x.reshape(2, -1), width)
         return out.reshape(x.shape)
 
+    # -- randomness ----------------------------------------------------------------------------
+
+    def random_bits(self, use: int, *, shape: tuple[int, ...]) -> Share:
+        """Component j is F(k_j) [AFLNO16, section 2.2]: each party lacks one, which is uniform to it."""
+        n = int(np.prod(shape, dtype=np.int64))
+        keys = (self.place.near, self.place.far)
+        return np.stack([_draw(key, use, n, bits=True) for key in keys]).reshape(2, *shape)
+
     # -- permutation ---------------------------------------------------------------------------
 
     def permutation(self, use: int, *, n: int) -> rep3_shuffle.Handle:
