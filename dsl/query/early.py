@@ -11,7 +11,7 @@ where R belongs to one party, that party adds up in the clear.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from typing import Final, TypeAlias
 
@@ -57,6 +57,16 @@ class Early:
     def _all(self) -> set[Column]:
         """Every row is told apart by all columns where rows are to be distinct."""
         return {c for i in self.block.items for c in refs(i.value)} if self.block.distinct else set()
+
+    def sorted_by(self, relation: Relation, asked: Sequence[Column]) -> Collection[Column]:
+        """Of columns whose order is asked for, those that rows will be sorted by; `relation` has what is known of all.
+
+        Groups are sorted by the keys that determine all others.
+        """
+        if not self.block.grouped and not self.block.distinct:
+            return asked
+        kept, _ = determining(relation, [(c, Ref(c, span=self.block.span)) for c in asked])
+        return [c for c, _ in kept]
 
     def arrange(self, relation: Relation) -> Relation:
         """The rows sorted by the keys of the select's groups, where the relation has them: no sort is needed then."""

@@ -3,14 +3,15 @@
 For: `join_all`.
 Leaves to others: left joins and bounds (`outer`), grouping before a join (`early`), the look-up itself (`lookups`).
 
-Two relations are joined by all equalities between them.  One must have each key once: the other then looks it up and
-keeps its own rows, so that a join's size is public.  Relations that one party sees are joined first, by that party
-alone; then the smaller ones.
+Two relations are joined by the equalities between them.  One must have each key once: the other then looks it up and
+keeps its own rows, so that a join's size is public.  Of several equalities those that the unique key needs are enough:
+what is found then meets the others as conditions, which cost a comparison a row where a longer key costs a longer sort.
+Relations that one party sees are joined first, by that party alone; then the smaller ones.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple, Protocol, TypeAlias
 
@@ -54,6 +55,9 @@ class Reducer(Protocol):
 
     def wanted(self) -> set[Column]:
         """The columns that are needed after all joins."""
+
+    def sorted_by(self, relation: Relation, asked: Sequence[Column]) -> Collection[Column]:
+        """Of columns whose order is asked for, those that rows will be sorted by; `relation` has what is known."""
 
     def arrange(self, relation: Relation) -> Relation:
         """The rows in another order that suits what comes after the joins; one party sees all of them."""
@@ -111,6 +115,9 @@ class _Joins:
             ready = [c for c in self.conditions if set(refs(c)) <= have and set(refs(c)) & changed.columns]
             self.conditions = [c for c in self.conditions if c not in ready]
             changed = conditions(self.ctx, changed, ready)
+            same = [d for c in ready if (e := equality(c, have, have)) is not None for d in _equal(e)]
+            if same:
+                changed = replace(changed, dependencies=(*changed.dependencies, *same))
             self.relations[at] = changed if changed is relation else settled(self.ctx, changed)
 
     def _step(self) -> None:
@@ -125,13 +132,14 @@ class _Joins:
             self._cross()
             return
         a, b = self.relations[best.left], self.relations[best.right]
+        equalities = _telling(a, best.equalities)
         self.relations = [r for r in self.relations if r is not a and r is not b]
-        self.conditions = [c for c in self.conditions if c not in [e.condition for e in best.equalities]]
+        self.conditions = [c for c in self.conditions if c not in [e.condition for e in equalities]]
         if not best.alone and _party(seen(b)) is not None:
             b = self.reducer.arrange(b)
-        on = [e.condition for e in best.equalities]
+        on = [e.condition for e in equalities]
         with self.ctx.operator("join", self.ctx.listed(on, " and "), b, a, span=on[0].span) as doing:
-            done = _joined(self.ctx, a, b, best.equalities, self._needed())
+            done = _joined(self.ctx, a, b, equalities, self._needed())
             self.relations.append(doing.done(done, "each row looks up the second table's"))
 
     def _needed(self) -> set[Column]:
@@ -221,20 +229,53 @@ def join_all(ctx: Context, source: From, reducer: Reducer, build_source: BuildSo
     pending = {c for node in source.conditions for c in refs(node)} | {c for a in attaches for c in a.outer}
     wanted = pending | reducer.wanted()
     relations = [build_source(ctx, s, wanted) for s in source.sources]
-    for at, one in enumerate(source.sources):
-        others = max((_size(r.rows) for i, r in enumerate(relations) if i != at), default=0)
-        relations[at] = _ranked(ctx, one, relations[at], others)
+    relations = _ranked(ctx, source, relations, reducer)
     joins = _Joins(ctx, build, reducer, relations, list(source.conditions), attaches, source.span, constants)
     return joins.run()
 
 
-def _ranked(ctx: Context, source: Source, relation: Relation, among: int) -> Relation:
-    """A source's rows with the ranks that are asked for."""
-    if isinstance(source, Joined) or not source.ranked:
-        return relation
-    with ctx.operator("rank", ", ".join(c.name for c in source.ranked), relation, span=source.span) as doing:
-        done = ranked(ctx, relation, source.ranked, among)
-        return relation if done.ranks == relation.ranks else doing.done(done)
+def _ranked(ctx: Context, source: From, relations: Sequence[Relation], reducer: Reducer) -> list[Relation]:
+    """The sources' rows with the ranks that are asked for."""
+    wishes = [() if isinstance(s, Joined) else tuple(s.ranked) for s in source.sources]
+    if not any(wishes):
+        return list(relations)
+    columns = {c: a for r in relations for c, a in r.parts[0].columns.items()}
+    everything = set(columns)
+    pairs = [e for c in source.conditions if (e := equality(c, everything, everything)) is not None]
+    known = [d for r in relations for d in r.dependencies] + [d for e in pairs for d in _equal(e)]
+    whole = Relation((Part(0, columns),), dependencies=tuple(known))
+    sorts = reducer.sorted_by(whole, [c for wish in wishes for c in wish])
+    out = []
+    for at, (one, relation, wish) in enumerate(zip(source.sources, relations, wishes, strict=True)):
+        others = max((_size(r.rows) for i, r in enumerate(relations) if i != at), default=0)
+        with ctx.operator("rank", ", ".join(c.name for c in wish), relation, span=one.span) as doing:
+            done = ranked(ctx, relation, wish, sorts, others)
+            out.append(relation if done.ranks == relation.ranks else doing.done(done))
+    return out
+
+
+def _telling(a: Relation, equalities: Sequence[Equality]) -> Sequence[Equality]:
+    """Equalities that are enough for `a` to have each key once; texts are left out first."""
+    columns = a.parts[0].columns
+
+    def width(e: Equality) -> int:
+        array = columns.get(e.left.column) if isinstance(e.left, Ref) else None
+        return 0 if array is None or array.stype.kind != "text" else array.stype.length
+
+    kept = list(equalities)
+    for e in sorted(kept, key=width, reverse=True):
+        rest = [k for k in kept if k is not e]
+        if rest and unique_on(a, columns_joined([k.left for k in rest])):
+            kept = rest
+    return kept
+
+
+def _equal(e: Equality) -> list[Dependency]:
+    """That each of two columns tells the other."""
+    if not isinstance(e.left, Ref) or not isinstance(e.right, Ref):
+        return []
+    x, y = frozenset([e.left.column]), frozenset([e.right.column])
+    return [(x, y), (y, x)]
 
 
 def settled(ctx: Context, relation: Relation) -> Relation:
@@ -256,11 +297,7 @@ def _joined(ctx: Context, a: Relation, b: Relation, equalities: Sequence[Equalit
     parts = [
         replace(p, columns={**p.columns, **f.columns}, visible=f.matched) for p, f in zip(b.parts, found, strict=True)
     ]
-    same: list[Dependency] = []
-    for e in equalities:
-        if isinstance(e.left, Ref) and isinstance(e.right, Ref):
-            x, y = frozenset([e.left.column]), frozenset([e.right.column])
-            same += [(x, y), (y, x)]
+    same = [d for e in equalities for d in _equal(e)]
     uniques = b.uniques
     if unique_on(b, columns_joined([e.right for e in equalities])):
         uniques = (*b.uniques, *a.uniques)

@@ -11,16 +11,14 @@ is joined with one of many, whose rows are then grouped or ordered by the number
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 
-from dsl.query.groups import determining
 from dsl.query.known import interval
 from dsl.query.lookups import split
-from dsl.query.plan import Column, Ref
+from dsl.query.plan import Column
 from dsl.query.relation import Context, Part, Relation, emit, full, merged, numbered, seen
 from dsl.query.sorted_groups import sorting_columns
-from dsl.source import Span
 from dsl.stypes import INTEGER
 from dsl.values import Array
 from mpc.types import Dim, Size
@@ -31,14 +29,14 @@ UNRANKED = frozenset({"bool", "enum", "key"})
 """Types whose values have few bits anyway, and keys, which have no order."""
 
 
-def ranked(ctx: Context, relation: Relation, columns: Iterable[Column], among: Dim) -> Relation:
+def ranked(
+    ctx: Context, relation: Relation, columns: Iterable[Column], sorts: Collection[Column], among: Dim
+) -> Relation:
     """The relation with the ranks of those of the columns that have many bits: of all that one party sees, and of
     others where that is cheaper than to sort `among` rows by them, those of the largest relation that this is joined
-    with.  What others of the columns determine is left out of these: rows are not sorted by it.
+    with.  sorts: the columns that rows will be sorted by; no others are ranked in secret.
     """
     ranks = dict(relation.ranks)
-    columns = list(columns)
-    kept = {column for column, _ in determining(relation, [(c, Ref(c, span=Span(0, 0))) for c in columns])[0]}
     all_rows = Relation(tuple(Part(p.rows, p.columns) for p in relation.parts))
     more: dict[Column, Array] = {}
     for column in columns:
@@ -46,7 +44,7 @@ def ranked(ctx: Context, relation: Relation, columns: Iterable[Column], among: D
         viewers = seen(all_rows, [column])
         if column in ranks or viewers is None or arrays[0].stype.kind in UNRANKED or all_rows.rows == 0:
             continue
-        if len(viewers) == 1 or (column in kept and _cheaper(arrays, all_rows.rows, among)):
+        if len(viewers) == 1 or (column in sorts and _cheaper(arrays, all_rows.rows, among)):
             ranks[column] = Column(f"rank of {column.name}")
             part = merged(ctx, all_rows, [column])
             more[ranks[column]] = _rank(ctx, full(part.columns[column], part.rows), part.rows)

@@ -6,7 +6,7 @@ Leaves to others: joins, groups, expressions; what becomes of the result (`defin
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from itertools import takewhile
 
@@ -193,6 +193,11 @@ class _Plain:
     def wanted(self) -> set[Column]:
         """The columns that are needed above."""
         return self._wanted
+
+    def sorted_by(self, relation: Relation, asked: Sequence[Column]) -> Collection[Column]:
+        """All: what comes above is not known."""
+        del relation
+        return asked
 
     def arrange(self, relation: Relation) -> Relation:
         """As it is."""
