@@ -19,6 +19,7 @@ from dsl.outputs import Elaborated
 from dsl.source import Source, Span
 from dsl.syntax import Study
 from mpc.circuit import Array
+from mpc.link import NEAR
 from mpc.lower import Assumption, Lowered, RangeOverflowError, lower
 from mpc.places import Places
 from mpc.protocol import Scheme
@@ -57,6 +58,7 @@ class Made(NamedTuple):
 class Compiler:
     """Compiles the stages of one job, each with what the earlier ones opened.
 
+    round_bytes: what a round counts beside bytes on the job's links (`mpc.link`).
     made: stages compiled for this job or others, looked at before anything is compiled.
     """
 
@@ -65,6 +67,7 @@ class Compiler:
     places: Places
     scheme: Scheme
     made: Cache[Made] = field(default_factory=Cache)
+    round_bytes: int = NEAR
     known: list[Array] = field(default_factory=list)
     kept: dict[int, Type] = field(default_factory=dict)
     _done: set[int] = field(default_factory=set)
@@ -98,6 +101,7 @@ class Compiler:
             settings.frac,
             self.places,
             self.scheme.name,
+            self.round_bytes,
             *((v.dtype.str, v.shape, v.tobytes()) for v in self.known),
         )
         return hashlib.sha256(repr(parts).encode()).digest()
@@ -118,7 +122,9 @@ class Compiler:
         if done.needs is not None:
             roots |= {done.needs, *done.live}
         try:
-            return lower(done.circuit, self.places.nodes, roots=sorted(roots), carried=self.kept)
+            return lower(
+                done.circuit, self.places.nodes, roots=sorted(roots), carried=self.kept, round_bytes=self.round_bytes
+            )
         except RangeOverflowError as error:
             raise StudyError([self._overflow(error)]) from None
 

@@ -9,6 +9,7 @@ from typing import Any
 import mpc.rules  # noqa: F401 - fills RULES
 from mpc.circuit import Circuit, Node, Value, reachable
 from mpc.circuits.noise import noise
+from mpc.link import NEAR
 from mpc.lowerer import Assumption, Lowerer, RangeOverflowError
 from mpc.op import Interval
 from mpc.passes import optimise
@@ -32,20 +33,21 @@ def lower(
     *,
     roots: Sequence[int] | None = None,
     carried: Mapping[int, Type] | None = None,
+    round_bytes: int = NEAR,
 ) -> Lowered:
     """The circuit on shares for the compute nodes named `nodes`, after all passes.
 
     roots: the surface nodes that are wanted (all reveals, stores and the circuit's results when not given); only what
     they need is lowered.  What is stored in this run is among the results, as shares.  carried: surface nodes that an
     earlier stage computed and kept, with the types of what it kept; what an earlier run stored is carried likewise,
-    under the index of its `stored` node.
+    under the index of its `stored` node.  round_bytes: what a round counts beside bytes (`mpc.link`).
     RangeOverflowError at the first value that may not fit.
     """
     carried = carried or {}
     wanted = set(circuit.results) if roots is None else set(roots)
     wanted |= {i for i, node in circuit if node.op in ("reveal", "store")} if roots is None else set()
     needed = reachable(circuit, wanted, stop=carried.keys())
-    builder = Lowerer(nodes)
+    builder = Lowerer(nodes, round_bytes=round_bytes)
     where = _walk(builder, circuit, {}, needed, carried)
     kept = tuple(i for i in sorted(wanted) if circuit.nodes[i].op != "reveal")
     done = optimise(builder.finish(Value(builder, where[i]) for i in kept))

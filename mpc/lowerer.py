@@ -23,6 +23,7 @@ from typing import Any, NamedTuple, cast
 import numpy as np
 
 from mpc.circuit import Builder, Origin, Value
+from mpc.link import NEAR
 from mpc.op import Interval, Op, find
 from mpc.types import (
     BOOL,
@@ -76,8 +77,12 @@ class RangeOverflowError(ValueError):
 class Lowerer(Builder):
     """A builder whose operations come out as primitives on shares."""
 
-    def __init__(self, nodes: Sequence[str], parent: Lowerer | None = None, carried: int = 0) -> None:
+    def __init__(
+        self, nodes: Sequence[str], parent: Lowerer | None = None, carried: int = 0, round_bytes: int = NEAR
+    ) -> None:
         super().__init__()
+        self.round_bytes: int = parent.round_bytes if parent else round_bytes
+        """What a round counts beside bytes: `mpc.link`."""
         self.names = tuple(nodes)
         self.parent = parent
         self.carried = carried

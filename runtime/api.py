@@ -28,7 +28,7 @@ from dsl.compile import Made
 from dsl.inputs import parties_of
 from dsl.parse import parse
 from mpc.circuit import Array
-from network import Channel, Transport, memory_mesh
+from network import Channel, Transport, memory_mesh, parse_link
 from runtime.errors import UsageError
 from runtime.inputs import ArrayInputs, NoInputs
 from runtime.job import DEALER, Job, choose
@@ -95,18 +95,22 @@ def compile(
     params: Mapping[str, object] | None = None,
     sizes: Mapping[str, int] | None = None,
     frac: int = 16,
+    network: str = "lan",
 ) -> Study:
     """Read a study (a text, or the path of a `.parley` file) and settle how it runs.
 
-    Raises StudyError with all that is wrong in the text; UsageError if protocol and parties do not go together.
+    network: what the links are like, `lan`, `wan` or `RTT,BANDWIDTH`, for which circuits are chosen.
+    Raises StudyError with all that is wrong in the text; UsageError if protocol and parties do not go together;
+    ValueError if `network` names no link.
     """
+    parse_link(network)
     text, name = (study.read_text(encoding="utf-8"), study.name) if isinstance(study, Path) else (study, "study")
     roles = parties_of(parse(text, name))
     chosen, computing, dealing = choose(
         roles, protocol=protocol, nodes=nodes, preprocessing=preprocessing, dealer=dealer
     )
     given = {k: str(v).lower() if isinstance(v, bool) else str(v) for k, v in (params or {}).items()}
-    return Study(Job(text, name, roles, computing, chosen, dealing, given, frac), sizes or {})
+    return Study(Job(text, name, roles, computing, chosen, dealing, given, frac, network), sizes or {})
 
 
 async def simulate(

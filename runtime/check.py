@@ -137,7 +137,7 @@ def check_study(
     scheme = SCHEMES[job.protocol]
     stages: tuple[Stage, ...] = ()
     if not missing:
-        compiler = Compiler(study, bindings, job.places, scheme)
+        compiler = Compiler(study, bindings, job.places, scheme, round_bytes=job.round_bytes)
         first = compiler.stage()
         stages = (first, *past_checks(compiler, first)) if plans else (first,)
     stage = stages[0] if stages else None

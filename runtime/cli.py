@@ -18,6 +18,7 @@ from runtime.errors import ToldByParty, UsageError, as_json, report
 from runtime.job import DEALER, Job, choose, version
 
 if TYPE_CHECKING:
+    from network import Link
     from runtime.sources import Bindings
 
 __all__ = ["main"]
@@ -45,6 +46,12 @@ def protocol_options(command: F) -> F:
             click.option("--dealer", metavar="NAME", default=DEALER, help="The dealer's name."),
             click.option("-p", "--param", "params", metavar="K=V", multiple=True, help="Set a parameter of the study."),
             click.option("--frac", type=click.IntRange(8, 24), default=16, help="Fraction bits of `fixed`."),
+            click.option(
+                "--network",
+                default="lan",
+                metavar="LINK",
+                help="What the links are like: lan, wan, or RTT,BANDWIDTH such as 20ms,1Gbit.",
+            ),
         ]
     ):
         command = option(command)
@@ -77,7 +84,18 @@ def make_job(study: Path, options: dict[str, Any]) -> Job:
         preprocessing=preprocessing,
         dealer=options["dealer"],
     )
-    return Job(text, study.name, roles, chosen, protocol, dealer, _params(options["params"]), options["frac"])
+    _link(options["network"])
+    params = _params(options["params"])
+    return Job(text, study.name, roles, chosen, protocol, dealer, params, options["frac"], options["network"])
+
+
+def _link(text: str) -> Link | None:
+    from network import parse_link
+
+    try:
+        return parse_link(text)
+    except ValueError as error:
+        raise UsageError(str(error)) from None
 
 
 def _params(given: tuple[str, ...]) -> dict[str, str]:
@@ -149,7 +167,6 @@ def check(
 @click.option("--data", type=FOLDER, help="DIR/PARTY/NAME.csv, .parquet or .npy.")
 @click.option("--bind", "bound", metavar="PARTY:NAME=PATH", multiple=True, help=BIND)
 @click.option("--plain", is_flag=True, help="In the clear and in one process, for debugging.")
-@click.option("--network", default="lan", metavar="LINK", help="lan, wan, or RTT,BANDWIDTH such as 20ms,1Gbit.")
 @click.option("--limit", type=click.FloatRange(min=0.1), default=120.0, help="Seconds to wait for a silent party.")
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="Also write each party's results there.")
 @click.option("--state", type=PLACE, metavar="DIR", help="Where each node keeps what studies store.")
@@ -169,7 +186,6 @@ def run(
     data: Path | None,
     bound: tuple[str, ...],
     plain: bool,
-    network: str,
     limit: float,
     out: Path | None,
     state: Path | None,
@@ -184,10 +200,7 @@ def run(
 
     if plain:
         options |= {"protocol": None, "preprocessing": "dealer" if options["protocol"] == "additive" else None}
-    try:
-        link = running.link(network)
-    except ValueError as error:
-        raise UsageError(str(error)) from None
+    link = _link(options["network"])
     if plain:
         result = running.run_plain(study, _params(options["params"]), options["frac"], data, _bound(bound), state, out)
     else:
@@ -227,7 +240,6 @@ def keygen(name: str, address: str, directory: Path) -> None:
 @click.option("--verbose", "-v", is_flag=True)
 def node(config: Path, network: str, verbose: bool) -> None:
     """One party's node: takes part in the jobs that its policy allows, until it is stopped."""
-    from runtime import running
     from runtime.config import load_config
     from runtime.cores import take_cores
     from runtime.node import Node
@@ -246,7 +258,7 @@ def node(config: Path, network: str, verbose: bool) -> None:
         assert task is not None
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, task.cancel)
-        async with Node(settings, link=running.link(network)) as one:
+        async with Node(settings, link=_link(network)) as one:
             logging.info("%s listens on %s", settings.name, one.mesh.address)
             await one.serve()
 

@@ -11,9 +11,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from mpc.link import NEAR, round_bytes
 from mpc.places import Places
 from mpc.protocols import SCHEMES
 from mpc.types import DEFAULT_FRAC
+from network import parse_link
 from runtime.errors import UsageError
 
 __all__ = ["DEALER", "Job", "choose", "version"]
@@ -34,6 +36,7 @@ class Job:
 
     roles: the study's parties.  nodes: those that compute, in the order of their places; may name others too.
     dealer: who deals correlations, for `additive` with preprocessing by a dealer.
+    link: what the links are like, `lan`, `wan` or a round trip and a rate: circuits are chosen for it.
     """
 
     study: str
@@ -44,6 +47,7 @@ class Job:
     dealer: str | None = None
     params: Mapping[str, str] = field(default_factory=dict)
     frac: int = DEFAULT_FRAC
+    link: str = "lan"
     id: str = field(default_factory=lambda: secrets.token_hex(16))
     version: str = field(default_factory=version)
 
@@ -52,6 +56,12 @@ class Job:
         """Who sits where."""
         clients = tuple(r for r in self.roles if r not in self.nodes)
         return Places(self.nodes, clients, self.dealer)
+
+    @property
+    def round_bytes(self) -> int:
+        """What a round counts beside bytes; ValueError if `link` is none."""
+        link = parse_link(self.link)
+        return NEAR if link is None else round_bytes(link.rtt_seconds, link.bits_per_second)
 
     def to_json(self) -> dict[str, Any]:
         """As a JSON object."""
@@ -70,6 +80,7 @@ class Job:
                 dealer=None if message["dealer"] is None else _text(message["dealer"], 64),
                 params={_text(k, 255): _text(v, 4096) for k, v in dict(message["params"]).items()},
                 frac=_frac(message["frac"]),
+                link=_link(message["link"]),
                 id=_id(message["id"]),
                 version=_text(message["version"], 64),
             )
@@ -86,6 +97,7 @@ class Job:
             "protocol": self.protocol,
             "parties": [self.roles, self.nodes, self.dealer],
             "fraction bits": self.frac,
+            "link": self.link,
         }
         return {k: hashlib.sha256(json.dumps(v).encode()).hexdigest() for k, v in parts.items()}
 
@@ -106,6 +118,12 @@ def _frac(value: Any) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or not 8 <= value <= 24:
         raise ValueError("8 to 24 fraction bits were expected")
     return value
+
+
+def _link(value: Any) -> str:
+    text = _text(value, 64)
+    parse_link(text)
+    return text
 
 
 def _names(value: Any) -> tuple[str, ...]:

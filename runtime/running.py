@@ -17,7 +17,6 @@ from dsl.parse import parse
 from mpc import plain
 from mpc.circuit import Array
 from mpc.protocols import SCHEMES
-from network import Link, parse_link
 from runtime.export import write
 from runtime.inputs import FileInputs
 from runtime.job import Job
@@ -31,15 +30,10 @@ from runtime.terminal import amount, rendered
 if TYPE_CHECKING:
     from rich.progress import TaskID
 
-__all__ = ["Options", "link", "print_result", "run_plain", "run_shown", "show_profile"]
+__all__ = ["Options", "print_result", "run_plain", "run_shown", "show_profile"]
 
 PLAIN_SALT = bytes(32)
 """In the clear keys need no secret salt, only the same one."""
-
-
-def link(text: str) -> Link | None:
-    """The link that `--network` names; None: not shaped.  ValueError if it names none."""
-    return parse_link(text)
 
 
 def run_shown(job: Job, options: Options, *, quiet: bool) -> LocalResult:
@@ -95,8 +89,11 @@ def run_plain(
     arrays: dict[tuple[str, str, str], Array] = {}
     for party in dict.fromkeys(s.party for s in specs):
         inputs = FileInputs(party, data, bound_files)
-        shapes[party] = inputs.shapes([s for s in specs if s.party == party])
-        brought = inputs.arrays(PLAIN_SALT)
+        try:
+            shapes[party] = inputs.shapes([s for s in specs if s.party == party])
+            brought = inputs.arrays(PLAIN_SALT)
+        finally:
+            inputs.close()
         arrays |= {(party, name, column): a for (name, column), a in brought.items()}
     shelf = PlainShelf.at(tree, frac, state)
     bindings = replace(bound(params, frac, specs, shapes), stored=shelf.find())

@@ -256,7 +256,9 @@ class Session:
         return hashlib.sha256(b"parley key salt 1" + b"".join(shares[name] for name in owners)).digest()
 
     async def _stages(self, bindings: Bindings, arrays: Mapping[InputKey, Array]) -> Finished:
-        compiler = Compiler(self.study, bindings, self.places, SCHEMES[self.job.protocol], self.made)
+        compiler = Compiler(
+            self.study, bindings, self.places, SCHEMES[self.job.protocol], self.made, self.job.round_bytes
+        )
         traffic = Traffic()
         found: dict[tuple[str, str], Array] = {}
         carried: dict[int, Any] = {}

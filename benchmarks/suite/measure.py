@@ -20,10 +20,10 @@ import pyarrow.parquet as pq
 from benchmarks.suite.studies import Data, Task
 from dsl.inputs import parties_of
 from dsl.parse import parse
+from network import parse_link
 from runtime.errors import ToldByParty
 from runtime.job import Job, choose
 from runtime.launch import LocalResult, Options, run_local
-from runtime.running import link
 
 __all__ = ["Measured", "Unsupported", "measure"]
 
@@ -68,10 +68,10 @@ def measure(task: Task, protocol: str, network: str, repeat: int) -> tuple[Measu
     given = task.data(np.random.default_rng(7))
     with tempfile.TemporaryDirectory() as folder:
         _write(given, Path(folder))
-        options = Options(Path(folder), {}, link(network), LIMIT, profile=True)
+        options = Options(Path(folder), {}, parse_link(network), LIMIT, profile=True)
         runs = []
         for _ in range(repeat):
-            job = Job(study, f"{task.name}.parley", roles, nodes, chosen, dealer)
+            job = Job(study, f"{task.name}.parley", roles, nodes, chosen, dealer, link=network)
             try:
                 runs.append(run_local(job, options))
             except ToldByParty as error:

@@ -8,10 +8,7 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
-__all__ = ["AND", "MOVE", "MUL", "OPEN", "ROUND_BYTES", "TO_RING", "Work", "bits", "compare", "depth", "equal"]
-
-ROUND_BYTES: Final = 1 << 17
-"""How many bytes take as long as one more round: half of it between near parties, several times that between far."""
+__all__ = ["AND", "MOVE", "MUL", "OPEN", "TO_RING", "Work", "bits", "compare", "depth", "equal"]
 
 
 class Work(NamedTuple):
@@ -32,10 +29,9 @@ class Work(NamedTuple):
         """For n elements at once."""
         return Work(self.rounds, self.bytes * n)
 
-    @property
-    def weight(self) -> float:
-        """One figure to compare by, in bytes."""
-        return self.rounds * ROUND_BYTES + self.bytes
+    def weight(self, round_bytes: int) -> float:
+        """One figure to compare by, in bytes; `round_bytes` is what a round counts on the job's links."""
+        return self.rounds * round_bytes + self.bytes
 
 
 AND: Final = Work(1, 3 / 8)

@@ -35,21 +35,24 @@ ALL = 256
 
 
 @cache
-def groups(n: int, rows: int, width: int) -> tuple[int, ...]:
-    """The group sizes, level by level, that find the extreme of n elements of `width` bits in each of `rows` rows."""
-    return _plan(n, rows, width)[1]
+def groups(n: int, rows: int, width: int, at: int) -> tuple[int, ...]:
+    """The group sizes, level by level, that find the extreme of n elements of `width` bits in each of `rows` rows.
+
+    at: what a round counts in bytes.
+    """
+    return _plan(n, rows, width, at)[1]
 
 
 @cache
-def _plan(n: int, rows: int, width: int) -> tuple[float, tuple[int, ...]]:
+def _plan(n: int, rows: int, width: int, at: int) -> tuple[float, tuple[int, ...]]:
     if n <= 1:
         return 0.0, ()
     best: tuple[float, tuple[int, ...]] | None = None
     for wanted in (*(size for size in SIZES if size < n), *((n,) if n <= ALL else ())):
         count = -(-n // wanted)
         size = -(-n // count)
-        here = _level_work(size, less_work(width)).times(rows * count).weight
-        rest, sizes = _plan(count, rows, width)
+        here = _level_work(size, less_work(width)).times(rows * count).weight(at)
+        rest, sizes = _plan(count, rows, width, at)
         if best is None or here + rest < best[0]:
             best = here + rest, (size, *sizes)
     assert best is not None
@@ -69,7 +72,7 @@ def _tournament(x: Value, largest: bool) -> tuple[Value, Value]:
     b = low(x)
     rows, n = x.type.sizes
     field = keys(x)
-    plan = groups(n, rows, field.width)
+    plan = groups(n, rows, field.width, b.round_bytes)
     place: Value | None = None
     for level, size in enumerate(plan):
         field, place = _level(field, place, size, largest, last=level == len(plan) - 1)

@@ -59,8 +59,8 @@ def _flags(x: Value, n: int) -> Value:
     inside = known is not None and known.lo >= 0 and known.hi < n
     width = estimate.depth(n) if inside else max(b.width(x), estimate.depth(n) + 1)
     elements = math.prod(x.type.sizes)
-    by_bits = _decode_work(width, n).times(elements).weight
-    by_places = estimate.equal(min(width, 64)).times(elements * n).weight
+    by_bits = _decode_work(width, n).times(elements).weight(b.round_bytes)
+    by_places = estimate.equal(min(width, 64)).times(elements * n).weight(b.round_bytes)
     if width == 0 or by_places <= by_bits or width > 64:
         return x.reshape((*x.shape, 1)).equals(b.const(np.arange(n)))
     bits = b.bits(x, width)

@@ -13,7 +13,9 @@ so a digit takes five rounds with three replicated nodes.  What is opened is a u
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from functools import cache
 
 import numpy as np
 
@@ -22,17 +24,17 @@ from mpc.circuits import estimate
 from mpc.circuits.estimate import Work
 from mpc.circuits.moving import opened_order, row_bits, rows_at
 from mpc.lowerer import low
-from mpc.types import INT
+from mpc.types import BOOL, INT
 
 __all__ = ["digits", "radix", "radix_work"]
 
-DIGIT = 3
-"""Bits of a digit: 2^d - 1 flags become ring elements for each, so that fewer or more bits both cost more a bit."""
+DIGITS = (2, 3, 4, 5)
+"""Bits of a digit: 2^d - 1 flags become ring elements for each, so many bits cost bytes and few cost rounds."""
 
 
-def digits(width: int) -> tuple[int, ...]:
-    """The bits of each digit of a key of `width` bits, as even as may be."""
-    passes = -(-width // DIGIT)
+def digits(width: int, most: int) -> tuple[int, ...]:
+    """The bits of each digit of a key of `width` bits, as even as may be, `most` at the most."""
+    passes = -(-width // most)
     least, more = divmod(width, passes)
     return (*(least + 1,) * more, *(least,) * (passes - more))
 
@@ -45,7 +47,8 @@ def radix(bits: Value, rows: int, columns: Sequence[Value]) -> list[Value]:
     b = low(bits)
     total, width = bits.type.sizes
     ring = row_bits(total)
-    sizes = [*digits(width), 0, 0]
+    elements = sum(math.prod(c.type.sizes[1:]) / (64 if c.dtype == BOOL else 1) for c in columns)
+    sizes = [*digits(width, _digit(width, total, elements, b.round_bytes)), 0, 0]
     flags = b.narrow(_flags(bits[:, : sizes[0]]), ring)
     following, rest = _split(bits[:, sizes[0] :], sizes[1])
     columns = list(columns)
@@ -64,17 +67,30 @@ def radix(bits: Value, rows: int, columns: Sequence[Value]) -> list[Value]:
     return columns
 
 
-def radix_work(width: int, total: int, columns: float) -> Work:
-    """What it costs to sort `total` rows by keys whose bits are there already, and to move so many 64-bit elements."""
+def radix_work(width: int, total: int, columns: float, at: int) -> Work:
+    """What it costs to sort `total` rows by keys whose bits are there already, and to move so many 64-bit elements.
+
+    at: what a round counts in bytes.
+    """
+    return _work(width, total, columns, _digit(width, total, columns, at))
+
+
+@cache
+def _digit(width: int, total: int, columns: float, at: int) -> int:
+    return min(DIGITS, key=lambda most: _work(width, total, columns, most).weight(at))
+
+
+def _work(width: int, total: int, columns: float, most: int) -> Work:
     work = Work(0, 0)
     left = width
     part = row_bits(total) / 64
-    for size in digits(width):
+    for size in digits(width, most):
         left -= size
         kinds = 1 << size
         turn = estimate.TO_RING.times((kinds - 1) * part).then(estimate.MUL.times(part))
         turn = turn.then(estimate.MOVE.times(part + columns + left / 64))
-        work = work.then(turn).then(Work(0, estimate.OPEN.bytes * part))
+        # The next digit's flags become ring elements while the rows still move.
+        work = work.then(Work(3, turn.bytes + estimate.OPEN.bytes * part))
     return work.times(total)
 
 

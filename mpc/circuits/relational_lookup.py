@@ -161,7 +161,8 @@ def _pairwise(left: Sequence[Value], right: Sequence[Value]) -> bool:
     pairs = estimate.equal(width).then(estimate.AND).then(estimate.TO_RING).then(Work(1, 0)).times(m * n)
     places = estimate.TO_RING.then(estimate.MUL).then(estimate.OPEN).then(estimate.MOVE).times(row_bits(m + n) / 64)
     rows = places.then(estimate.MOVE.times(7)).times(m + n)
-    return pairs.weight < sorting_work(m + n, width).then(rows).then(Work(8, 0)).weight
+    at = low(left[0]).round_bytes
+    return pairs.weight(at) < sorting_work(m + n, width, at).then(rows).then(Work(8, 0)).weight(at)
 
 
 def _equal(left: Sequence[Value], right: Sequence[Value], visible: Value) -> Value:

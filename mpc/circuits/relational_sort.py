@@ -90,26 +90,30 @@ def _ordered_work(n: int) -> Work:
     return estimate.MOVE.then(estimate.OPEN).times(n * row_bits(n) / 64)
 
 
-def _travel_work(n: int, width: int, elements: float) -> tuple[Work, bool]:
+def _travel_work(n: int, width: int, elements: float, at: int) -> tuple[Work, bool]:
     """What radix sort costs, and whether the columns travel themselves, or their rows' numbers."""
-    direct = radix_work(width, n, elements)
+    direct = radix_work(width, n, elements, at)
     fetched = _ordered_work(n).then(estimate.MOVE.times(elements * n))
-    numbered = radix_work(width, n, row_bits(n) / 64).then(fetched)
-    return (direct, True) if direct.weight <= numbered.weight else (numbered, False)
+    numbered = radix_work(width, n, row_bits(n) / 64, at).then(fetched)
+    return (direct, True) if direct.weight(at) <= numbered.weight(at) else (numbered, False)
 
 
-def _by_pairs(n: int, width: int, other: Work) -> bool:
-    return n * (n - 1) // 2 <= PAIRS and _pairs_work(n, width).then(_ordered_work(n)).weight < other.weight
+def _by_pairs(n: int, width: int, other: Work, at: int) -> bool:
+    pairs = _pairs_work(n, width).then(_ordered_work(n))
+    return n * (n - 1) // 2 <= PAIRS and pairs.weight(at) < other.weight(at)
 
 
-def sorting_work(n: int, width: int) -> Work:
-    """About what it costs to find the order of n rows by keys of `width` bits, and to move a column by it."""
+def sorting_work(n: int, width: int, at: int) -> Work:
+    """About what it costs to find the order of n rows by keys of `width` bits, and to move a column by it.
+
+    at: what a round counts in bytes.
+    """
     start = estimate.bits(min(width, 64)).times(n * max(1, width / 64))
     if n < 2:
         return Work(0, 0)
-    travel = _travel_work(n, width, 1)[0]
+    travel = _travel_work(n, width, 1, at)[0]
     pairs = _pairs_work(n, width).then(_ordered_work(n)).then(estimate.MOVE.times(n))
-    return start.then(pairs if n * (n - 1) // 2 <= PAIRS and pairs.weight < travel.weight else travel)
+    return start.then(pairs if n * (n - 1) // 2 <= PAIRS and pairs.weight(at) < travel.weight(at) else travel)
 
 
 def _ranks(bits: Value) -> Value:
@@ -152,8 +156,9 @@ def arranged(bits: Value, columns: Packed) -> Packed:
         return columns
     arrays = [a for a in (columns.numbers, columns.bits) if a is not None]
     elements = sum(a.type.sizes[1] / (64 if a.dtype == BOOL else 1) for a in arrays)
-    work, direct = _travel_work(n, width, elements)
-    if _by_pairs(n, width, work):
+    at = low(bits).round_bytes
+    work, direct = _travel_work(n, width, elements, at)
+    if _by_pairs(n, width, work, at):
         moved = scatter(_ranks(bits), arrays)
     elif direct:
         moved = radix(bits, 1, arrays)
@@ -188,7 +193,7 @@ def order_of(bits: Value) -> Order:
     b = low(bits)
     n, width = bits.type.sizes
     handle = b.permutation(n)
-    if n > 1 and _by_pairs(n, width, _travel_work(n, width, 1)[0]):
+    if n > 1 and _by_pairs(n, width, _travel_work(n, width, 1, b.round_bytes)[0], b.round_bytes):
         (at,) = scatter(_ranks(bits), [row_numbers(b, n)])
     else:
         (at,) = radix(bits, 1, [row_numbers(b, n)])

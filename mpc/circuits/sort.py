@@ -68,20 +68,20 @@ def _by_pairs(rows: int, n: int, width: int, columns: float) -> Work:
     return ranks_work(rows, n, width, bits).then(moved)
 
 
-def _by_radix(rows: int, n: int, width: int, columns: float) -> tuple[Work, bool]:
+def _by_radix(rows: int, n: int, width: int, columns: float, at: int) -> tuple[Work, bool]:
     """What radix sort costs, and whether the columns travel themselves, or their rows' numbers."""
     total = rows * n
     start = estimate.bits(width).times(total).then(Work(2, 0))
     part = row_bits(total) / 64
-    direct = start.then(radix_work(width, total, columns))
+    direct = start.then(radix_work(width, total, columns, at))
     fetch = estimate.MOVE.then(estimate.OPEN).times(part).then(estimate.MOVE.times(columns)).times(total)
-    numbered = start.then(radix_work(width, total, part)).then(fetch)
-    return (direct, True) if direct.weight <= numbered.weight else (numbered, False)
+    numbered = start.then(radix_work(width, total, part, at)).then(fetch)
+    return (direct, True) if direct.weight(at) <= numbered.weight(at) else (numbered, False)
 
 
-def _weight(rows: int, n: int, key_width: int, difference: int, columns: float) -> float:
-    pairs = _by_pairs(rows, n, difference, columns).weight
-    return min(pairs, _by_radix(rows, n, key_width, columns)[0].weight)
+def _weight(rows: int, n: int, key_width: int, difference: int, columns: float, at: int) -> float:
+    pairs = _by_pairs(rows, n, difference, columns).weight(at)
+    return min(pairs, _by_radix(rows, n, key_width, columns, at)[0].weight(at))
 
 
 def _elements(columns: Sequence[Value]) -> float:
@@ -102,8 +102,9 @@ def arrange(key: Value, columns: Sequence[Value]) -> list[Value]:
     width, elements = _span(key)[1], _elements(columns)
     numeric = key if key.dtype != BOOL else None
     difference = 2 if numeric is None else difference_width(key)
-    cost, direct = _by_radix(rows, n, width, elements)
-    if _by_pairs(rows, n, difference, elements).weight < cost.weight:
+    at = b.round_bytes
+    cost, direct = _by_radix(rows, n, width, elements, at)
+    if _by_pairs(rows, n, difference, elements).weight(at) < cost.weight(at):
         numeric = b.emit("to_int", key) if numeric is None else numeric
         to = ranks(numeric, row_bits(total)) + b.const(np.arange(rows)[:, None] * n)
         return scatter(to.reshape((total,)), columns)
@@ -202,15 +203,15 @@ def _top_ref(x: Array, *, k: int) -> Array:
 
 
 @cache
-def _blocks(n: int, k: int, rows: int, width: int, difference: int) -> tuple[float, tuple[int, ...]]:
+def _blocks(n: int, k: int, rows: int, width: int, difference: int, at: int) -> tuple[float, tuple[int, ...]]:
     """(weight, block sizes): blocks from each of which the k largest go on, until all that is left is sorted."""
-    best = _weight(rows, n, width, difference, 1), tuple[int, ...]()
+    best = _weight(rows, n, width, difference, 1, at), tuple[int, ...]()
     size = 2 * k
     while size < n:
         count = n // size
-        here = _weight(rows * count, size, width, difference, 1)
+        here = _weight(rows * count, size, width, difference, 1, at)
         if here < best[0]:
-            rest, sizes = _blocks(count * k + n % size, k, rows, width, difference)
+            rest, sizes = _blocks(count * k + n % size, k, rows, width, difference, at)
             if here + rest < best[0]:
                 best = here + rest, (size, *sizes)
         size *= 2
@@ -226,7 +227,7 @@ def top_k(x: Value, *, k: int) -> Value:
     if k == 0:
         return left[:, :0].reshape((*x.shape[:-1], 0))
     width, difference = _span(x)[1], difference_width(x)
-    for size in _blocks(n, k, rows, width, difference)[1]:
+    for size in _blocks(n, k, rows, width, difference, b.round_bytes)[1]:
         n = left.type.sizes[1]
         whole = n - n % size
         blocks = left[:, :whole].reshape((rows * (whole // size), size))

@@ -24,6 +24,7 @@ from mpc.circuits.ordering import WIDE
 from mpc.circuits.radix import digits, radix
 from mpc.circuits.sort import argsort, sort, sort_by, top_k
 from mpc.engine import Engine
+from mpc.link import NEAR
 from mpc.lockstep import lockstep
 from mpc.lower import lower
 from mpc.lowerer import Lowerer
@@ -134,15 +135,15 @@ def test_few_elements_take_one_comparison_in_depth() -> None:
 @pytest.mark.parametrize(("n", "rows"), [(1, 1), (2, 1), (9, 1), (1000, 1), (10**6, 1), (10, 10**5), (300, 7)])
 def test_groups_leave_one(n: int, rows: int) -> None:
     left = n
-    for size in groups(n, rows, WIDE):
+    for size in groups(n, rows, WIDE, NEAR):
         assert 2 <= size <= max(extremes.ALL, *extremes.SIZES)
         left = -(-left // size)
     assert left == 1
 
 
 def test_many_rows_prefer_few_comparisons() -> None:
-    assert groups(8, 1, 64) == (8,)
-    assert groups(8, 10**6, 64)[0] == 2
+    assert groups(8, 1, 64, NEAR) == (8,)
+    assert groups(8, 10**6, 64, NEAR)[0] == 2
 
 
 # -- sorting -----------------------------------------------------------------------------------
@@ -253,7 +254,7 @@ def test_wide_rows_travel_once(within: tuple[int, int] | None) -> None:
 def test_narrow_rows_travel_themselves() -> None:
     keys, flags = np.arange(MANY) % 64, np.arange(MANY) % 3 == 0
     counted = used(lambda b, v: [sort_by(v[1], v[0])], [keys, flags], [(0, 63), None])
-    assert counted["open"] == len(digits(6)) + 1
+    assert counted["open"] == len(digits(6, 3)) + 1
 
 
 def test_public_keys_cost_nothing() -> None:
@@ -289,8 +290,8 @@ def test_equal_elements_and_single_ones() -> None:
 
 @pytest.mark.parametrize("width", range(1, 65))
 def test_digits_make_up_the_key(width: int) -> None:
-    assert sum(digits(width)) == width
-    assert set(digits(width)) <= {1, 2, 3}
+    assert sum(digits(width, 3)) == width
+    assert set(digits(width, 3)) <= {1, 2, 3}
 
 
 # -- what is opened ----------------------------------------------------------------------------

@@ -104,7 +104,7 @@ def test_numbers_that_travel_beside_their_destinations_show_nothing() -> None:
     """Two digits, then the order itself: all that is opened is a uniform order, in the ring of the rows' numbers."""
     b = Lowerer(PLACES["rep3"].nodes)
     x = np.array([3, 9, 3])
-    bits = b.bits(b.shared(private(b, "a", "x", x)), 4)
+    bits = b.bits(b.shared(private(b, "a", "x", x)), 8)
     (numbers,) = radix(bits, 1, [row_numbers(b, 3)])
     lowered = b.finish([b.open_to_nodes(b.permute(b.permutation(3), numbers))])
     at = [i for i, node in lowered if node.op == "decode"]
