@@ -42,6 +42,7 @@ __all__ = [
     "conditions_home",
     "expressions_home",
     "joinable",
+    "keys_unique",
     "order_home",
     "rewritten",
     "subqueries_home",
@@ -100,6 +101,45 @@ def expressions_home(block: Block, constants: frozenset[Column]) -> Block:
     return replace(block, source=source, keys=keys, measures=measures)
 
 
+def keys_unique(block: Block, constants: frozenset[Column]) -> Block:
+    """Groups by a column of a secret table that equals the unique column of another are groups by that one.
+
+    So there are as many of them as that table has rows at most, and it may number them in few bits.  What one party
+    sees stays: that party puts its rows in order.
+    """
+    del constants
+    swaps: dict[Column, Column] = {}
+    for condition in block.source.conditions:
+        if not isinstance(condition, syntax.Compare) or condition.op != "==":
+            continue
+        sides: tuple[Node, Node] = (condition.left, condition.right)
+        columns = [side.column for side in sides if isinstance(side, Ref)]
+        if len(columns) == 2:
+            swaps |= {a: b for a, b in (columns, columns[::-1]) if _told_by(block.source, a, b)}
+    keys = [
+        (c, replace(key, column=swaps.get(key.column, key.column)) if isinstance(key, Ref) else key)
+        for c, key in block.keys
+    ]
+    return replace(block, keys=keys)
+
+
+def _told_by(source: From, column: Column, unique: Column) -> bool:
+    """Whether the groups by a column are better those by a unique column that it equals."""
+    here, there = _home(source, {column}), _home(source, {unique})
+    if not isinstance(here, Scan) or not isinstance(there, Scan):
+        return False
+    if column not in here.columns or unique not in there.columns:
+        return False
+    x, y = here.table.columns[here.columns[column]], there.table.columns[there.columns[unique]]
+    n, m = here.table.rows, there.table.rows
+    fewer = not isinstance(n, int) or not isinstance(m, int) or m < n
+    return fewer and x.value.type.secret and x.stype == y.stype and _unique(there, unique) and not _unique(here, column)
+
+
+def _unique(scan: Scan, column: Column) -> bool:
+    return (scan.columns[column],) in (*scan.table.uniques, *scan.table.declared)
+
+
 def order_home(block: Block, constants: frozenset[Column]) -> Block:
     """Columns by which rows will be grouped or ordered are numbered in their order at their source."""
     del constants
@@ -117,6 +157,7 @@ RULES: Final[tuple[Rule, ...]] = (
     subqueries_home,  # first: conditions use the columns that these bring
     conditions_home,  # before expressions: what is left joins several sources
     expressions_home,
+    keys_unique,
     order_home,  # last: it asks for columns that expressions have become
 )
 

@@ -97,6 +97,8 @@ QUERIES = (
     "select id, v, t from t where b order by id desc, t, v",
     "select v, id, t from t order by v desc, id, t limit 5",
     "select t.id, s.d from t, s where t.g = s.id and t.v = s.v",
+    "select t.g, s.t, sum(t.d) as x, max(t.v) as m from t, s where t.g = s.id group by t.g, s.t order by x desc, t.g",
+    "select u.g, count(*) as n from u, s where u.g = s.id and s.d > 1 group by u.g having count(*) > 1 order by 1 desc",
     "select t.id, u.d from t, u, s where t.g = s.id and u.id = s.v and t.b = u.b and t.v = u.v",
     "select t.k, s.t, sum(t.d) as x from t, s where t.g = s.id and t.k = s.k group by t.k, s.t order by s.t desc, t.k",
     "select s.v, s.d, t.id from t, s where t.g = s.id order by s.v, s.d desc, t.id",

@@ -46,6 +46,13 @@ HOME = {
         "select t.g + 1 as h, count(*) as n from t, s where t.g + 1 = s.id and t.v + 1 > s.v group by t.g + 1",
         "select id, 1 + 1 as two from t",
     ),
+    "keys_unique": (
+        "select t.g, sum(t.d) as x from t, s where t.g = s.id group by t.g order by t.g desc",
+        "select t.g, t.v, s.t, count(*) as n from t, s where s.id = t.g group by t.g, t.v, s.t",
+        "select s.g, count(*) as n from t, s where t.id = s.g group by s.g",
+        "select t.g, count(*) as n from t left join s on t.g = s.id group by t.g",
+        "select t.g, count(*) as n from t, s where t.g = s.id + 1 group by t.g",
+    ),
     "order_home": (
         "select s.t, count(*) as n from t, s where t.g = s.id group by s.t",
         "select t.id, s.v from t, s where t.g = s.id order by s.v desc, t.id",
