@@ -7,13 +7,13 @@ uses alike: a compute node does everything, a client only what it brings, sees o
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 
 import numpy as np
 
-from mpc.circuit import Array, Const, Node, Origin, natural
+from mpc.circuit import Array, Const, Node, Origin, natural, reachable
 from mpc.local import KERNELS, decode, encode
 from mpc.op import find
 from mpc.places import Places
@@ -22,10 +22,36 @@ from mpc.ring import EncodingError
 from mpc.schedule import Schedule
 from mpc.types import BOOL, INT, Layout, Type
 
-__all__ = ["Engine", "InputKey", "Report", "UndefinedError"]
+__all__ = ["Engine", "InputKey", "Report", "UndefinedError", "keep_key", "own_key", "spared"]
 
 InputKey = tuple[str, str]
-"""(name of the input or table, column; empty for an array)."""
+"""(name of the input or table, column; empty for an array), or what `own_key` and `keep_key` give."""
+
+
+def own_key(name: str, column: str, scan: int) -> InputKey:
+    """The column as one scan of the table has it, where its owner dropped rows."""
+    return name, f"{column}@{scan}"
+
+
+def keep_key(name: str, scan: int, at: int) -> InputKey:
+    """What the owner says of a scan's rows in place of condition `at`."""
+    return name, f"#keep {at}@{scan}"
+
+
+def spared(schedule: Schedule, me: str, inputs: Container[InputKey]) -> frozenset[int]:
+    """The nodes that the party `me` alone sees and need not work out, as what they lead to is among `inputs`."""
+    nodes = schedule.circuit.nodes
+    said = {i for i, n in enumerate(nodes) if n.op == "keep" and keep_key(n["name"], n["scan"], n["at"]) in inputs}
+    if not said:
+        return frozenset()
+    alone = frozenset([me])
+    own = {
+        i
+        for i, n in enumerate(nodes)
+        if n.type.seen_by == alone and n.op not in ("loop", "tell", "reveal", "carry") and not interactive(n)
+    }
+    roots = {*range(len(nodes))} - own | {*schedule.circuit.results}
+    return frozenset(own - reachable(schedule.circuit, roots, stop=said))
 
 
 class UndefinedError(Exception):
@@ -88,6 +114,7 @@ class Engine:
         self.name = schedule.places.names[seat.me]
         self.inputs = inputs
         self.carried = carried or {}
+        self.spared = spared(schedule, self.name, inputs)
         self.use = 0
         self.report = Report()
         scheme: Scheme = schedule.scheme
@@ -266,7 +293,8 @@ class Engine:
     # -- local nodes ---------------------------------------------------------------------------
 
     def _local(self, node: Node, index: int, s: Schedule, values: dict[int, Any], params: Mapping[int, Any]) -> Any:
-        del index
+        if s is self.schedule and index in self.spared:
+            return None
         match node.op:
             case "const":
                 const = node["value"]
@@ -283,6 +311,10 @@ class Engine:
                 return [values[i] for i in node.src]
             case "permutation":
                 return self._permutation(node)
+            case "random_bits":
+                use = self.use
+                self.use += USES
+                return None if self.player is None else self.player.random_bits(use, shape=node.type.sizes)
         if self.dealer is not None:
             return self._held(node, [values[i] for i in node.src], s)
         if node.type.layout in (Layout.CLEAR, Layout.RING):
@@ -311,10 +343,6 @@ class Engine:
         if not src or any(v is None for v in src):
             return None
         if node.type.layout is Layout.MASKED:
-            case "random_bits":
-                use = self.use
-                self.use += USES
-                return None if self.player is None else self.player.random_bits(use, shape=node.type.sizes)
             return self._kernel(node, src, s)
         place = node.type.layout is Layout.CLEAR and node.type.public and node.type.dtype == INT and not node.type.shape
         return self._clear(node, src, s) if place and node.op != "reveal" else None
@@ -330,6 +358,9 @@ class Engine:
         match node.op:
             case "input":
                 return self._input(node)
+            case "keep":
+                said = self.inputs.get(keep_key(node["name"], node["scan"], node["at"]))
+                return src[0] if said is None else said
             case "encode":
                 try:
                     return encode(src[0], s.circuit.nodes[node.src[0]].type, node["frac"], node.type.dtype.bits)
@@ -352,7 +383,10 @@ class Engine:
                 return tuple(map(np.asarray, out)) if node.outs else np.asarray(out)
 
     def _input(self, node: Node) -> Array:
-        value = np.asarray(self.inputs[node["name"], node.get("column", "")])
+        key = node["name"], node.get("column", "")
+        scan = node.get("scan")
+        own = None if scan is None else self.inputs.get(own_key(*key, scan))
+        value = np.asarray(self.inputs[key] if own is None else own)
         want = natural(node.type.dtype)
         if value.shape != node.type.sizes or value.dtype != want:
             raise ValueError(

@@ -1,19 +1,27 @@
-"""A party's own data for one job: from files, or from arrays that an application hands over."""
+"""A party's own data for one job: from files, databases, or arrays that an application hands over.
+
+A table of a database stays there (`sources.held`): of it only what a stage's timetable computes with is fetched.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from dsl.inputs import InputSpec
-from mpc.circuit import Array
-from mpc.engine import InputKey
+from mpc.circuit import Array, Circuit
+from mpc.engine import InputKey, keep_key, own_key, spared
+from mpc.schedule import Schedule
 from runtime.errors import DataError, Fault, PolicyRefused
-from runtime.sources import Bindings, Database, Loaded, find, for_circuit, from_arrays, load, suffixes
+from runtime.sources import Bindings, Database, Held, Kept, Loaded, find, for_circuit, from_arrays, hold, load, suffixes
+
+if TYPE_CHECKING:
+    from runtime.sources.databases import Source
 
 __all__ = ["ArrayInputs", "FileInputs", "NoInputs"]
 
@@ -32,14 +40,37 @@ class FileInputs:
     least: int = 0
     """Rows that each input must have, by this party's policy."""
     _loaded: dict[str, Loaded] = field(default_factory=dict)
+    _held: dict[str, Held] = field(default_factory=dict)
+    _fetched: dict[InputKey, Array] = field(default_factory=dict)
+    _asking: Source | None = None
 
     def shapes(self, specs: Sequence[InputSpec]) -> dict[str, tuple[int, ...]]:
-        """Load and check all inputs.  Raises DataError."""
+        """Check all inputs; load those of files.  Raises DataError."""
+        found: dict[str, tuple[int, ...]] = {}
         for spec in specs:
-            one = self._loaded[spec.name] = load(spec, self._find(spec))
-            if one.shape and one.rows < self.least:
+            found[spec.name] = self._shape(spec)
+            if found[spec.name] and found[spec.name][0] < self.least:
                 raise PolicyRefused(self.party, f"its input {spec.name} has too few rows, see [policy] min_rows")
-        return {name: one.shape for name, one in self._loaded.items()}
+        return found
+
+    def _shape(self, spec: InputSpec) -> tuple[int, ...]:
+        place = self._find(spec)
+        try:
+            held = hold(place, spec, self._watch) if isinstance(place, Database) else None
+        finally:
+            self._asking = None
+        if held is not None:
+            self._held[spec.name] = held
+            return (held.rows,)
+        one = self._loaded[spec.name] = load(spec, place)
+        return one.shape
+
+    def _watch(self, source: Source) -> None:
+        self._asking = source
+
+    def held(self, name: str) -> Held | None:
+        """A table that stays in its database; None when it was loaded."""
+        return self._held.get(name)
 
     def _find(self, spec: InputSpec) -> Path | Database:
         if self.own and self.directory is not None and (self.party, spec.name) not in self.bound:
@@ -51,7 +82,29 @@ class FileInputs:
 
     def arrays(self, salt: bytes | None) -> Mapping[InputKey, Array]:
         """All columns in natural units, keys hashed under `salt`."""
-        return flat(self._loaded.values(), salt)
+        out = flat(self._loaded.values(), salt)
+        for name, held in self._held.items():
+            names = [c.name for c in held.spec.columns]
+            out |= _keyed(name, _padded(held, held.whole(names, salt)))
+        return out
+
+    def fetch(self, salt: bytes | None, circuit: Circuit, timetable: Schedule) -> Mapping[InputKey, Array]:
+        """What one stage needs: of tables in databases the columns and rows that its timetable computes with.
+
+        circuit: the stage as the study has it, by which conditions are told to databases.
+        """
+        if not self._fetched:
+            self._fetched |= flat(self._loaded.values(), salt)
+        for held in self._held.values():
+            self._fetched |= _brought(held, salt, circuit, timetable, self._fetched)
+        return self._fetched
+
+    def close(self) -> None:
+        """Let go of databases; what is being asked of one ends with an error there."""
+        if self._asking is not None:
+            self._asking.interrupt()
+        while self._held:
+            self._held.popitem()[1].close()
 
 
 @dataclass(slots=True)
@@ -71,6 +124,14 @@ class NoInputs:
         """Nothing."""
         del salt
         return {}
+
+    def fetch(self, salt: bytes | None, circuit: Circuit, timetable: Schedule) -> Mapping[InputKey, Array]:
+        """Nothing."""
+        del circuit, timetable
+        return self.arrays(salt)
+
+    def close(self) -> None:
+        """Nothing."""
 
 
 @dataclass(slots=True)
@@ -97,6 +158,14 @@ class ArrayInputs:
         """All columns in natural units, keys hashed under `salt`."""
         return flat(self._loaded.values(), salt)
 
+    def fetch(self, salt: bytes | None, circuit: Circuit, timetable: Schedule) -> Mapping[InputKey, Array]:
+        """All columns."""
+        del circuit, timetable
+        return self.arrays(salt)
+
+    def close(self) -> None:
+        """Nothing is open."""
+
 
 def flat(loaded: Iterable[Loaded], salt: bytes | None) -> dict[InputKey, Array]:
     """Columns by (input, column), as circuits hold them; the mask of a nullable column as `column?`.
@@ -118,3 +187,69 @@ def _filled(values: Array, rows: int) -> Array:
     filled = np.zeros((rows, *values.shape[1:]), values.dtype)
     filled[: len(values)] = values
     return filled
+
+
+# ------------------------------------------------------------------------------------- tables in databases
+
+
+def _brought(
+    held: Held, salt: bytes | None, circuit: Circuit, timetable: Schedule, there: Mapping[InputKey, Array]
+) -> dict[InputKey, Array]:
+    """What a stage needs of one table beside what is `there`: columns whole, and of scans the rows that they keep."""
+    name, nodes = held.spec.name, timetable.circuit.nodes
+    mine = [i for i, n in enumerate(nodes) if n.op == "input" and n["party"] == held.spec.party and n["name"] == name]
+    scans = dict.fromkeys(n["scan"] for n in nodes if n.op == "keep" and n["name"] == name)
+    conditions = {scan: sql for scan in scans if (sql := held.conditions(circuit, scan))}
+    said = {keep_key(name, scan, at) for scan, sql in conditions.items() for at in sql}
+    idle = spared(timetable, held.spec.party, said)
+    whole: dict[str, None] = {}
+    own: dict[int, dict[str, tuple[float, float] | None]] = {scan: {} for scan in conditions}
+    for node in (nodes[i] for i in mine if i not in idle):
+        column, scan = node["column"], node.get("scan")
+        if scan not in conditions:
+            whole |= {} if (name, column) in there else {column: None}
+        elif own_key(name, column, scan) not in there:
+            own[scan][column] = node["range"]
+    out = _keyed(name, _padded(held, held.whole(_named(whole), salt))) if whole else {}
+    for scan, columns in own.items():
+        if columns or not said <= there.keys():
+            kept = held.kept(_named(columns), conditions[scan], salt)
+            out |= _scanned(held, scan, kept, columns)
+    return out
+
+
+def _named(columns: Iterable[str]) -> list[str]:
+    """The table's columns among a circuit's, which has masks besides."""
+    return list(dict.fromkeys(c.removesuffix("?") for c in columns if c != "#rows"))
+
+
+def _keyed(name: str, columns: Mapping[str, Array]) -> dict[InputKey, Array]:
+    return {(name, column): values for column, values in columns.items()}
+
+
+def _padded(held: Held, columns: Mapping[str, Array]) -> dict[str, Array]:
+    """The columns of a whole table, filled up where it is declared with `rows <= n`."""
+    bound = held.spec.max_rows
+    if bound is None:
+        return dict(columns)
+    return {name: _filled(values, bound) for name, values in columns.items()} | {"#rows": np.arange(bound) < held.rows}
+
+
+def _scanned(
+    held: Held, scan: int, kept: Kept, wanted: Mapping[str, tuple[float, float] | None]
+) -> dict[InputKey, Array]:
+    """The rows of one scan, and behind them its first row again and again up to the table's size."""
+    name, size = held.spec.name, held.rows if held.spec.max_rows is None else held.spec.max_rows
+    there = np.arange(size) < kept.number
+    out: dict[InputKey, Array] = {keep_key(name, scan, at): there for at in kept.at}
+    columns = {**kept.columns, "#rows": there[: kept.number]}
+    for column, limits in wanted.items():
+        values = columns[column]
+        filled = np.zeros((size, *values.shape[1:]), values.dtype)
+        filled[: kept.number] = values
+        if kept.number:
+            filled[kept.number :] = values[0]
+        elif limits is not None:
+            filled[:] = min(max(0, limits[0]), limits[1])
+        out[own_key(name, column, scan)] = filled
+    return out

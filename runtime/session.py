@@ -29,7 +29,7 @@ from dsl.parse import parse
 from dsl.source import Span
 from dsl.stored import Terms
 from dsl.syntax import Study
-from mpc.circuit import Array, Origin
+from mpc.circuit import Array, Circuit, Origin
 from mpc.delays import delays
 from mpc.engine import Engine, InputKey, UndefinedError
 from mpc.places import Places
@@ -80,10 +80,16 @@ class Inputs(Protocol):
     """Where a party's own data come from."""
 
     def shapes(self, specs: Sequence[InputSpec]) -> dict[str, tuple[int, ...]]:
-        """The shape of each input, `(rows,)` of a table; loads and checks them all.  Raises DataError."""
+        """The shape of each input, `(rows,)` of a table; checks them all.  Raises DataError."""
 
-    def arrays(self, salt: bytes | None) -> Mapping[InputKey, Array]:
-        """All arrays in natural units, by (name, column); keys hashed under `salt`."""
+    def fetch(self, salt: bytes | None, circuit: Circuit, timetable: Schedule) -> Mapping[InputKey, Array]:
+        """What a stage needs at least, in natural units, keys hashed under `salt`.  Raises DataError.
+
+        circuit: the stage as the study has it.
+        """
+
+    def close(self) -> None:
+        """Nothing more will be asked; what is being asked in another thread ends."""
 
 
 class Guardian(Protocol):
@@ -147,8 +153,8 @@ class Session:
         """The whole job.  On any error all peers are told why before it is raised."""
         try:
             await self._agree()
-            bindings, arrays = await self._supply()
-            finished = await self._stages(bindings, arrays)
+            bindings, salt = await self._supply()
+            finished = await self._stages(bindings, salt)
             self._enter(Phase.DONE)
             await self._part()
         except BaseException as error:
@@ -158,6 +164,8 @@ class Session:
             for channel in self.channels.values():
                 channel.close(reason)
             raise
+        finally:
+            self.inputs.close()
         for channel in self.channels.values():
             channel.close()
         return finished
@@ -218,11 +226,11 @@ class Session:
         self.shelf = Shelf(self.job, self.study, self.me, self.vault, terms)
         self._enter(Phase.AGREED)
 
-    async def _supply(self) -> tuple[Bindings, Mapping[InputKey, Array]]:
-        """Load this party's inputs, and learn the shapes of the others'."""
+    async def _supply(self) -> tuple[Bindings, bytes | None]:
+        """Check this party's inputs, learn the shapes of the others', and agree the salt of keys."""
         specs = requirements(self.study, dict(self.job.params))
         mine = [s for s in specs if s.party == self.me]
-        loaded = self.inputs.shapes(mine)
+        loaded = await asyncio.to_thread(self.inputs.shapes, mine)  # a database may take its time
         # The true number of rows of a table with a declared bound stays with its owner.
         shapes = {self.me: {s.name: loaded[s.name] for s in mine if s.max_rows is None}}
         for peer, message in (await self._exchange({"shapes": shapes[self.me]})).items():
@@ -235,9 +243,9 @@ class Session:
             )
         bindings = bound(self.job.params, self.job.frac, specs, shapes)
         bindings = replace(bindings, stored=await self.shelf.find(self._exchange))
-        arrays = self.inputs.arrays(await self._salt(specs))
+        salt = await self._salt(specs)
         self._enter(Phase.SUPPLIED)
-        return bindings, arrays
+        return bindings, salt
 
     async def _salt(self, specs: Sequence[InputSpec]) -> bytes | None:
         """The salt under which this job's keys are hashed: of all who bring keys, and known to nobody else."""
@@ -255,7 +263,7 @@ class Session:
                     raise PartyFailed(peer, f"its part of the salt has {len(shares[peer])} bytes, not {SALT_BYTES}")
         return hashlib.sha256(b"parley key salt 1" + b"".join(shares[name] for name in owners)).digest()
 
-    async def _stages(self, bindings: Bindings, arrays: Mapping[InputKey, Array]) -> Finished:
+    async def _stages(self, bindings: Bindings, salt: bytes | None) -> Finished:
         compiler = Compiler(
             self.study, bindings, self.places, SCHEMES[self.job.protocol], self.made, self.job.round_bytes
         )
@@ -268,6 +276,9 @@ class Session:
             if self.guardian is not None:
                 self.guardian.review(self.job, stage)
             self.shelf.review(stage.elaborated)
+            arrays = await asyncio.to_thread(self.inputs.fetch, salt, stage.elaborated.circuit, stage.schedule)
+            if stage.needs is None:
+                self.inputs.close()
             self._enter(Phase.RUNNING)
             carried |= self.shelf.carried(stage.elaborated.circuit)
             engine = await self._prepare(stage, number, arrays, carried)

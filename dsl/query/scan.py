@@ -1,9 +1,14 @@
 """A table of the study as a relation: in as many parts as it has owners.
 
-For: `scanned`.
-Leaves to others: making tables (`dsl.declarations`).
+For: `scanned`, and `kept` (the rows that conditions on it leave).
+Leaves to others: making tables (`dsl.declarations`), having an owner's database drop rows (`runtime.sources.held`).
 
 That a column is unique is checked by its owner; over several owners it is checked here, once for each table.
+
+**Rows that owners drop.** A scan with conditions has `input` nodes of its own, with a further attribute `scan`: the
+same columns, but in rows of which the owner may leave out those that a condition drops, the others first, and rows that
+stand for nothing after them.  A condition that one owner sees is marked by the operation `keep`, in place of which that
+owner says which rows are there.
 """
 
 from __future__ import annotations
@@ -11,17 +16,18 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
+from dsl.query.expressions import rows_of, truth_of
 from dsl.query.plan import Scan
-from dsl.query.relation import Context, Part, Relation, emit, merged, shown
+from dsl.query.relation import Context, Part, Relation, emit, filtered, merged, shown
 from dsl.values import Array, Table, leaves
 from mpc.circuit import Value
 from mpc.types import Dim
 
-__all__ = ["scanned"]
+__all__ = ["kept", "scanned"]
 
 
-def scanned(ctx: Context, scan: Scan) -> Relation:
-    """The rows of a table."""
+def scanned(ctx: Context, scan: Scan, number: int) -> Relation:
+    """The rows of a table; number: of this scan, among all of the study."""
     table = scan.table
     parts = tuple(_part(scan, piece) for piece in _pieces(table))
     places = {name: column for column, name in scan.columns.items()}
@@ -31,7 +37,56 @@ def scanned(ctx: Context, scan: Scan) -> Relation:
         ctx.tables.add(id(table))
     uniques = tuple(frozenset(places[n] for n in names) for names in (*table.uniques, *table.declared))
     everything = frozenset(scan.columns)
+    if scan.filters:
+        parts = tuple(_own_rows(ctx, part, number) for part in parts)
     return Relation(parts, uniques, tuple((unique, everything) for unique in uniques))
+
+
+def _owner(part: Part) -> tuple[str, str] | None:
+    """The party and the table that all of a part is as it was brought; None where it is not."""
+    values = [v for a in part.columns.values() for v in (a.value, a.valid) if v is not None]
+    nodes = [v.node for v in values] + ([] if part.visible is None else [part.visible.node])
+    owners = {(n["party"], n["name"]) if n.op == "input" and n.get("scan") is None else None for n in nodes}
+    return owners.pop() if len(owners) == 1 else None
+
+
+def _own_rows(ctx: Context, part: Part, number: int) -> Part:
+    """The part from `input` nodes of its own, where one owner brought it."""
+    if _owner(part) is None:
+        return part
+
+    def own(value: Value) -> Value:
+        node = value.node
+        return ctx.w.root.builder.append("input", (), {**dict(node.attrs), "scan": number}, node.type)
+
+    columns = {
+        c: replace(a, value=own(a.value), valid=None if a.valid is None else own(a.valid))
+        for c, a in part.columns.items()
+    }
+    return replace(part, columns=columns, visible=None if part.visible is None else own(part.visible))
+
+
+def kept(ctx: Context, scan: Scan, number: int, relation: Relation) -> Relation:
+    """The rows of the scan of this number for which its conditions are true."""
+    if not scan.filters:
+        return relation
+    nodes = scan.filters
+    with ctx.operator("filter", ctx.listed(nodes, " and "), relation, span=nodes[0].span) as doing:
+        parts = tuple(_kept(ctx, scan, number, part) for part in relation.parts)
+        return doing.done(replace(relation, parts=parts))
+
+
+def _kept(ctx: Context, scan: Scan, number: int, part: Part) -> Part:
+    first = next(part.columns[c].value.node for c in scan.columns)
+    own = first.op == "input" and first.get("scan") == number
+    out = part
+    for at, node in enumerate(scan.filters):
+        with ctx.w.at(node.span):
+            mask = truth_of(rows_of(ctx, part), node).value.broadcast_to((part.rows,))
+            if own and mask.type.seen_by == first.type.seen_by:
+                mask = emit(ctx, "keep", mask, name=first["name"], scan=number, at=at)
+            out = filtered(out, mask)
+    return out
 
 
 def _check(ctx: Context, scan: Scan, relation: Relation, names: Sequence[str]) -> None:

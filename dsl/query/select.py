@@ -37,7 +37,7 @@ from dsl.query.plan import (
 )
 from dsl.query.relation import Context, Dependency, InOrder, Part, Relation, closure, unique_on
 from dsl.query.rewrite import rewritten
-from dsl.query.scan import scanned
+from dsl.query.scan import kept, scanned
 from dsl.values import Array
 
 __all__ = ["build"]
@@ -148,10 +148,12 @@ def _source(ctx: Context, source: Source, wanted: set[Column]) -> Relation:
     """A source, with what is computed in it and without the rows that it drops."""
     needed = wanted | {c for _, node in source.computed for c in refs(node)}
     needed |= {c for node in source.filters for c in refs(node)} | {c for a in source.attaches for c in a.outer}
+    number = 0
     match source:
         case Scan():
             with ctx.operator("scan", source.table.name, span=source.span) as doing:
-                relation = doing.done(scanned(ctx, source))
+                number = doing.operator.number
+                relation = doing.done(scanned(ctx, source, number))
         case Derived(plan=plan):
             relation = build(ctx, plan, needed & {c for _, c in outputs(plan)})
         case Joined():
@@ -159,6 +161,8 @@ def _source(ctx: Context, source: Source, wanted: set[Column]) -> Relation:
     for attach in source.attaches:
         relation = attached(ctx, relation, attach, build)
     relation = _computed(ctx, relation, source.computed)
+    if isinstance(source, Scan):
+        return kept(ctx, source, number, relation)
     return conditions(ctx, relation, source.filters)
 
 

@@ -16,7 +16,7 @@ from __future__ import annotations
 import importlib
 import re
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from typing import Any, Final
 
 from dsl.inputs import InputSpec
@@ -30,7 +30,7 @@ _USUAL: Final = {
     "application_name": "parley",
     "connect_timeout": "30",
     "client_encoding": "UTF8",
-    "options": "-c default_transaction_read_only=on",
+    "options": "-c default_transaction_read_only=on -c default_transaction_isolation=repeatable\\ read",
 }
 _LOCAL: Final = {"localhost", "127.0.0.1", "::1"}
 _CASTS: Final = {"bpchar": "text", "uuid": "text", "citext": "text", "money": "numeric"}
@@ -121,6 +121,27 @@ class Adbc:
         """These columns, or all for an array."""
         columns = ", ".join(map(quoted, names)) if spec.table else "*"
         return content(self._table(f"select {columns} from {rows}"), spec, self._faults)
+
+    def types(self, rows: str, names: list[str]) -> list[str]:
+        """The server's names of their types."""
+        listed = ", ".join(f"cast(pg_typeof(parley_none.{quoted(name)}) as text)" for name in names)
+        none = f"(select * from {rows} limit 0) as parley_none"
+        table = self._table(f"select {listed} from (select 1) as parley_one left join {none} on true")
+        return [str(column[0].as_py()) for column in table.columns]
+
+    def row(self, statement: str) -> tuple[int, ...]:
+        """The first row of what a statement gives."""
+        table = self._table(statement)
+        return tuple(int(column[0].as_py() or 0) for column in table.columns) if table.num_rows else ()
+
+    def changed(self) -> bool:
+        """All is asked in one transaction, which sees no changes (PostgreSQL's manual, section 13.2.2)."""
+        return False
+
+    def interrupt(self) -> None:
+        """End what is being asked."""
+        with suppress(self._error):
+            self._cursor.adbc_cancel()
 
     def _schema(self, rows: str) -> Any:
         try:

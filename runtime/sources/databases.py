@@ -1,6 +1,6 @@
 """Tables of databases: how each kind is opened, and what is asked of it.
 
-For: `read`, `shape`.
+For: `read`, `shape`, `opened` and `Source`.
 Leaves to others: addresses (`address`), the kinds of databases (`duckdb_file`, `sqlite_file`, `adbc_server`), and what
 a value means (`typed`, `text`).
 
@@ -25,6 +25,8 @@ from runtime.sources.faults import Faults, check_columns
 from runtime.sources.sql import relation
 from runtime.sources.sqlite_file import open_sqlite
 
+__all__ = ["Source", "opened", "read", "shape"]
+
 
 class Source(Protocol):
     """An open database. rows: what follows FROM. All methods fail with DataError."""
@@ -38,6 +40,18 @@ class Source(Protocol):
     def read(self, rows: str, names: list[str], spec: InputSpec) -> Content:
         """These columns."""
 
+    def types(self, rows: str, names: list[str]) -> list[str]:
+        """The database's names of their types."""
+
+    def row(self, statement: str) -> tuple[int, ...]:
+        """The whole numbers in the first row of what a statement gives, none when it gives no row."""
+
+    def changed(self) -> bool:
+        """Whether others may have changed the tables since this was opened."""
+
+    def interrupt(self) -> None:
+        """End what another thread is asking, with an error there."""
+
 
 _OPEN: Final[dict[Kind, Callable[[Database, Faults], AbstractContextManager[Source]]]] = {
     "duckdb": open_duckdb,
@@ -47,10 +61,15 @@ _OPEN: Final[dict[Kind, Callable[[Database, Faults], AbstractContextManager[Sour
 }
 
 
+def opened(database: Database, faults: Faults) -> AbstractContextManager[Source]:
+    """The database, as it is at this moment."""
+    return _OPEN[database.kind](database, faults)
+
+
 def read(database: Database, spec: InputSpec, faults: Faults) -> Content:
     """The columns of a table, or all columns side by side as an array of one or two axes."""
     rows = relation(database, spec)
-    with _OPEN[database.kind](database, faults) as source:
+    with opened(database, faults) as source:
         names = source.names(rows)
         if spec.table:
             check_columns(spec, names, faults)
@@ -61,7 +80,7 @@ def read(database: Database, spec: InputSpec, faults: Faults) -> Content:
 def shape(database: Database, spec: InputSpec, faults: Faults) -> tuple[int, ...]:
     """The shape, by counting."""
     rows = relation(database, spec)
-    with _OPEN[database.kind](database, faults) as source:
+    with opened(database, faults) as source:
         if spec.table:
             return (source.count(rows),)
         wide = len(source.names(rows))

@@ -66,6 +66,23 @@ class DuckDB:
         columns = ", ".join(map(quoted, names)) if spec.table else "*"
         return content(self._table(self._bound(f"select {columns} from {rows}")), spec, self._faults)
 
+    def types(self, rows: str, names: list[str]) -> list[str]:
+        """DuckDB's names of their types."""
+        return [str(one) for one in self._bound(f"select {', '.join(map(quoted, names))} from {rows}").types]
+
+    def row(self, statement: str) -> tuple[int, ...]:
+        """The first row of what a statement gives."""
+        table = self._table(self._bound(statement))
+        return tuple(int(column[0].as_py() or 0) for column in table.columns) if table.num_rows else ()
+
+    def changed(self) -> bool:
+        """A file that is open for reading is written to by nobody."""
+        return False
+
+    def interrupt(self) -> None:
+        """End what is being asked."""
+        self._connection.interrupt()
+
     def _bound(self, statement: str) -> Any:
         try:
             return self._connection.sql(statement)  # checks it; nothing is read yet

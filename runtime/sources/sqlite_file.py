@@ -60,7 +60,9 @@ def open_sqlite(database: Database, faults: Faults) -> Iterator[SQLite]:
     if not database.file.is_file():
         faults.fail("E0401", "there is no such file")
     try:
-        connection = sqlite3.connect(f"file:{quote(str(database.file.absolute()))}?mode=ro", uri=True)
+        connection = sqlite3.connect(
+            f"file:{quote(str(database.file.absolute()))}?mode=ro", uri=True, check_same_thread=False
+        )
     except sqlite3.Error as error:
         faults.fail("E0414", f"the file cannot be opened: {said(error)}")
     connection.text_factory = _Utf8
@@ -75,6 +77,14 @@ class SQLite:
         self._connection = connection
         self._faults = faults
         self._how = " not indexed" if ordered else ""
+        self._version = self._data_version()
+
+    def _data_version(self) -> int:
+        """Differs once another connection has changed the file."""
+        try:
+            return int(self._connection.execute("pragma data_version").fetchone()[0])
+        except sqlite3.Error as error:
+            self._faults.fail("E0414", f"the file cannot be opened: {said(error)}")
 
     def names(self, rows: str) -> list[str]:
         """The columns that are there."""
@@ -96,7 +106,8 @@ class SQLite:
         wanted = ", ".join(map(quoted, names)) if spec.table else "*"
         blocks: list[list[_Stored]] = [[] for _ in names]
         try:
-            cursor = self._connection.execute(f"select {wanted} from {rows}{self._how}")
+            how = "" if rows.startswith("(") else self._how
+            cursor = self._connection.execute(f"select {wanted} from {rows}{how}")
             while block := cursor.fetchmany(_BLOCK):
                 for parts, values in zip(blocks, zip(*block, strict=True), strict=True):
                     parts.append(_Stored.of(values))
@@ -109,6 +120,27 @@ class SQLite:
         if spec.table:
             return Content((len(stored[0].code),), dict(zip(names, columns, strict=True)))
         return side_by_side(names, columns, spec, self._faults)
+
+    def types(self, rows: str, names: list[str]) -> list[str]:
+        """Nothing: each value has a type of its own."""
+        del rows
+        return [""] * len(names)
+
+    def row(self, statement: str) -> tuple[int, ...]:
+        """The first row of what a statement gives."""
+        try:
+            found = self._connection.execute(statement).fetchone()
+        except sqlite3.Error as error:
+            self._unreadable(error)
+        return tuple(int(one or 0) for one in found or ())
+
+    def changed(self) -> bool:
+        """Whether another connection has changed the file."""
+        return self._data_version() != self._version
+
+    def interrupt(self) -> None:
+        """End what is being asked."""
+        self._connection.interrupt()
 
     def _unreadable(self, error: sqlite3.Error) -> NoReturn:
         self._faults.fail("E0414", f"the database cannot read it: {type(error).__name__}")

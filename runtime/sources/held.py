@@ -1,0 +1,208 @@
+"""A table that stays in its owner's database: what is asked of it for one job, while it is held as it was at first.
+
+For: `hold`, `Held`.
+Leaves to others: conditions in SQL (`conditions`), what may be said in SQL of a column (`dialects`), the circuit's
+columns (`packing`).
+
+Only what the job needs leaves the database: columns that something is computed from, and of a scan with conditions the
+rows that they keep.  That the study's declarations hold (types, ranges, words, lengths, missing values, unique) is
+counted by the database, for all columns; when something does not hold, the columns at fault are loaded, and the error
+names their rows.
+
+A scan's rows are followed by rows that stand for nothing, up to the table's public number of rows.  They repeat the
+first row that is kept, so that no value is outside what the study's ranges promise, and are invisible.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from numpy.typing import NDArray
+
+from dsl.inputs import ColumnSpec, InputSpec
+from mpc.circuit import Circuit
+from runtime.sources.address import Database
+from runtime.sources.conditions import Conditions
+from runtime.sources.dialects import DIALECTS, Dialect, Native, native
+from runtime.sources.faults import Faults, check_columns
+from runtime.sources.load import convert
+from runtime.sources.packing import for_circuit
+from runtime.sources.sql import quoted, relation
+
+if TYPE_CHECKING:
+    from runtime.sources.databases import Source
+
+__all__ = ["Held", "Kept", "hold"]
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """The rows of a scan that conditions keep. number: how many. at: the conditions, by number."""
+
+    number: int
+    at: tuple[int, ...]
+    columns: Mapping[str, NDArray[Any]]
+
+
+@dataclass(slots=True)
+class Held:
+    """An open table. rows: how many there are. fetched: the rows and columns of each time that any were."""
+
+    spec: InputSpec
+    rows: int
+    _database: Database
+    _source: Source
+    _stack: ExitStack
+    _dialect: Dialect
+    _natives: Mapping[str, Native]
+    fetched: list[tuple[int, tuple[str, ...]]] = field(default_factory=list)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def close(self) -> None:
+        """Let it go; what another thread asks ends with an error there."""
+        self._source.interrupt()
+        with self._lock:
+            self._stack.close()
+
+    def conditions(self, circuit: Circuit, scan: int) -> dict[int, str]:
+        """The conditions on one scan that the database can judge, by number, in SQL."""
+        columns = {c.name: c for c in self.spec.columns}
+        render = Conditions(circuit, scan, columns, self._natives, self._dialect)
+        out: dict[int, str] = {}
+        for _, node in circuit:
+            mine = node.op == "keep" and node.type.seen_by == frozenset([self.spec.party])
+            if mine and node["name"] == self.spec.name and node["scan"] == scan:
+                sql = render.sql(node.src[0])
+                if sql is not None:
+                    out[node["at"]] = sql
+        return out
+
+    def whole(self, names: Sequence[str], salt: bytes | None) -> dict[str, NDArray[Any]]:
+        """Columns with all rows, as circuits take them, missing values' masks as `name?`."""
+        columns = self._fetch(relation(self._database, self.spec), names, salt)
+        if names and len(columns[names[0]]) != self.rows:
+            self._fail("its rows changed while the job ran")
+        return columns
+
+    def kept(self, names: Sequence[str], conditions: Mapping[int, str], salt: bytes | None) -> Kept:
+        """The rows for which all conditions hold, of these columns."""
+        rows = f"{relation(self._database, self.spec)}{self._in_order()}"
+        where = " and ".join(conditions.values())
+        at = tuple(conditions)
+        if not names:
+            with self._lock:
+                (number,) = self._source.row(f"select count(*) from {rows} where {where}")
+            return Kept(self._number(number), at, {})
+        listed = ", ".join(map(quoted, names))
+        columns = self._fetch(f"(select {listed} from {rows} where {where}) as parley_kept", names, salt)
+        return Kept(self._number(len(columns[names[0]])), at, columns)
+
+    def _number(self, number: int) -> int:
+        if number > self.rows:
+            self._fail("its rows changed while the job ran")
+        return number
+
+    def _in_order(self) -> str:
+        """SQLite: rows in the order of the table, not of an index."""
+        return " not indexed" if self._database.kind == "sqlite" and not self._database.query else ""
+
+    def _fetch(self, rows: str, names: Sequence[str], salt: bytes | None) -> dict[str, NDArray[Any]]:
+        if not names:
+            return {}
+        wanted = replace(
+            self.spec,
+            columns=tuple(replace(c, unique=False) for c in self.spec.columns if c.name in names),
+            unique_together=(),
+        )
+        listed = [c.name for c in wanted.columns]
+        faults = Faults(wanted, str(self._database), "table")
+        with self._lock:
+            content = self._source.read(rows, listed, wanted)
+            changed = self._source.changed()
+        if changed:
+            self._fail("it changed while the job ran")
+        self.fetched.append((content.shape[0], tuple(listed)))
+        return for_circuit(convert(wanted, content, faults, from_text_alone=False), salt)
+
+    def _fail(self, why: str) -> NoReturn:
+        Faults(self.spec, str(self._database), "table").fail("E0414", why, help="submit the job again")
+
+
+def hold(database: Database, spec: InputSpec, watch: Callable[[Source], None]) -> Held | None:
+    """The table, open, when all that the study declares of it holds; DataError when something does not.
+
+    watch: is told what is open, so that it can be interrupted.
+    None when this program has to look at the values itself: the database's SQL is not known well enough, or a column
+    has a type whose values it might take differently.
+    """
+    dialect = DIALECTS.get(database.kind)
+    if dialect is None or not spec.table:
+        return None
+    from runtime.sources.databases import opened
+
+    faults = Faults(spec, str(database), "table")
+    rows = relation(database, spec)
+    with ExitStack() as stack:
+        source = stack.enter_context(opened(database, faults))
+        watch(source)
+        check_columns(spec, source.names(rows), faults)
+        names = [c.name for c in spec.columns]
+        natives: dict[str, Native] = {}
+        for column, kind in zip(spec.columns, source.types(rows, names), strict=True):
+            found = native(column, kind, dialect)
+            if found is None:
+                return None
+            natives[column.name] = found
+        number, suspects = _counted(source, rows, spec, natives)
+        if spec.max_rows is not None and number > spec.max_rows:
+            faults.fail("E0413", f"the table has {number} rows, at most {spec.max_rows} are declared")
+        if not suspects:
+            return Held(spec, number, database, source, stack.pop_all(), dialect, natives)
+        _look(source, rows, spec, suspects, faults)
+    return None
+
+
+def _counted(
+    source: Source, rows: str, spec: InputSpec, natives: Mapping[str, Native]
+) -> tuple[int, list[tuple[str, ...]]]:
+    """How many rows there are, and sets of columns of which something declared does not hold."""
+    columns = [f"sum(case when {_wrong(c, natives[c.name])} then 1 else 0 end)" for c in spec.columns]
+    number, *wrong = source.row(f"select {', '.join(['count(*)', *columns])} from {rows}")
+    suspects: list[tuple[str, ...]] = [(c.name,) for c, n in zip(spec.columns, wrong, strict=True) if n]
+    for together in (*((c.name,) for c in spec.columns if c.unique), *spec.unique_together):
+        if _again(source, rows, [natives[name] for name in together]):
+            suspects.append(together)
+    return number, suspects
+
+
+def _wrong(spec: ColumnSpec, one: Native) -> str:
+    wrong = [f"(not ({one.missing}) and ({' or '.join(f'({b})' for b in one.bad)}))"] if one.bad else []
+    if not spec.nullable:
+        wrong.append(one.missing)
+    return " or ".join(wrong) or "1 = 0"
+
+
+def _again(source: Source, rows: str, columns: Sequence[Native]) -> bool:
+    """Whether two rows have the same values in all of the columns, none of them missing."""
+    there = " and ".join(f"not ({c.missing})" for c in columns)
+    named = ", ".join(f"{c.equal} as parley_{i}" for i, c in enumerate(columns))
+    by = ", ".join(f"parley_{i}" for i in range(len(columns)))
+    inner = f"(select {named} from {rows} where {there}) as parley_keys"
+    return bool(source.row(f"select 1 from {inner} group by {by} having count(*) > 1 limit 1"))
+
+
+def _look(source: Source, rows: str, spec: InputSpec, suspects: Iterable[tuple[str, ...]], faults: Faults) -> None:
+    """Load the columns at fault alone.  Raises DataError with their rows, if this program finds them wrong too."""
+    sets = [set(one) for one in suspects]
+    names = {name for one in sets for name in one}
+    wanted = replace(
+        spec,
+        columns=tuple(c for c in spec.columns if c.name in names),
+        unique_together=tuple(t for t in spec.unique_together if set(t) in sets),
+    )
+    content = source.read(rows, [c.name for c in wanted.columns], wanted)
+    convert(wanted, content, faults, from_text_alone=False)
