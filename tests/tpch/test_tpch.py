@@ -67,7 +67,7 @@ def test_on_shares(query: int, data: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("query", [*ONE_OWNER, 2, 7, 9, 15, 18])
+@pytest.mark.parametrize("query", [*ONE_OWNER, 2, 3, 5, 7, 9, 15, 18])
 def test_of_tables_that_no_party_holds_whole(query: int, data: Path, thirds: Path, tmp_path: Path) -> None:
     study = FOLDER / f"q{query}.parley"
     altered = tmp_path / study.name
