@@ -16,6 +16,7 @@ from typing import Any, Literal
 from dsl import syntax
 from dsl.inputs import requirements
 from dsl.outputs import Elaborated
+from dsl.privacy.spending import noise_behind
 from dsl.source import Span
 from dsl.why import source_of
 from mpc.circuit import Circuit, Node, reachable
@@ -34,7 +35,8 @@ class Disclosure:
     kind: a `reveal` statement, a value opened in mid-study, one that is stored, or a size. receivers: the parties, all
     of them for what is opened and for sizes, none for what is stored: it stays shared until a later study loads it.
     name: the result's, the text of what is opened, or the size's. sources: the inputs and columns that it derives from,
-    with their owners, in words (`bank's column `amount``). repeated: it is opened in each pass of a loop.
+    with their owners, in words (`bank's column `amount``). repeated: it is opened in each pass of a loop. noise: which
+    was added before, how much, and to hide what; empty: none.
     """
 
     kind: Kind
@@ -43,6 +45,7 @@ class Disclosure:
     line: int
     sources: tuple[str, ...]
     repeated: bool = False
+    noise: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """As JSON data."""
@@ -53,6 +56,7 @@ class Disclosure:
             "line": self.line,
             "sources": list(self.sources),
             "repeated": self.repeated,
+            **({"noise": self.noise} if self.noise else {}),
         }
 
 
@@ -65,16 +69,17 @@ def disclosures(study: syntax.Study, done: Elaborated) -> list[Disclosure]:
         receivers = done.parties if output.receivers is None else output.receivers
         line = study.source.position(output.span.start).line
         sources = _listed(done, frozenset().union(*(reached[n][0] for n in nodes)))
-        found.append((min(nodes), Disclosure("reveal", receivers, output.name, line, sources)))
+        noise = noise_behind(done.circuit, nodes)
+        found.append((min(nodes), Disclosure("reveal", receivers, output.name, line, sources, noise=noise)))
     for plan in done.stores:
         line = study.source.position(plan.span.start).line
         sources = derivation(done, plan.nodes)[1]
         found.append((min(plan.nodes, default=0), Disclosure("store", (), plan.name, line, sources)))
-    for index, node, origins, repeated in _opened(done.circuit, ()):
+    for index, node, origins, repeated, noise in _opened(done.circuit, ()):
         span = Span(0, 0) if node.origin is None else Span(node.origin.start, node.origin.end)
         name = " ".join(study.source.excerpt(span).split())
         line = study.source.position(span.start).line
-        found.append((index, Disclosure("open", done.parties, name, line, _listed(done, origins), repeated)))
+        found.append((index, Disclosure("open", done.parties, name, line, _listed(done, origins), repeated, noise)))
     ordered = [d for _, d in sorted(found, key=lambda pair: pair[0])]
     return list(dict.fromkeys(ordered)) + _sizes(study, done)
 
@@ -134,16 +139,17 @@ def _around(node: Node, sources: Sequence[Origins]) -> list[Origins]:
         params[1 : len(after) + 1] = after
 
 
-def _opened(circuit: Circuit, params: Sequence[Origins]) -> Iterator[tuple[int, Node, Origins, bool]]:
-    """Every `open`: the node of this circuit that it is in, itself, what it derives from, whether a loop repeats it."""
+def _opened(circuit: Circuit, params: Sequence[Origins]) -> Iterator[tuple[int, Node, Origins, bool, str]]:
+    """Every `open`: the node of this circuit that it is in, itself, what it derives from, whether a loop repeats it,
+    and which noise it has."""
     reached = _derive(circuit, params)
     for index, node in circuit:
         if node.op == "open":
-            yield index, node, reached[node.src[0]][0], False
+            yield index, node, reached[node.src[0]][0], False, noise_behind(circuit, node.src)
         elif node.op == "loop":
             inner = _around(node, [reached[i][0] for i in node.src])
-            for _, opened, origins, _ in _opened(node["body"], inner):
-                yield index, opened, origins, True
+            for _, opened, origins, _, noise in _opened(node["body"], inner):
+                yield index, opened, origins, True, noise
 
 
 def _sizes(study: syntax.Study, done: Elaborated) -> list[Disclosure]:

@@ -22,6 +22,8 @@ from dsl.indexing import subscript
 from dsl.library import member
 from dsl.operators import binary, compare, invert, logical, negate, truth
 from dsl.parts import column, missing, opened
+from dsl.privacy.mechanism import read_mechanism
+from dsl.privacy.noised import noised_opening
 from dsl.source import Span
 from dsl.stypes import BOOLEAN, DATE, EPOCH, FIXED, INTEGER
 from dsl.values import (
@@ -244,8 +246,6 @@ def _transposed(a: Array) -> Array:
 def _reveal(w: Walker, e: syntax.Reveal) -> Val:
     """`reveal(e)`: from here on everyone sees the value."""
     val = w.evaluate_known(e.value)
-    if e.noise is not None:
-        return w.error("E0901", "noise on what is opened is not supported yet", e.noise.span)
     if w.guards:
         guard = w.guards[-1]
         return w.error(
@@ -255,4 +255,7 @@ def _reveal(w: Walker, e: syntax.Reveal) -> Val:
             "whether this is opened would tell the condition",
             secondary=[(guard.span, "this decides, and is secret"), *w.why(guard.value)],
         )
+    if e.noise is not None:
+        with w.at(e.span):
+            val = noised_opening(w, val, read_mechanism(w, e.noise), e.value.span)
     return opened(w, val, e.span)

@@ -1,7 +1,7 @@
 """`reveal … to …`: the study's results.
 
 For: `reveal_to`, `visible_first`.
-Leaves to others: opening in mid-study (`parts.opened`), noise, rendering results.
+Leaves to others: opening in mid-study (`parts.opened`), noise (`privacy`), rendering results.
 
 **The `reveal` node.** One source, the value. Attributes: `to` (a tuple of parties), `name` (of the result), `column`
 ('' for a number or array; of a table, the column; of a record, `.field` before that of the field). What may be missing
@@ -11,7 +11,7 @@ are. `Elaborated.outputs` says what belongs together and how it is to be shown.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import NoReturn
 
@@ -21,6 +21,8 @@ from dsl import syntax
 from dsl.convert import text_array
 from dsl.operators import truth
 from dsl.outputs import Output, OutputColumn
+from dsl.privacy.mechanism import read_mechanism
+from dsl.privacy.noised import noised
 from dsl.rows import by_contents, front, shuffled
 from dsl.scope import Binding, Scope
 from dsl.source import Span
@@ -37,10 +39,16 @@ def reveal_to(w: Walker, s: syntax.RevealTo) -> None:
     if not _allowed(w, s):
         return
     receivers = _receivers(w, s)
+    vals = [w.evaluate(expression) for expression in s.values]
     if s.mechanism is not None:
-        w.fail("E0901", "noise on results is not supported yet", s.mechanism.span)
-    for at, expression in enumerate(s.values):
-        val = w.evaluate(expression)
+        mechanism = read_mechanism(w, s.mechanism)
+        spans = [expression.span for expression in s.values]
+        if any(isinstance(val, Unknown) for val in vals):
+            return
+        if s.guard is not None:
+            _public_guard(w, s.guard, vals)
+        vals = noised(w, list(zip(vals, spans, strict=True)), mechanism)
+    for at, (expression, val) in enumerate(zip(s.values, vals, strict=True)):
         if isinstance(val, Unknown):
             continue
         name = s.names[at] if at < len(s.names) else None
@@ -48,6 +56,21 @@ def reveal_to(w: Walker, s: syntax.RevealTo) -> None:
             _reveal(w, s, expression, val, receivers, name)
         except Reported:
             continue
+
+
+def _public_guard(w: Walker, guard: syntax.Expression, vals: Sequence[Val]) -> None:
+    """Which rows are shown may depend on what is shown, noise included, and on what everyone knows, but on no more."""
+    columns = {name for val in vals if isinstance(val, Table) for name in val.columns}
+    for node in syntax.walk(guard):
+        if not isinstance(node, syntax.Name) or node.id in columns:
+            continue
+        binding = w.scope.find(node.id)
+        if binding is None or isinstance(binding.val, Unknown):
+            continue
+        known = isinstance(binding.val, Array) and binding.val.public
+        if not known and not isinstance(binding.val, Text):
+            message = "beside noise, a guard is made of the query's columns and of public numbers"
+            w.fail("E0702", message, node.span, describe(binding.val, viewers=True))
 
 
 def _allowed(w: Walker, s: syntax.RevealTo) -> bool:

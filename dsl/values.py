@@ -21,6 +21,7 @@ from mpc.types import Dim, Shape, Viewers, meet, shape_text, viewers_text
 
 if TYPE_CHECKING:
     from dsl.builtins.table import Builtin
+    from dsl.privacy.lineage import Lineage
     from dsl.scope import Scope
 
 __all__ = [
@@ -116,6 +117,8 @@ class Table:
     ordered: bool = False
     owners: tuple[str, ...] = ()
     span: Span = Span(0, 0)  # noqa: RUF009 - a constant
+    lineage: Lineage | None = field(default=None, compare=False)
+    """Of a query's result, what noise must hide in it."""
 
 
 @dataclass(frozen=True, slots=True)

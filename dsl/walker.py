@@ -19,7 +19,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from importlib.resources import files
 from importlib.resources.abc import Traversable
-from typing import NamedTuple, NoReturn
+from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 import numpy as np
 import numpy.typing as npt
@@ -38,8 +38,11 @@ from dsl.values import UNKNOWN, Array, Function, Module, Record, Tuple, Unknown,
 from dsl.variables import variables
 from dsl.why import why_secret
 from mpc.circuit import Array as NDArray
-from mpc.circuit import Origin, Value
+from mpc.circuit import Builder, Origin, Value
 from mpc.types import INT, DType, Fixed, ShapeError, Size, TypeRuleError
+
+if TYPE_CHECKING:
+    from dsl.privacy.lineage import Clipped
 
 __all__ = ["Frame", "NeedsConstant", "Reported", "Rules", "StageBreak", "Walker"]
 
@@ -137,6 +140,8 @@ class Walker:
 
     plans: Plans = field(default_factory=Plans)
     """How queries are carried out."""
+    clipped: dict[tuple[Builder, int], Clipped] = field(default_factory=dict)
+    """The values whose norm is limited, by circuit and index."""
     steps: int = 0
     """Statements walked so far, in calls and loops written out again each time."""
 

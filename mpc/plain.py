@@ -19,14 +19,21 @@ Key = tuple[str, str, str]
 """(party, name of the input or table, column; empty for an array)."""
 
 
-def evaluate(circuit: Circuit, inputs: Mapping[Key, Array], roots: Iterable[int] | None = None) -> dict[int, Any]:
+def evaluate(
+    circuit: Circuit,
+    inputs: Mapping[Key, Array],
+    roots: Iterable[int] | None = None,
+    before: Mapping[int, Any] | None = None,
+) -> dict[int, Any]:
     """The values of the nodes that `roots` need (all reveals, stores and results when not given), by node.
 
-    Leaves of what was stored are among the inputs, of no party, by their place.
+    Leaves of what was stored are among the inputs, of no party, by their place. before: values of an earlier stage,
+    which are not computed again: noise is drawn once.
     """
     if roots is None:
         roots = [*circuit.results, *(i for i, node in circuit if node.op in ("reveal", "store"))]
-    return _run(circuit, reachable(circuit, roots), inputs, {})
+    done = before or {}
+    return _run(circuit, reachable(circuit, roots, stop=done.keys()), inputs, {}, done)
 
 
 def outputs(circuit: Circuit, values: Mapping[int, Any]) -> dict[tuple[str, str], Array]:
@@ -36,10 +43,16 @@ def outputs(circuit: Circuit, values: Mapping[int, Any]) -> dict[tuple[str, str]
     }
 
 
-def _run(circuit: Circuit, needed: set[int], inputs: Mapping[Key, Array], params: Mapping[int, Any]) -> dict[int, Any]:
-    values: dict[int, Any] = {}
+def _run(
+    circuit: Circuit,
+    needed: set[int],
+    inputs: Mapping[Key, Array],
+    params: Mapping[int, Any],
+    done: Mapping[int, Any],
+) -> dict[int, Any]:
+    values = dict(done)
     for index, node in circuit:
-        if index in needed:
+        if index in needed and index not in done:
             values[index] = _node(node, [values[i] for i in node.src], inputs, params)
     return values
 
@@ -79,6 +92,6 @@ def _loop(node: Node, src: Sequence[Any], inputs: Mapping[Key, Array]) -> tuple[
     state, rest = list(src[:carried]), src[carried:]
     for k in range(node["count"]):
         index = np.asarray(node["start"] + node["step"] * k, np.int64)
-        values = _run(body, needed, inputs, dict(enumerate([index, *state, *rest])))
+        values = _run(body, needed, inputs, dict(enumerate([index, *state, *rest])), {})
         state = [values[i] for i in body.results]
     return tuple(state)

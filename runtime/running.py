@@ -99,10 +99,11 @@ def run_plain(
     bindings = replace(bound(params, frac, specs, shapes), stored=shelf.find())
     arrays |= shelf.arrays
     known: list[Array] = []
+    values: dict[int, Any] = {}
     while True:
         done = elaborate(tree, bindings, known)
         roots = None if done.needs is None else [done.needs]
-        values = plain.evaluate(done.circuit, arrays, roots)
+        values = plain.evaluate(done.circuit, arrays, roots, values)
         if done.needs is None:
             break
         known.append(np.asarray(values[done.needs]))

@@ -78,7 +78,8 @@ def _disclosures(report: Report, target: Console) -> None:
     for heading in ("who", "learns", "line", "from"):
         table.add_column(heading)
     for one in report.disclosures:
-        table.add_row(", ".join(one.receivers) or "nobody: stored", one.name, str(one.line), "; ".join(one.sources))
+        learns = f"{one.name}, with {one.noise}" if one.noise else one.name
+        table.add_row(", ".join(one.receivers) or "nobody: stored", learns, str(one.line), "; ".join(one.sources))
     target.print()
     target.print(table)
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 from dsl.builtins.arguments import numeric
 from dsl.builtins.table import CallSite, builtin
 from dsl.convert import to_fixed, to_int
+from dsl.privacy.lineage import Clipped
+from dsl.privacy.rowwise import owners_of, size
 from dsl.source import Span
 from dsl.values import Array, Record, Tuple, Val, leaves, rebuild
 from dsl.walker import Walker
@@ -42,7 +45,16 @@ def clip_norm(w: Walker, site: CallSite, g: Val, c: Val) -> Val:
         many = size_of(v.shape)
         found.append(b.emit("slice", flat, parts=((at, at + many, 1),)).reshape(v.shape))
         at = at + many
+    _note(w, val, found, limit)
     return rebuild(val, found)
+
+
+def _note(w: Walker, val: Val, found: list[Value], limit: float) -> None:
+    """For noise: how long the result can be, rounding included, and what it derives from."""
+    many = sum(size(v) for v in found)
+    norm = limit * max(1 + 2.0**-13, math.sqrt(1 + many * 2.0**-15)) + math.sqrt(many) * 2.0**-15
+    mark = Clipped(norm, frozenset().union(*(owners_of(w.region, v) for v in leaves(val))))
+    w.clipped.update({(v.builder, v.index): mark for v in found})
 
 
 def _fixed(w: Walker, val: Val, span: Span) -> Val:

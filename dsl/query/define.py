@@ -15,6 +15,8 @@ from dataclasses import replace
 from dsl import syntax
 from dsl.parts import open_value
 from dsl.planned import Planned
+from dsl.privacy.lineage import Lineage
+from dsl.privacy.queries import lineage_of_plan
 from dsl.query.bind import bind_query
 from dsl.query.plan import Column, Plan, outputs
 from dsl.query.relation import Check, Context, Relation, merged
@@ -39,11 +41,12 @@ def define(w: Walker, s: syntax.QueryDefinition) -> Table:
 def _defined(w: Walker, s: syntax.QueryDefinition) -> Table:
     ctx = Context(w)
     plan = bind_query(w, s.query, None, {})
+    lineage = lineage_of_plan(w, plan)
     shown = outputs(plan)
     with w.at(s.query.span):
         relation = build(ctx, plan, {c for _, c in shown})
     assert relation.operator is not None
-    table = _table(ctx, s.name.text, plan, relation, s)
+    table = _table(ctx, plan, relation, s, lineage)
     w.pending.append(table)
     opened = _opened(ctx) if ctx.checks else None
     w.plans.queries.append(Planned(s.name.text, s.name.span, relation.operator, tuple(ctx.values)))
@@ -53,7 +56,7 @@ def _defined(w: Walker, s: syntax.QueryDefinition) -> Table:
     return table
 
 
-def _table(ctx: Context, name: str, plan: Plan, relation: Relation, s: syntax.QueryDefinition) -> Table:
+def _table(ctx: Context, plan: Plan, relation: Relation, s: syntax.QueryDefinition, lineage: Lineage) -> Table:
     part = merged(ctx, relation)
     places: dict[Column, str] = {}
     columns = {}
@@ -63,7 +66,8 @@ def _table(ctx: Context, name: str, plan: Plan, relation: Relation, s: syntax.Qu
     uniques = tuple(
         tuple(places[c] for c in unique) for unique in relation.uniques if unique and unique <= places.keys()
     )
-    return Table(name, columns, part.rows, part.visible, uniques, ordered=relation.ordered, span=s.name.span)
+    name, span, ordered = s.name.text, s.name.span, relation.ordered
+    return Table(name, columns, part.rows, part.visible, uniques, ordered=ordered, span=span, lineage=lineage)
 
 
 def _opened(ctx: Context) -> Value:

@@ -121,5 +121,5 @@ y = zeros(total)
 
 
 def test_what_is_not_there_yet_says_so() -> None:
-    text = "party p\ninput x: int[n] from p\nreveal sum(x) to p as total with laplace(epsilon=1.0)\n"
-    assert errors(text) == [("E0901", 3)]
+    text = "party p\ntable t from p rows <= 9:\n    a: int\nquery q: select a from t union all select a from t\n"
+    assert errors(text + "reveal q to p with laplace(epsilon=1.0)\n") == [("E0901", 4)]

@@ -1,0 +1,293 @@
+"""How far the result of a query can move if one row of one owner's table is replaced.
+
+For: `lineage_of_plan`.
+Leaves to others: ranges of expressions (`ranges`), how much noise that needs (`mechanism`).
+
+Replacing a row of a table makes at most m rows of a select vanish and m others appear: 1 without joins; the same behind
+a join in which that row meets one row of each other table (their keys are unique), N where the join is `bounded N`.
+With m = 1, a count moves by 1; grouped, one group loses a row and another gains one: 2 in all, sqrt(2) in norm.  A sum
+of numbers in lo..hi moves by the larger of hi - lo, |lo| and |hi|; grouped, by 2 max(|lo|, |hi|) in all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from fractions import Fraction
+from typing import Literal
+
+from dsl import syntax
+from dsl.node import Node, walk
+from dsl.privacy.lineage import Change, Lineage, Owned, Refusal, lineage_of
+from dsl.privacy.ranges import range_of
+from dsl.query.plan import (
+    Block,
+    Column,
+    Derived,
+    From,
+    Item,
+    Joined,
+    Mean,
+    Measure,
+    Ordered,
+    Plan,
+    Ref,
+    Scan,
+    Source,
+    Spread,
+    Union,
+    columns_of,
+    refs,
+)
+from dsl.source import Span
+from dsl.values import Array, Function
+from dsl.walker import Walker
+from mpc.types import Dim
+
+__all__ = ["lineage_of_plan"]
+
+Rows = Mapping[Owned, "int | Refusal"]
+
+
+class _RefusedError(Exception):
+    def __init__(self, refusal: Refusal) -> None:
+        super().__init__(refusal.message)
+        self.refusal = refusal
+
+
+def _refuse(message: str, span: Span, *helps: str, code: Literal["E0701", "E0901"] = "E0701") -> _RefusedError:
+    return _RefusedError(Refusal(message, span, helps, code))
+
+
+def lineage_of_plan(w: Walker, plan: Plan) -> Lineage:
+    """What a query's result derives from, and how far its columns may move."""
+    try:
+        return _lineage(w, plan)
+    except _RefusedError as error:
+        return Lineage(refusal=error.refusal)
+
+
+def _lineage(w: Walker, plan: Plan) -> Lineage:
+    match plan:
+        case Ordered(span=span):
+            raise _refuse(
+                "noise comes after `order by` and `limit`, which would show what it hides",
+                span,
+                "leave out the order and the limit: groups are revealed in the order of their keys",
+            )
+        case Union(span=span):
+            raise _refuse("noise on a union is not supported yet", span, "reveal both queries", code="E0901")
+    if plan.distinct:
+        raise _refuse("with `distinct`, which rows there are shows what is in them", plan.span)
+    if plan.having or plan.attaches:
+        helps = ("put the condition behind the noise: `reveal q to p where n >= 10 with laplace(epsilon=1.0)`",)
+        raise _refuse("with `having`, which groups there are shows what is in them", plan.span, *helps)
+    _public(w, plan)
+    rows = _rows(plan.source)
+    if not plan.grouped:
+        return Lineage(rows)
+    shown = {c: a for s in _scans(plan.source) for c, a in _columns(s)}
+    columns = {i.name: _column(w, plan, i, shown) for i in plan.items if not i.hidden}
+    rows_added = max((d for d in _sizes(plan.source) if isinstance(d, int)), default=0)
+    # Of n numbers up to m a sum in double precision is off by n^2 m / 2^53 at most, in either of two neighbours.
+    loose = Fraction(rows_added**2, 1 << 52)
+    columns = {n: replace(c, loose=c.total * loose) if isinstance(c, Change) else c for n, c in columns.items()}
+    return Lineage(rows, columns)
+
+
+# --------------------------------------------------------------------------------------------- rows
+
+
+def _public(w: Walker, block: Block) -> None:
+    """What decides about rows, and what is added up, is made of the row alone and of public values."""
+    if block.source.attaches:
+        message = "the rows depend on a sub-query, so that one row can change them all"
+        raise _refuse(message, block.source.attaches[0].span)
+    arguments = [m.argument for m in block.measures if m.argument is not None]
+    for e in (*_conditions(block.source), *(k for _, k in block.keys), *arguments):
+        for node in walk(e):
+            if not isinstance(node, syntax.Name):
+                continue
+            binding = w.scope.find(node.id)
+            val = None if binding is None else binding.val
+            if isinstance(val, Function):
+                raise _refuse(f"what `{node.id}` depends on is not looked through", node.span, code="E0901")
+            if isinstance(val, Array) and not val.public:
+                raise _refuse(f"`{node.id}` is secret, and may depend on every row", node.span)
+
+
+def _conditions(source: From | Source) -> Iterator[Node]:
+    match source:
+        case From(sources=sources, conditions=conditions):
+            yield from conditions
+            for inner in sources:
+                yield from _conditions(inner)
+        case Joined(left=left, right=right, on=on):
+            yield from on
+            yield from _conditions(left)
+            yield from _conditions(right)
+
+
+def _scans(source: From | Source) -> Iterator[Scan]:
+    match source:
+        case Scan():
+            yield source
+        case From(sources=sources):
+            for inner in sources:
+                yield from _scans(inner)
+        case Joined(left=left, right=right):
+            yield from _scans(left)
+            yield from _scans(right)
+
+
+def _sizes(source: From | Source) -> Iterator[Dim | None]:
+    """How many rows there may be, of every source."""
+    match source:
+        case Scan(table=table):
+            yield table.rows
+        case From(sources=sources):
+            for inner in sources:
+                yield from _sizes(inner)
+        case Joined(left=left, right=right, bound=bound):
+            yield bound
+            yield from _sizes(left)
+            yield from _sizes(right)
+
+
+def _columns(scan: Scan) -> Iterator[tuple[Column, Array]]:
+    """Those whose declared range holds: what a query computes with fractions may be off by rounding."""
+    for column, name in scan.columns.items():
+        array = scan.table.columns[name]
+        if scan.table.owners or array.stype.kind != "fixed":
+            yield column, array
+
+
+def _rows(source: From | Source) -> dict[Owned, int | Refusal]:
+    """For each table, how many rows of `source` vanish at most, and how many appear."""
+    match source:
+        case Scan(table=table, span=span):
+            known = lineage_of(table)
+            if known.refusal is not None:
+                raise _RefusedError(known.refusal)
+            if known.columns is not None:
+                raise _refuse(f"`{table.name}` has aggregates already", span, "put the noise on that query")
+            return dict(known.rows)
+        case Derived(span=span):
+            raise _refuse("what a sub-query in `from` does to rows is not worked out yet", span, code="E0901")
+        case Joined():
+            return _joined(source)
+        case From(sources=sources, conditions=conditions):
+            out: dict[Owned, int | Refusal] = {}
+            for one in sources:
+                others = [s for s in sources if s is not one]
+                alone = _unmet(columns_of(one), others, conditions)
+                _add(out, _rows(one), 1 if alone is None else _many(one, alone))
+            return out
+
+
+def _joined(join: Joined) -> dict[Owned, int | Refusal]:
+    out: dict[Owned, int | Refusal] = {}
+    for one, other in ((join.left, join.right), (join.right, join.left)):
+        conditions = [*join.on, *one.conditions, *other.conditions]
+        alone = _unmet(columns_of(one), other.sources, conditions)
+        times: int | Refusal = 1 if alone is None else _many(one, alone)
+        if isinstance(times, Refusal) and isinstance(join.bound, int):
+            times = join.bound
+        elif times == 1 and join.kind == "left" and one is join.right:
+            times = 2  # a row on the left is then shown without it, another one with it
+        _add(out, _rows(one), times)
+    return out
+
+
+def _add(out: dict[Owned, int | Refusal], rows: Rows, times: int | Refusal) -> None:
+    for owned, m in rows.items():
+        before = out.get(owned, 0)
+        sides = (before, m, times)
+        refused = next((s for s in sides if isinstance(s, Refusal)), None)
+        if refused is not None:
+            out[owned] = refused
+        else:
+            assert isinstance(before, int)
+            assert isinstance(m, int)
+            assert isinstance(times, int)
+            out[owned] = before + m * times
+
+
+def _many(one: From | Source, other: Source) -> Refusal:
+    names = [", ".join(dict.fromkeys(f"`{s.table.name}`" for s in _scans(x))) or "a sub-query" for x in (one, other)]
+    message = f"one row of {names[0]} may meet any number of rows of {names[1]}"
+    helps = (
+        f"declare the key in {names[1]} `unique`, if it is",
+        "or give the join the largest number of rows, with bounded and a number behind its condition",
+    )
+    return Refusal(message, one.span, helps)
+
+
+def _unmet(known: set[Column], others: list[Source], conditions: Iterable[Node]) -> Source | None:
+    """One of `others` of which a row with the columns `known` may meet several rows; None if there is none."""
+    known = set(known)
+    equal = [c for c in conditions if isinstance(c, syntax.Compare) and c.op == "=="]
+    left = list(others)
+    while left:
+        sides: list[tuple[Node, Node]] = [pair for c in equal for pair in ((c.left, c.right), (c.right, c.left))]
+        fixed = {b.column for a, b in sides if isinstance(b, Ref) and set(refs(a)) <= known}
+        found = next((s for s in left if any(u <= fixed for u in _uniques(s))), None)
+        if found is None:
+            return left[0]
+        known |= columns_of(found)
+        left.remove(found)
+    return None
+
+
+def _uniques(source: Source) -> list[set[Column]]:
+    if not isinstance(source, Scan):
+        return []
+    places = {name: column for column, name in source.columns.items()}
+    sets = (*source.table.uniques, *source.table.declared)
+    return [{places[n] for n in names} for names in sets if set(names) <= places.keys()]
+
+
+# ------------------------------------------------------------------------------------------ columns
+
+
+def _column(w: Walker, block: Block, item: Item, shown: Mapping[Column, Array]) -> Change | Literal["key"] | Refusal:
+    value, span = item.value, item.value.span
+    if isinstance(value, Mean):
+        helps = (
+            "reveal both, `sum(clamp(x, 0, 1000))` and `count(x)`",
+            "and divide what was learned: that costs nothing more",
+        )
+        return Refusal("an average can move by any amount, where there are few rows", span, helps)
+    if isinstance(value, Spread):
+        return Refusal("a deviation can move by any amount, where there are few rows", span)
+    if not isinstance(value, Ref):
+        message = "noise belongs on each aggregate, not on what is computed from them"
+        return Refusal(message, span, ("reveal the aggregates and compute with what was learned",))
+    if any(value.column is c for c, _ in block.keys):
+        return "key"
+    measure = next(m for m in block.measures if m.column is value.column)
+    return _moved(w, measure, grouped=bool(block.keys), shown=shown)
+
+
+def _moved(w: Walker, m: Measure, *, grouped: bool, shown: Mapping[Column, Array]) -> Change | Refusal:
+    """What one row can do to a measure, over all groups together."""
+    if m.kind in {"rows", "count", "distinct"}:
+        width = most = Fraction(1)
+    elif m.kind in {"sum", "total"}:
+        assert m.argument is not None
+        known = range_of(w, m.argument, shown)
+        if known is None:
+            text = w.text(m.argument.span)
+            helps = (
+                f"limit what one row counts: `sum(clamp({text}, 0, 1000))`",
+                "or declare the column's range, if it has one: int in 0..120",
+            )
+            return Refusal("one row can change this sum by any amount", m.span, helps)
+        width, most = known.hi - known.lo, known.most
+    else:
+        name = {"quantile": "a percentile", "min": "a smallest value", "max": "a largest value"}.get(m.kind, "this")
+        return Refusal(f"one row can change {name} by any amount", m.span, ("count rows or add them up instead",))
+    if not grouped:
+        moved = max(width, most)
+        return Change(moved, moved**2)
+    return Change(2 * most, max(2 * most**2, width**2))
