@@ -43,6 +43,7 @@ class FileInputs:
     _held: dict[str, Held] = field(default_factory=dict)
     _fetched: dict[InputKey, Array] = field(default_factory=dict)
     _asking: Source | None = None
+    _closed: bool = False
 
     def shapes(self, specs: Sequence[InputSpec]) -> dict[str, tuple[int, ...]]:
         """Check all inputs; load those of files.  Raises DataError."""
@@ -61,6 +62,8 @@ class FileInputs:
             self._asking = None
         if held is not None:
             self._held[spec.name] = held
+            if self._closed:
+                self.close()
             return (held.rows,)
         one = self._loaded[spec.name] = load(spec, place)
         return one.shape
@@ -101,6 +104,7 @@ class FileInputs:
 
     def close(self) -> None:
         """Let go of databases; what is being asked of one ends with an error there."""
+        self._closed = True
         if self._asking is not None:
             self._asking.interrupt()
         while self._held:

@@ -1,6 +1,6 @@
 """A table of the study as a relation: in as many parts as it has owners.
 
-For: `scanned`, and `kept` (the rows that conditions on it leave).
+For: `scanned`, `kept` (the rows that conditions on it leave) and `picked` (the columns that are wanted).
 Leaves to others: making tables (`dsl.declarations`), having an owner's database drop rows (`runtime.sources.held`).
 
 That a column is unique is checked by its owner; over several owners it is checked here, once for each table.
@@ -13,17 +13,17 @@ owner says which rows are there.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 
 from dsl.query.expressions import rows_of, truth_of
-from dsl.query.plan import Scan
+from dsl.query.plan import Column, Scan
 from dsl.query.relation import Context, Part, Relation, emit, filtered, merged, shown
 from dsl.values import Array, Table, leaves
 from mpc.circuit import Value
 from mpc.types import Dim
 
-__all__ = ["kept", "scanned"]
+__all__ = ["kept", "picked", "scanned"]
 
 
 def scanned(ctx: Context, scan: Scan, number: int) -> Relation:
@@ -87,6 +87,12 @@ def _kept(ctx: Context, scan: Scan, number: int, part: Part) -> Part:
                 mask = emit(ctx, "keep", mask, name=first["name"], scan=number, at=at)
             out = filtered(out, mask)
     return out
+
+
+def picked(relation: Relation, wanted: Collection[Column]) -> Relation:
+    """The relation with no more columns than are wanted, so that none is moved, or fetched, for nothing."""
+    parts = [replace(p, columns={c: a for c, a in p.columns.items() if c in wanted}) for p in relation.parts]
+    return replace(relation, parts=tuple(parts))
 
 
 def _check(ctx: Context, scan: Scan, relation: Relation, names: Sequence[str]) -> None:

@@ -37,7 +37,7 @@ from dsl.query.plan import (
 )
 from dsl.query.relation import Context, Dependency, InOrder, Part, Relation, closure, unique_on
 from dsl.query.rewrite import rewritten
-from dsl.query.scan import kept, scanned
+from dsl.query.scan import kept, picked, scanned
 from dsl.values import Array
 
 __all__ = ["build"]
@@ -162,7 +162,8 @@ def _source(ctx: Context, source: Source, wanted: set[Column]) -> Relation:
         relation = attached(ctx, relation, attach, build)
     relation = _computed(ctx, relation, source.computed)
     if isinstance(source, Scan):
-        return kept(ctx, source, number, relation)
+        relation = kept(ctx, source, number, relation)
+        return picked(relation, wanted | {*source.ranked} | {c for a in source.attaches for c in a.made})
     return conditions(ctx, relation, source.filters)
 
 

@@ -196,7 +196,10 @@ def _date(spec: ColumnSpec, q: str) -> Native:
 
 
 def _sqlite(spec: ColumnSpec, kind: str, q: str) -> Native | None:
-    """In SQLite each value has a type of its own, so that the types are checked with the values."""
+    """In SQLite each value has a type of its own, so that the types are checked with the values.
+
+    `parley_well_formed` is a function that `sqlite_file` adds.
+    """
     del kind
 
     def other(*kinds: str) -> str:
@@ -225,7 +228,9 @@ def _sqlite(spec: ColumnSpec, kind: str, q: str) -> Native | None:
             text = f"cast({_there(spec, q, literal(''))} as text) collate binary"
             kinds = ("integer", "text") if spec.kind == "key" else ("text",)
             found = _words(spec, q, f"({text})", f"length({blob})", f"instr({blob}, x'00') > 0")
-            return None if found is None else found._replace(bad=(other(*kinds), *found.bad))
+            plain = f"cast({q} as text) glob '*[^' || char(1) || '-' || char(127) || ']*'"
+            broken = f"{plain} and not parley_well_formed({blob})"
+            return None if found is None else found._replace(bad=(other(*kinds), *found.bad, broken))
 
 
 # -------------------------------------------------------------------------------------------- PostgreSQL

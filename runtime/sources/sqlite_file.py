@@ -46,6 +46,15 @@ _TAKEN: Final = {
 _EXACT: Final = "SQLite keeps decimals as floats, which are not exact: keep texts or whole numbers of the smallest unit"
 
 
+def _well_formed(raw: bytes) -> bool:
+    """Whether it is UTF-8, which SQLite does not make sure of: a function that statements here may use."""
+    try:
+        raw.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
 class _Utf8(bytes):
     """A TEXT, which is so told from a BLOB."""
 
@@ -66,6 +75,7 @@ def open_sqlite(database: Database, faults: Faults) -> Iterator[SQLite]:
     except sqlite3.Error as error:
         faults.fail("E0414", f"the file cannot be opened: {said(error)}")
     connection.text_factory = _Utf8
+    connection.create_function("parley_well_formed", 1, _well_formed, deterministic=True)
     with closing(connection):
         yield SQLite(connection, faults, ordered=not database.query)
 

@@ -423,3 +423,38 @@ def test_a_slow_database_does_not_stop_the_loop(folder: Path, tmp_path: Path) ->
         await job
 
     asyncio.run(both())
+
+
+def test_a_job_that_ends_ends_what_is_asked_of_a_database(tmp_path: Path) -> None:
+    with duckdb.connect(str(tmp_path / "t.duckdb")) as db:
+        db.execute("create table t (id bigint)")
+    endless = "select range as id from range(100000000000000) where hash(range) % 7 = 3"
+    place = parse_database(f"duckdb:{tmp_path / 't.duckdb'}?query={endless}")
+    spec = requirements(parse("party a\ntable t from a:\n    id: int\n", "s"))[0]
+    asking = threading.Event()
+
+    class Watched(FileInputs):
+        def _watch(self, source: Any) -> None:
+            FileInputs._watch(self, source)
+            asking.set()
+
+    inputs = Watched("a", None, {("a", "t"): place})
+    ended: list[BaseException] = []
+
+    def ask() -> None:
+        try:
+            inputs.shapes([spec])
+        except DataError as error:
+            ended.append(error)
+
+    thread = threading.Thread(target=ask, daemon=True)
+    thread.start()
+    assert asking.wait(30)
+    for _ in range(600):  # an interrupt between two statements ends neither
+        inputs.close()
+        thread.join(0.05)
+        if not thread.is_alive():
+            break
+    assert not thread.is_alive()
+    assert "t` of a" in str(ended[0])
+    assert "InterruptException" in str(ended[0])

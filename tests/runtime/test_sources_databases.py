@@ -13,7 +13,7 @@ from runtime.cli import cli
 from runtime.config import load_config
 from runtime.errors import DataError
 from runtime.inputs import FileInputs
-from runtime.sources import load, measure, parse_database
+from runtime.sources import Held, for_circuit, hold, load, measure, parse_database
 
 duckdb = pytest.importorskip("duckdb")
 
@@ -74,13 +74,28 @@ def statements(kind, values):
 def found(database, column):
     spec = table(column)
     assert measure(spec, database) == (2,)
-    return load(spec, database).columns["a"].tolist()
+    loaded = load(spec, database)
+    held = hold(database, spec, lambda _: None)
+    if held is not None:  # the table stays in the database: the same values
+        salt = bytes(32)
+        assert held.whole(["a"], salt)["a"].tolist() == for_circuit(loaded, salt)["a"].tolist()
+        held.close()
+    return loaded.columns["a"].tolist()
 
 
 def refused(database, spec) -> DataError:
     with pytest.raises(DataError) as caught:
         load(spec, database)
+    assert str(held_or_refused(database, spec) or caught.value) == str(caught.value)
     return caught.value
+
+
+def held_or_refused(database, spec) -> DataError | Held | None:
+    """What comes of leaving the table in the database; None when it has to be loaded."""
+    try:
+        return hold(database, spec, lambda _: None)
+    except DataError as error:
+        return error
 
 
 def refused_in_row_2(database, column, code, message):

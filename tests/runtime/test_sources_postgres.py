@@ -7,11 +7,13 @@ import tempfile
 from pathlib import Path
 
 import pytest
+from test_pushed import COLUMNS, CONDITIONS, circuit, rows, study
 from test_sources_csv import array, table
 from test_sources_databases import FAULTS, TYPED, TYPED_FAULTS, VALUES, found, refused, refused_in_row_2, statements
 
 from dsl.inputs import ColumnSpec
-from runtime.sources import load, measure, parse_database
+from mpc import plain
+from runtime.sources import for_circuit, hold, load, measure, parse_database
 
 PASSWORD = r"it's \ a secret"
 
@@ -148,6 +150,72 @@ def test_postgres_types_that_cannot_be_used(in_postgres, kind):
 
     assert (fault.code, fault.column) == ("E0403", "a")
     assert "cannot be used" in fault.message
+
+
+KINDS = {
+    "id": "bigint", "k": "integer", "when": "date", "since": "date", "amount": "numeric(10,2)",
+    "income": "double precision", "word": "text", "maybe": "varchar", "note": "text collate anycase",
+    "name": "varchar(12) collate anycase", "flag": "boolean", "number": "bigint",
+}  # fmt: skip
+ANYCASE = "create collation anycase (provider = icu, locale = 'und-u-ks-level2', deterministic = false)"
+
+
+def in_sql(value):
+    if value is None:
+        return "null"
+    return str(value) if isinstance(value, bool | int | float) else "'" + str(value).replace("'", "''") + "'"
+
+
+@pytest.fixture(scope="module")
+def filled(server):
+    """The table of `test_pushed`, in a database of its own, its texts by a collation that takes A for a."""
+    from adbc_driver_postgresql import dbapi
+
+    folder, _ = server
+    quoted = PASSWORD.replace("\\", "\\\\").replace("'", "\\'")
+    with dbapi.connect(f"host='{folder}' user='reader' dbname='postgres' password='{quoted}'") as connection:
+        with connection.cursor() as cursor:
+            try:
+                cursor.execute(ANYCASE)
+            except dbapi.Error:
+                pytest.skip("this server has no collations of ICU")
+            columns = ", ".join(f'"{name}" {kind}' for name, kind in KINDS.items())
+            values = ", ".join("(" + ", ".join(in_sql(row[c]) for c in COLUMNS) + ")" for row in rows())
+            cursor.execute(f"create table pushed ({columns})")
+            cursor.execute(f"insert into pushed values {values}")
+        connection.commit()
+        yield address(server, "table=pushed")
+        with connection.cursor() as cursor:
+            cursor.execute("drop table pushed")
+        connection.commit()
+
+
+@pytest.mark.parametrize("condition", CONDITIONS)
+def test_postgres_keeps_the_rows_that_numpy_keeps(filled, condition):
+    nodes, specs = circuit(study(condition), len(rows()))
+    spec = specs["t"]
+    arrays = {("a", "t", name): values for name, values in for_circuit(load(spec, filled), bytes(32)).items()}
+    wanted = [i for i, node in nodes if node.op == "keep"]
+    values = plain.evaluate(nodes, arrays, wanted)
+    held = hold(filled, spec, lambda _: None)
+    assert held is not None
+    (scan,) = {n["scan"] for _, n in nodes if n.op == "keep"}
+    asked = held.conditions(nodes, scan)
+    kept = held.kept(["id", "name"], asked, bytes(32)) if asked else None
+    held.close()
+    if len(asked) == len(wanted):
+        keep = [all(values[i][row] for i in wanted) for row in range(len(rows()))]
+        assert sorted(kept.columns["id"].tolist()) == sorted(arrays["a", "t", "id"][keep].tolist())
+    else:
+        assert condition in {"income = k", "extract(year from when) = 2020"}
+
+
+def test_postgres_is_asked_within_one_transaction(in_postgres):
+    database = in_postgres("create table t (a bigint)", "insert into t values (1), (2)")
+    held = hold(database, table(ColumnSpec("a", "int")), lambda _: None)
+    in_postgres("insert into t values (3)")
+    assert held.whole(["a"], None)["a"].tolist() == [1, 2]
+    held.close()
 
 
 def test_postgres_arrays_and_queries(in_postgres, server):

@@ -21,10 +21,11 @@ from dsl.inputs import requirements
 from dsl.parse import parse
 from mpc import plain
 from network.memory import memory_mesh
-from runtime import api
+from runtime import api, session
 from runtime.inputs import FileInputs
 from runtime.results import Output, TableOutput, cells
-from runtime.session import Finished, Session, bound, learned
+from runtime.session import Finished, Session, learned
+from runtime.sources import Bindings
 
 SALT = bytes(32)
 READER = "analyst"
@@ -51,7 +52,7 @@ def run_plain(path: Path, data: Path) -> Rows:
         inputs = FileInputs(party, data)
         shapes[party] = inputs.shapes([s for s in specs if s.party == party])
         arrays |= {(party, *key): a for key, a in inputs.arrays(SALT).items()}
-    bindings = bound({}, 16, specs, shapes)
+    bindings = session.bound({}, 16, specs, shapes)
     known: list[Any] = []
     while True:
         done = elaborate(tree, bindings, known)
@@ -61,20 +62,20 @@ def run_plain(path: Path, data: Path) -> Rows:
         known.append(np.asarray(values[done.needs]))
 
 
-def run_shared(path: Path, data: Path, limit: float = 120.0) -> Shared:
-    """The study on replicated shares, all parties in this thread."""
-    done = asyncio.run(_session(path, data, limit))
+def run_shared(path: Path, data: Path, limit: float = 120.0, bound: Bindings | None = None) -> Shared:
+    """The study on replicated shares, all parties in this thread; tables that are `bound` come from databases."""
+    done = asyncio.run(_session(path, data, limit, bound or {}))
     (reader,) = (one for one in done if one.me == READER)
     sent = max(one.bytes_sent for one in done)
     return Shared(_rows(reader.outputs), reader.delays, sent, max(one.traffic.seconds for one in done))
 
 
-async def _session(path: Path, data: Path, limit: float) -> list[Finished]:
+async def _session(path: Path, data: Path, limit: float, bound: Bindings) -> list[Finished]:
     job = api.compile(path, protocol="rep3", nodes=("retailer", "carrier", "market")).job
     mesh = memory_mesh(job.places.names)
     async with asyncio.TaskGroup() as group:
         tasks = [
-            group.create_task(Session(replace(job), name, mesh[name], FileInputs(name, data), limit).run())
+            group.create_task(Session(replace(job), name, mesh[name], FileInputs(name, data, bound), limit).run())
             for name in job.places.names
         ]
     return [task.result() for task in tasks]
