@@ -22,6 +22,7 @@ from dsl.expressions import evaluate
 from dsl.inputs import Bindings, requirements
 from dsl.library import load
 from dsl.outputs import Elaborated
+from dsl.query.rescans import same_scans
 from dsl.region import Region, StudyBuilder
 from dsl.scope import Scope
 from dsl.statements import block
@@ -87,7 +88,7 @@ def elaborate(
 def _finished(w: Walker, needs: Value | None) -> Elaborated:
     builder = w.root.builder
     reveals = [i for i, node in enumerate(builder.nodes) if node.op == "reveal"]
-    circuit = Circuit(tuple(builder.nodes), tuple(reveals))
+    circuit = Circuit(same_scans(builder.nodes), tuple(reveals))
     return Elaborated(
         circuit=circuit,
         outputs=tuple(w.outputs),

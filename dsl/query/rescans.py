@@ -1,0 +1,57 @@
+"""Scans of one table under the same conditions are one scan: a `with` query that is used twice is worked out once.
+
+Every scan with conditions has `input` nodes of its own (`scan`), since an owner may leave rows out of one and not of
+another.  Where the conditions are the same, so are the rows: the later scan then reads what the earlier one brought,
+and all that is computed from both is seen to be equal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable
+from dataclasses import replace
+
+from mpc.circuit import Circuit, Node
+
+__all__ = ["same_scans"]
+
+Signature = tuple[object, ...]
+
+
+def same_scans(nodes: Iterable[Node]) -> tuple[Node, ...]:
+    """The same nodes by number, in which scans under the same conditions read the first one's."""
+    nodes = tuple(nodes)
+    first = _firsts(nodes)
+    if not first:
+        return nodes
+    brought: dict[tuple[Hashable, ...], int] = {}
+    where: list[int] = []
+    out: list[Node] = []
+    for index, node in enumerate(nodes):
+        src = tuple(where[i] for i in node.src)
+        node = node if src == node.src else replace(node, src=src)
+        scan = node.get("scan")
+        if scan is not None:
+            node = replace(node, attrs=tuple((k, first.get(scan, scan) if k == "scan" else v) for k, v in node.attrs))
+        same = index
+        if scan is not None and node.op == "input":
+            same = brought.setdefault((node.attrs, node.type), index)
+        where.append(same)
+        out.append(node)
+    return tuple(out)
+
+
+def _firsts(nodes: tuple[Node, ...]) -> dict[int, int]:
+    """For each scan that repeats one before it, which one that is."""
+    conditions: dict[int, list[Signature]] = {}
+    number: dict[Signature, int] = {}
+    ids: list[int] = []
+    for index, node in enumerate(nodes):
+        attrs = tuple((k, v) for k, v in node.attrs if k != "scan")
+        loop = any(isinstance(v, Circuit) for _, v in attrs)
+        what: Signature = (index,) if loop else (node.op, attrs, node.type, tuple(ids[i] for i in node.src))
+        ids.append(number.setdefault(what, index))
+        if node.op == "keep":
+            conditions.setdefault(node["scan"], []).append((node["name"], node["at"], ids[-1]))
+    seen: dict[tuple[Signature, ...], int] = {}
+    first = {scan: seen.setdefault(tuple(signature), scan) for scan, signature in conditions.items()}
+    return {scan: other for scan, other in first.items() if other != scan}
