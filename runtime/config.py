@@ -33,6 +33,10 @@ Leaves to others: reading keys and cards (`network.identity`), judging a study b
     nodes           = ["helper"]            # who may compute beside the parties of the study; left out: nobody
     dealers         = ["dealer"]            # who may deal correlated randomness; left out: nobody
     parameters      = ["epochs"]            # those that a proposer may set; left out: none where `studies` is a list
+    max_epsilon     = 3.0                   # of each table, over all jobs that reveal it with noise; left out: any
+    max_delta       = 1e-5                  # likewise
+    table_epsilon   = { accounts = 1.0 }    # of single tables, in place of max_epsilon
+    only_with_noise = true                  # whether all that derives from this party's data must have noise
 
 Paths are relative to the file. Every key that is not known is an error, with the line where it stands.
 """
@@ -45,6 +49,7 @@ import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final, NoReturn
@@ -52,6 +57,7 @@ from typing import Any, Final, NoReturn
 from network.errors import IdentityError
 from network.identity import Address, check_name, parse_address
 from runtime.errors import ConfigError
+from runtime.ledger import Budget
 from runtime.sources.address import Database, parse_database
 
 __all__ = ["Data", "Limits", "NodeConfig", "Policy", "load_config"]
@@ -90,7 +96,8 @@ class Policy:
     studies: digests in hexadecimal, or None for any. allow_reveal_to: who may learn what derives from this party's
     data, or None for every party that the study names. min_rows: smallest table of this party that may take part.
     nodes: who may compute beside the parties of the study. dealers: who may deal. protocols: those that may be used,
-    None for all. parameters: those that a proposer may set, None for all.
+    None for all. parameters: those that a proposer may set, None for all. budget: of privacy. only_with_noise: what
+    derives from this party's data is told with noise or not at all.
     """
 
     studies: frozenset[str] | None = frozenset()
@@ -100,6 +107,8 @@ class Policy:
     dealers: frozenset[str] = frozenset()
     protocols: frozenset[str] | None = None
     parameters: frozenset[str] | None = None
+    budget: Budget = field(default_factory=Budget)
+    only_with_noise: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,9 +230,23 @@ def _policy(section: _Section) -> Policy:
         dealers=section.names("dealers") or frozenset(),
         protocols=section.words("protocols"),
         parameters=section.words("parameters"),
+        budget=Budget(
+            section.amount(section.take("max_epsilon"), "max_epsilon"),
+            section.amount(section.take("max_delta"), "max_delta"),
+            _amounts(section, "table_epsilon"),
+        ),
+        only_with_noise=section.flag("only_with_noise"),
     )
     section.finish()
     return policy
+
+
+def _amounts(section: _Section, key: str) -> dict[str, Decimal]:
+    value = section.take(key) or {}
+    if not isinstance(value, dict):
+        section.fail(key, "is a table: { accounts = 1.0 }")
+    found = {name: section.amount(one, key) for name, one in value.items()}
+    return {name: one for name, one in found.items() if one is not None}
 
 
 def _studies(section: _Section) -> frozenset[str] | None:
@@ -304,6 +327,21 @@ class _Section:
             return None if value is None else parse_address(value)
         except IdentityError as error:
             self.fail(key, str(error))
+
+    def amount(self, value: Any, key: str) -> Decimal | None:
+        """A number that is not below 0, as it was written; None where there is none."""
+        if value is None:
+            return None
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:
+            self.fail(key, "is a number, not below 0")
+        return Decimal(repr(value))
+
+    def flag(self, key: str) -> bool:
+        """true or false; false when it is not there."""
+        value = self.take(key)
+        if value is not None and not isinstance(value, bool):
+            self.fail(key, "is true or false")
+        return bool(value)
 
     def located(self, value: Any, key: str) -> Path:
         """A path, relative to the file."""

@@ -36,6 +36,7 @@ from network.errors import (
 )
 
 __all__ = [
+    "BudgetSpent",
     "ConfigError",
     "DataError",
     "Disagreement",
@@ -195,6 +196,17 @@ class PolicyRefused(Exception):  # noqa: N818
         super().__init__(f"the policy of {party} refuses this job: {why}")
 
 
+class BudgetSpent(Exception):  # noqa: N818
+    """A table of this party has less privacy left than the job would spend. what: `epsilon` or `delta`."""
+
+    code = "E0704"
+
+    def __init__(self, party: str, table: str, what: str, asked: str, left: str) -> None:
+        self.party = party
+        wants = f"{asked} is asked and {left} is left"
+        super().__init__(f"the ledger of {party} refuses this job: of the {what} of `{table}`, {wants}")
+
+
 class StoreDamaged(Exception):  # noqa: N818
     """What this node keeps under a name cannot be used: it is not what it wrote."""
 
@@ -292,7 +304,7 @@ def _account(error: BaseException) -> _Account:
             return _Account(error.exit, told["code"], told["message"], told["where"], error.text)
         case Disagreement() | StoreDiffers():
             return _plain(FAILED, error.code, str(error), error.peer)
-        case PolicyRefused() | StoreDamaged():
+        case PolicyRefused() | StoreDamaged() | BudgetSpent():
             return _plain(FAILED, error.code, str(error), error.party)
         case TimeoutError():
             return _plain(FAILED, "E0820", "a time limit was reached")

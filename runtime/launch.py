@@ -27,6 +27,7 @@ from runtime.cores import take_cores
 from runtime.errors import PartyFailed, ToldByParty, as_json, exit_code, report
 from runtime.inputs import FileInputs
 from runtime.job import Job
+from runtime.ledger import told
 from runtime.pages import keep_pages
 from runtime.profile import merge
 from runtime.results import to_json
@@ -227,6 +228,7 @@ def _told(name: str, finished: Finished, options: Options) -> dict[str, Any]:
         "waited": finished.traffic.waited,
         "peak": finished.peak,
         "assumed": finished.assumed,
+        "privacy": told(finished.spent),
         "resident": used.ru_maxrss * (1 if sys.platform == "darwin" else 1024),
         "processor": used.ru_utime + used.ru_stime,
         "profile": None if finished.profile is None else finished.profile.to_json(),
@@ -337,6 +339,7 @@ def _collect(job: Job, children: Sequence[_Child], begun: float) -> LocalResult:
         "peak_memory": max(r["peak"] for r in results.values()),
         "resident_memory": max(r["resident"] for r in results.values()),
         "processor_seconds": round(sum(r["processor"] for r in results.values()), 4),
+        **results[names[0]]["privacy"],
     }
     profiles = {name: r["profile"] for name, r in results.items()}
     if all(profiles.values()):

@@ -30,6 +30,7 @@ from runtime.config import NodeConfig
 from runtime.errors import PartyFailed, UsageError, as_json, exit_code, report
 from runtime.inputs import FileInputs
 from runtime.job import Job, version
+from runtime.ledger import Ledger, told
 from runtime.policy import PolicyGuard
 from runtime.results import to_json
 from runtime.session import Finished, Session
@@ -79,7 +80,8 @@ class Node:
             connect_timeout=config.limits.connect_seconds,
             stall_limit=min(config.limits.round_seconds, 60.0),
         )
-        self.guard = PolicyGuard(config)
+        ledger = Ledger(config.state_directory / "ledger.jsonl", config.name, config.policy.budget)
+        self.guard = PolicyGuard(config, ledger)
         self._made: Cache[Made] = Cache()
         self._jobs: dict[str, asyncio.Task[Finished]] = {}
         self._proposals: dict[str, _Proposal] = {}
@@ -343,6 +345,7 @@ def success(job: Job, finished: Finished, width: int, *, color: bool) -> dict[st
             "bytes_sent": {str(job.places.names.index(finished.me)): finished.bytes_sent},
             "seconds": round(finished.traffic.seconds, 4),
             "offline_seconds": 0.0,
+            **told(finished.spent),
         },
     }
 

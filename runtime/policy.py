@@ -12,12 +12,15 @@ from dataclasses import dataclass
 
 from dsl.compile import Stage
 from dsl.outputs import Elaborated
+from dsl.privacy.lineage import Owned
+from dsl.privacy.spending import Spending, noise_behind, spending
 from dsl.stored import Stored, Terms
 from mpc.circuit import Circuit, Node, reachable
 from mpc.types import DEFAULT_FRAC
 from runtime.config import NodeConfig
 from runtime.errors import PolicyRefused
 from runtime.job import Job
+from runtime.ledger import Ledger
 
 __all__ = ["PolicyGuard", "hold_to_terms", "study_digest"]
 
@@ -29,9 +32,10 @@ def study_digest(text: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class PolicyGuard:
-    """The policy of one node."""
+    """The policy of one node, and its ledger."""
 
     config: NodeConfig
+    ledger: Ledger | None = None
 
     def admit(self, job: Job) -> None:
         """PolicyRefused if the study as such may not run here: asked of its text alone, before it is read."""
@@ -56,6 +60,7 @@ class PolicyGuard:
             self._refuse(f"it needs {stage.schedule.peak} bytes of memory, [limits] memory_bytes is {memory}")
         self._rows(stage)
         self._reveals(job, stage.elaborated, decides=stage.needs is not None)
+        self._noise(job, stage.elaborated)
 
     def settle(self, job: Job) -> None:
         """PolicyRefused if the job's protocol, places or settings are not those that this party allows."""
@@ -84,8 +89,20 @@ class PolicyGuard:
             self._refuse(f"its inputs have {elements} elements, more than [limits] memory_bytes = {memory} can hold")
 
     def foresee(self, job: Job, done: Elaborated) -> None:
-        """PolicyRefused for what the study will tell, whatever the sizes: before any data are read."""
+        """PolicyRefused for what the study will tell, whatever the sizes, BudgetSpent for what it costs: before any
+        data are read."""
         self._reveals(job, done, decides=True)
+        self._noise(job, done)
+        if self.ledger is not None:
+            self.ledger.weigh(self._mine_of(spending(done.circuit)))
+
+    def charge(self, job: Job, costs: Mapping[Owned, Spending]) -> None:
+        """Enter what a stage spends of this party's tables, before it runs.  BudgetSpent if too little is left."""
+        if self.ledger is not None:
+            self.ledger.charge(job, self._mine_of(costs))
+
+    def _mine_of(self, costs: Mapping[Owned, Spending]) -> dict[str, Spending]:
+        return {table: cost for (party, table), cost in costs.items() if party == self.config.name}
 
     def _rows(self, stage: Stage) -> None:
         least = self.config.policy.min_rows
@@ -108,6 +125,24 @@ class PolicyGuard:
                     f"it reveals {name} to {', '.join(sorted(others))}, which derives from this party's data and is "
                     "allowed for none but those in [policy] allow_reveal_to"
                 )
+
+    def _noise(self, job: Job, done: Elaborated) -> None:
+        if not self.config.policy.only_with_noise:
+            return
+        for told, node in told_by(done.circuit, job, decides=True):
+            if told - {self.config.name} and self._bare(done.circuit, node):
+                name = done.circuit.nodes[node].get("name", "a value opened in mid-study")
+                self._refuse(f"it tells {name} without noise ([policy] only_with_noise)")
+
+    def _bare(self, circuit: Circuit, index: int) -> bool:
+        """Whether a node, or an opening in a loop, tells of this party's data without noise."""
+        node = circuit.nodes[index]
+        if node.op == "loop":
+            return _opens(node["body"], bare=True) and self._mine(circuit, index)
+        if noise_behind(circuit, node.src):
+            return False
+        known = {i for i, n in circuit if n.type.public}  # told before, and judged then
+        return any(self._brought(circuit.nodes[i]) for i in reachable(circuit, node.src, stop=known) - known)
 
     def _mine(self, circuit: Circuit, index: int) -> bool:
         ancestors = reachable(circuit, [index])
@@ -165,5 +200,10 @@ def told_by(circuit: Circuit, job: Job, *, decides: bool) -> list[tuple[frozense
     return out
 
 
-def _opens(body: Circuit) -> bool:
-    return any(n.op == "open" or (n.op == "loop" and _opens(n["body"])) for _, n in body)
+def _opens(body: Circuit, *, bare: bool = False) -> bool:
+    """Whether a loop opens anything. bare: anything without noise."""
+    return any(
+        (n.op == "open" and not (bare and noise_behind(body, n.src)))
+        or (n.op == "loop" and _opens(n["body"], bare=bare))
+        for _, n in body
+    )

@@ -14,6 +14,7 @@ import numpy as np
 from dsl.elaborate import elaborate
 from dsl.inputs import requirements
 from dsl.parse import parse
+from dsl.privacy.spending import spending
 from mpc import plain
 from mpc.circuit import Array
 from mpc.protocols import SCHEMES
@@ -21,6 +22,7 @@ from runtime.export import write
 from runtime.inputs import FileInputs
 from runtime.job import Job
 from runtime.launch import LocalResult, Options, Progress, run_local
+from runtime.ledger import told
 from runtime.results import to_json
 from runtime.session import bound, learned
 from runtime.shelf import PlainShelf
@@ -116,6 +118,7 @@ def run_plain(
         result.outputs[party] = to_json(outputs)
         result.shown[party] = rendered(outputs, 100, color=False)
     result.stats = {"protocol": "plain", "rounds": 0, "bytes_sent": {}, "seconds": 0.0, "offline_seconds": 0.0}
+    result.stats |= told(spending(done.circuit))
     return result
 
 
@@ -125,7 +128,12 @@ def print_result(result: LocalResult, *, quiet: bool) -> None:
         if text:
             click.secho(f"{party} learns", bold=True)
             click.echo(text)
-    if quiet or result.stats["protocol"] == "plain":
+    if quiet:
+        return
+    for spent in result.stats.get("privacy", ()):
+        delta = f", delta {spent['delta']:g}" if spent["delta"] else ""
+        click.echo(f"privacy of {spent['party']}'s {spent['table']}: epsilon {spent['epsilon']:g}{delta} spent")
+    if result.stats["protocol"] == "plain":
         return
     stats = result.stats
     sent = ", ".join(f"{stats['parties'][int(i)]} {amount(n)}" for i, n in stats["bytes_sent"].items())

@@ -22,14 +22,16 @@ import numpy as np
 
 from dsl.cache import Cache
 from dsl.compile import Compiler, Made, Stage
-from dsl.diagnostics import Diagnostic, StudyError
-from dsl.inputs import Bindings, InputSpec, requirements
+from dsl.diagnostics import StudyError
+from dsl.elaborate import elaborate
+from dsl.inputs import Bindings, InputSpec, Told, requirements
 from dsl.outputs import Elaborated
 from dsl.parse import parse
-from dsl.source import Span
-from dsl.stored import Terms
+from dsl.privacy.lineage import Owned
+from dsl.privacy.spending import Spending, further, spending
+from dsl.stored import Terms, loads
 from dsl.syntax import Study
-from mpc.circuit import Array, Circuit, Origin
+from mpc.circuit import Array, Circuit
 from mpc.delays import delays
 from mpc.engine import Engine, InputKey, UndefinedError
 from mpc.places import Places
@@ -44,7 +46,9 @@ from runtime.profile import Profiler
 from runtime.results import Output, collect
 from runtime.shelf import Shelf
 from runtime.sources import bound_sizes
+from runtime.supply import shapes_of, told_by
 from runtime.vault import Vault
+from runtime.where import undefined, where
 
 __all__ = ["Finished", "Inputs", "Phase", "Session"]
 
@@ -82,6 +86,13 @@ class Inputs(Protocol):
     def shapes(self, specs: Sequence[InputSpec]) -> dict[str, tuple[int, ...]]:
         """The shape of each input, `(rows,)` of a table; checks them all.  Raises DataError."""
 
+    @property
+    def tells(self) -> bool:
+        """Whether there is anything for `counts` to tell."""
+
+    def counts(self, circuit: Circuit) -> dict[str, dict[int, Told]]:
+        """By table and place of a scan: how many rows conditions keep, where all may know.  Raises DataError."""
+
     def fetch(self, salt: bytes | None, circuit: Circuit, timetable: Schedule) -> Mapping[InputKey, Array]:
         """What a stage needs at least, in natural units, keys hashed under `salt`.  Raises DataError.
 
@@ -104,6 +115,9 @@ class Guardian(Protocol):
     def review(self, job: Job, stage: Stage) -> None:
         """Raises PolicyRefused."""
 
+    def charge(self, job: Job, costs: Mapping[Owned, Spending]) -> None:
+        """Enter what a stage that all have agreed on spends of tables' privacy.  Raises BudgetSpent."""
+
 
 @dataclass(slots=True)
 class Finished:
@@ -118,6 +132,8 @@ class Finished:
     peak: int
     assumed: int
     """Places in the study where a value is taken to fit, since no declared range proves it."""
+    spent: Mapping[Owned, Spending]
+    """What the study has cost the privacy of every party's tables."""
     profile: Profiler | None = None
 
 
@@ -233,19 +249,29 @@ class Session:
         loaded = await asyncio.to_thread(self.inputs.shapes, mine)  # a database may take its time
         # The true number of rows of a table with a declared bound stays with its owner.
         shapes = {self.me: {s.name: loaded[s.name] for s in mine if s.max_rows is None}}
-        for peer, message in (await self._exchange({"shapes": shapes[self.me]})).items():
+        told = {self.me: await asyncio.to_thread(self._counts)}
+        for peer, message in (await self._exchange({"shapes": shapes[self.me], "kept": told[self.me]})).items():
             wanted = [s for s in specs if s.party == peer and s.max_rows is None]
-            shapes[peer] = _shapes(peer, message.get("shapes"), wanted)
+            shapes[peer] = shapes_of(peer, message.get("shapes"), wanted)
+            told[peer] = message.get("kept", {})
         if self.guardian is not None:
             padded = [s.max_rows for s in specs if s.max_rows is not None]
             self.guardian.weigh(
                 sum(padded) + sum(math.prod(shape) for one in shapes.values() for shape in one.values())
             )
         bindings = bound(self.job.params, self.job.frac, specs, shapes)
-        bindings = replace(bindings, stored=await self.shelf.find(self._exchange))
+        bindings = replace(bindings, stored=await self.shelf.find(self._exchange), kept=told_by(told, specs))
         salt = await self._salt(specs)
         self._enter(Phase.SUPPLIED)
         return bindings, salt
+
+    def _counts(self) -> dict[str, list[list[Any]]]:
+        """What this party tells of rows that conditions keep: of each table [place, rows, conditions]."""
+        if not self.inputs.tells or loads(self.study):
+            return {}
+        abstract = elaborate(self.study, Bindings(params=dict(self.job.params), frac=self.job.frac), check=True)
+        found = self.inputs.counts(abstract.circuit)
+        return {name: [[place, t.rows, list(t.at)] for place, t in told.items()] for name, told in found.items()}
 
     async def _salt(self, specs: Sequence[InputSpec]) -> bytes | None:
         """The salt under which this job's keys are hashed: of all who bring keys, and known to nobody else."""
@@ -270,6 +296,7 @@ class Session:
         traffic = Traffic()
         found: dict[tuple[str, str], Array] = {}
         carried: dict[int, Any] = {}
+        spent: dict[Owned, Spending] = {}
         rounds = peak = number = assumed = 0
         while True:
             stage = await asyncio.to_thread(compiler.stage)  # meanwhile peers are answered
@@ -282,6 +309,9 @@ class Session:
             self._enter(Phase.RUNNING)
             carried |= self.shelf.carried(stage.elaborated.circuit)
             engine = await self._prepare(stage, number, arrays, carried)
+            before, spent = spent, spending(stage.elaborated.circuit)
+            if self.guardian is not None:
+                self.guardian.charge(self.job, further(spent, before))
             report = await self._rounds(engine, stage.schedule, traffic)
             found.update(report.outputs)
             rounds += delays(stage.schedule)
@@ -296,7 +326,8 @@ class Session:
         await self.shelf.put(self._exchange, stage.elaborated, carried)
         nodes = stage.elaborated.circuit.nodes
         outputs = learned(stage.elaborated, self.me, lambda i: found[nodes[i]["name"], nodes[i].get("column", "")])
-        return Finished(self.me, outputs, traffic, rounds, sum(traffic.sent.values()), peak, assumed, self.profiler)
+        sent = sum(traffic.sent.values())
+        return Finished(self.me, outputs, traffic, rounds, sent, peak, assumed, spent, self.profiler)
 
     async def _course(self, value: Array | None) -> Array:
         """The opened value that decides how the study goes on; the dealer is told it by the first node."""
@@ -361,12 +392,12 @@ class Session:
                 channels,
                 traffic,
                 limit=self.limit,
-                place=lambda r: _where(timetable, r - before, self.study),
+                place=lambda r: where(timetable, r - before, self.study),
                 heavy=lambda r: heavy[r - before],
                 progress=tell,
             )
         except UndefinedError as error:
-            raise StudyError([_undefined(error.origin, self.study)]) from None
+            raise StudyError([undefined(error.origin, self.study)]) from None
 
     async def _part(self) -> None:
         """Wait until all are done, so that nobody is lost while others still need what it sent."""
@@ -381,14 +412,6 @@ def learned(done: Elaborated, party: str, opened: Callable[[int], Array]) -> lis
     return collect(told, {index: opened(index) for o in told for index in o.nodes()})
 
 
-def _undefined(origin: Origin | None, study: Study) -> Diagnostic:
-    """What is said when a value that this party computed alone cannot be shared."""
-    message = "a value that its owner computes alone is no number, or too large to be shared"
-    if origin is None:
-        return Diagnostic("E0417", message)
-    return Diagnostic("E0417", message, Span(origin.start, origin.end), "for these data", source=study.source)
-
-
 def _largest(timetable: Schedule, source: int, target: int) -> int:
     """The longest frame that `source` sends `target`: bounded by what one round may hold."""
     total = 0
@@ -399,35 +422,6 @@ def _largest(timetable: Schedule, source: int, target: int) -> int:
         elif cost is not None:
             total += sum(links.get((source, target), 0) for links in cost.rounds)
     return total
-
-
-def _where(timetable: Schedule, r: int, study: Study) -> str:
-    """What round r is about: operation and place in the study of the first node that is under way."""
-    for index, node in timetable.circuit:
-        if timetable.length[index] and timetable.start[index] <= r < timetable.start[index] + timetable.length[index]:
-            body = timetable.bodies.get(index)
-            if body is not None:
-                return _where(body, (r - timetable.start[index]) % body.rounds, study)
-            if node.origin is None:
-                return node.op
-            line = study.source.text.count("\n", 0, node.origin.start) + 1
-            return f"{node.op} at {study.source.name}:{line}"
-    return "no operation"
-
-
-def _shapes(peer: str, value: Any, specs: Sequence[InputSpec]) -> dict[str, tuple[int, ...]]:
-    """A peer's shapes, as far as they can be true: for each of its inputs whole sizes of the right number."""
-    if not isinstance(value, dict):
-        raise PartyFailed(peer, "it did not say the shapes of its inputs")
-    out: dict[str, tuple[int, ...]] = {}
-    for spec in specs:
-        shape = value.get(spec.name)
-        axes = 1 if spec.table else len(spec.shape)
-        whole = isinstance(shape, list) and all(isinstance(d, int) and 0 <= d < 1 << 40 for d in shape)
-        if not isinstance(shape, list) or not whole or len(shape) != axes:
-            raise PartyFailed(peer, f"it gave no usable shape for its input {spec.name}")
-        out[spec.name] = tuple(shape)
-    return out
 
 
 def bound(

@@ -1,6 +1,6 @@
 """What a circuit spends of each table's privacy, and what its disclosures say of noise.
 
-For: `Spending`, `spending` (by table), `noise_behind` (what was added to values).
+For: `Spending`, `spending` (by table), `further`, `noise_behind` (what was added to values).
 Leaves to others: whether an owner allows it (`runtime.ledger`).
 
 Basic composition: the epsilons and the deltas of all that is revealed of a table add up [Dwork, Roth, "The algorithmic
@@ -9,14 +9,14 @@ foundations of differential privacy", 2014, theorem 3.16]; what a loop opens cou
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from decimal import Decimal
 from typing import NamedTuple
 
 from dsl.privacy.lineage import Owned
 from mpc.circuit import Circuit, Node
 
-__all__ = ["Spending", "noise_behind", "spending"]
+__all__ = ["Spending", "further", "noise_behind", "spending"]
 
 
 class Spending(NamedTuple):
@@ -48,6 +48,12 @@ def spending(circuit: Circuit) -> dict[Owned, Spending]:
         for owned in node["charged"]:
             out[owned] = out.get(owned, NOTHING).plus(cost)
     return dict(sorted(out.items()))
+
+
+def further(spent: Mapping[Owned, Spending], before: Mapping[Owned, Spending]) -> dict[Owned, Spending]:
+    """What has been spent beyond what was before."""
+    more = {owned: cost.minus(before.get(owned, NOTHING)) for owned, cost in spent.items()}
+    return {owned: cost for owned, cost in more.items() if any(cost)}
 
 
 def _noises(circuit: Circuit, passes: int) -> Iterator[tuple[Node, int]]:
