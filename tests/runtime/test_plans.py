@@ -60,7 +60,7 @@ def operators(report: Report) -> list[PricedOperator]:
 
 def test_a_query_over_one_owners_table_is_all_that_owners() -> None:
     found = operators(checked(OWN))
-    assert [o.kind for o in found] == ["limit", "sort", "group", "filter", "scan"]
+    assert [o.kind for o in found] == ["limit", "sort", "group", "rank", "filter", "scan"]
     assert {o.owners for o in found} == {("b",)}
     assert not any(o.secret or o.rounds or o.bytes for o in found)
     assert found[0].rows == "≤ 3"
