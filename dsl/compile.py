@@ -93,7 +93,13 @@ class Compiler:
     def _key(self) -> bytes:
         """A digest of all that the next stage follows from: earlier stages follow from the same and from `known`."""
         settings = self.bindings
-        maps: tuple[Mapping[Any, Any], ...] = (settings.sizes, settings.rows, settings.params, settings.stored)
+        maps: tuple[Mapping[Any, Any], ...] = (
+            settings.sizes,
+            settings.rows,
+            settings.params,
+            settings.stored,
+            settings.kept,
+        )
         parts = (
             self.study.source.name,
             self.study.source.text,

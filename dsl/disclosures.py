@@ -153,7 +153,8 @@ def _opened(circuit: Circuit, params: Sequence[Origins]) -> Iterator[tuple[int, 
 
 
 def _sizes(study: syntax.Study, done: Elaborated) -> list[Disclosure]:
-    """The sizes that data bind: letters, and rows of tables whose number is not hidden."""
+    """The sizes that data bind: letters, rows of tables whose number is not hidden, and of rows that conditions keep
+    those that their owners let be known."""
     sources: dict[tuple[str, int], list[str]] = {}
     for spec in requirements(study):
         line = study.source.position(spec.span.start).line
@@ -166,4 +167,8 @@ def _sizes(study: syntax.Study, done: Elaborated) -> list[Disclosure]:
                 sources.setdefault(key, [])
                 if mine not in sources[key]:
                     sources[key].append(mine)
+    told = [n for _, n in done.circuit if n.op == "input" and n.get("told") is not None]
+    for party, table, place in dict.fromkeys((n["party"], n["name"], n["place"]) for n in told):
+        line = study.source.position(place).line
+        sources[f"rows of {table} at {party} that conditions on it keep", line] = [f"{party}'s `{table}`"]
     return [Disclosure("size", done.parties, name, line, tuple(s)) for (name, line), s in sources.items()]

@@ -12,14 +12,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, cast
+from typing import Literal, NamedTuple, cast
 
 from dsl import syntax
 from dsl.params import ParamValue, param_values, whole_number
 from dsl.source import Span
 from dsl.stored import Stored
 
-__all__ = ["Bindings", "ColumnSpec", "InputSpec", "Kind", "parties_of", "requirements"]
+__all__ = ["Bindings", "ColumnSpec", "InputSpec", "Kind", "Told", "parties_of", "requirements"]
 
 NOWHERE = Span(0, 0)
 
@@ -66,13 +66,21 @@ class InputSpec:
     span: Span = NOWHERE
 
 
+class Told(NamedTuple):
+    """How many rows of a table some conditions on one scan of it keep. at: the conditions, by number."""
+
+    rows: int
+    at: tuple[int, ...]
+
+
 @dataclass(frozen=True, slots=True)
 class Bindings:
     """What is known of a job before it runs, the same at every party.
 
     sizes: each letter's size. rows: rows of each owner's part of each table, by (party, table); for a table declared
     with `rows <= n` nothing is needed. params: settings that override the study's defaults, as text or as values.
-    frac: fraction bits of `fixed`. stored: what is known of the values that the study loads, by name. What is missing
+    frac: fraction bits of `fixed`. kept: what owners tell of rows that conditions keep, by (party, table, place of the
+    scan in the text). stored: what is known of the values that the study loads, by name. What is missing
     stays symbolic: the study can be checked but not run.
     """
 
@@ -81,6 +89,7 @@ class Bindings:
     params: Mapping[str, str | bool | int | float] = field(default_factory=dict)
     frac: int = 16
     stored: Mapping[str, Stored] = field(default_factory=dict)
+    kept: Mapping[tuple[str, str, int], Told] = field(default_factory=dict)
 
 
 def parties_of(study: syntax.Study) -> tuple[str, ...]:

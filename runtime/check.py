@@ -11,9 +11,11 @@ from typing import Any
 from dsl.compile import Compiler, Stage
 from dsl.disclosures import Disclosure, disclosures
 from dsl.elaborate import elaborate
-from dsl.inputs import Bindings, InputSpec, requirements
+from dsl.inputs import Bindings, InputSpec, Told, requirements
 from dsl.parse import parse
 from dsl.source import Source
+from dsl.stored import loads
+from dsl.syntax import Study
 from mpc.circuit import Origin
 from mpc.delays import delays
 from mpc.protocols import SCHEMES
@@ -24,7 +26,7 @@ from runtime.plans import PricedPlan, past_checks, priced
 from runtime.policy import study_digest
 from runtime.session import bound
 from runtime.shelf import described
-from runtime.sources import Database, find, measure, suffixes
+from runtime.sources import Database, find, hold, measure, suffixes
 
 __all__ = ["Cost", "LineCost", "Report", "check_study"]
 
@@ -126,7 +128,7 @@ def check_study(
     """
     study = parse(job.study, job.name)
     specs = requirements(study, dict(job.params))
-    bindings = _bindings(job, specs, data, files, sizes)
+    bindings = replace(_bindings(job, specs, data, files, sizes), kept=_kept(study, job, specs, files))
     if state is not None:
         bindings = replace(bindings, stored=described(study, job, state))
     # Walked without assuming anything of what is opened, so that all branches are seen.
@@ -191,6 +193,26 @@ def _bindings(
         else:
             named[name.strip()] = int(value)
     return Bindings(named, rows, dict(job.params), job.frac)
+
+
+def _kept(
+    study: Study, job: Job, specs: Sequence[InputSpec], files: Mapping[tuple[str, str], Path | Database]
+) -> dict[tuple[str, str, int], Told]:
+    """How many rows conditions keep, of tables whose owners let it be known."""
+    places = {s: files.get((s.party, s.name)) for s in specs}
+    tables = {s: place for s, place in places.items() if isinstance(place, Database) and place.counts}
+    out: dict[tuple[str, str, int], Told] = {}
+    if not tables or loads(study):
+        return out
+    abstract = elaborate(study, Bindings(params=dict(job.params), frac=job.frac), check=True)
+    for spec, place in tables.items():
+        held = hold(place, spec, lambda _: None)
+        if held is not None:
+            try:
+                out |= {(spec.party, spec.name, at): told for at, told in held.counts(abstract.circuit).items()}
+            finally:
+                held.close()
+    return out
 
 
 def _cost(stage: Stage, source: Source) -> Cost:

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from dsl.inputs import InputSpec
-from mpc.circuit import Array, Circuit
+from dsl.inputs import InputSpec, Told
+from mpc.circuit import Array, Circuit, Node
 from mpc.engine import InputKey, keep_key, own_key, spared
 from mpc.schedule import Schedule
 from runtime.errors import DataError, Fault, PolicyRefused
@@ -70,6 +70,19 @@ class FileInputs:
 
     def _watch(self, source: Source) -> None:
         self._asking = source
+
+    @property
+    def tells(self) -> bool:
+        """Whether of some table it may be known how many rows conditions keep."""
+        return any(held.tells for held in self._held.values())
+
+    def counts(self, circuit: Circuit) -> dict[str, dict[int, Told]]:
+        """What of tables in databases may be told: by name and place of a scan in the study, how many rows are kept.
+
+        Fewer than this party's policy allows are not told.  circuit: the study with its sizes open.  Raises DataError.
+        """
+        found = {name: held.counts(circuit) for name, held in self._held.items()}
+        return {n: {p: t for p, t in told.items() if t.rows >= self.least} for n, told in found.items() if told}
 
     def held(self, name: str) -> Held | None:
         """A table that stays in its database; None when it was loaded."""
@@ -129,6 +142,13 @@ class NoInputs:
         del salt
         return {}
 
+    tells = False
+
+    def counts(self, circuit: Circuit) -> dict[str, dict[int, Told]]:
+        """Nothing."""
+        del circuit
+        return {}
+
     def fetch(self, salt: bytes | None, circuit: Circuit, timetable: Schedule) -> Mapping[InputKey, Array]:
         """Nothing."""
         del circuit, timetable
@@ -161,6 +181,13 @@ class ArrayInputs:
     def arrays(self, salt: bytes | None) -> Mapping[InputKey, Array]:
         """All columns in natural units, keys hashed under `salt`."""
         return flat(self._loaded.values(), salt)
+
+    tells = False
+
+    def counts(self, circuit: Circuit) -> dict[str, dict[int, Told]]:
+        """Nothing."""
+        del circuit
+        return {}
 
     def fetch(self, salt: bytes | None, circuit: Circuit, timetable: Schedule) -> Mapping[InputKey, Array]:
         """All columns."""
@@ -202,18 +229,19 @@ def _brought(
     """What a stage needs of one table beside what is `there`: columns whole, and of scans the rows that they keep."""
     name, nodes = held.spec.name, timetable.circuit.nodes
     mine = [i for i, n in enumerate(nodes) if n.op == "input" and n["party"] == held.spec.party and n["name"] == name]
-    scans = dict.fromkeys(n["scan"] for n in nodes if n.op == "keep" and n["name"] == name)
-    conditions = {scan: sql for scan in scans if (sql := held.conditions(circuit, scan))}
-    said = {keep_key(name, scan, at) for scan, sql in conditions.items() for at in sql}
+    told = {nodes[i]["scan"]: nodes[i]["told"] for i in mine if nodes[i].get("told") is not None}
+    scans = dict.fromkeys([*told, *(n["scan"] for n in nodes if n.op == "keep" and n["name"] == name)])
+    conditions = {scan: sql for scan in scans if (sql := held.conditions(circuit, scan, told.get(scan)))}
+    said = {keep_key(name, scan, at) for scan, sql in conditions.items() if scan not in told for at in sql}
     idle = spared(timetable, held.spec.party, said)
     whole: dict[str, None] = {}
-    own: dict[int, dict[str, tuple[float, float] | None]] = {scan: {} for scan in conditions}
+    own: dict[int, dict[str, Node]] = {scan: {} for scan in conditions}
     for node in (nodes[i] for i in mine if i not in idle):
         column, scan = node["column"], node.get("scan")
         if scan not in conditions:
             whole |= {} if (name, column) in there else {column: None}
         elif own_key(name, column, scan) not in there:
-            own[scan][column] = node["range"]
+            own[scan][column] = node
     out = _keyed(name, _padded(held, held.whole(_named(whole), salt))) if whole else {}
     for scan, columns in own.items():
         if columns or not said <= there.keys():
@@ -239,17 +267,16 @@ def _padded(held: Held, columns: Mapping[str, Array]) -> dict[str, Array]:
     return {name: _filled(values, bound) for name, values in columns.items()} | {"#rows": np.arange(bound) < held.rows}
 
 
-def _scanned(
-    held: Held, scan: int, kept: Kept, wanted: Mapping[str, tuple[float, float] | None]
-) -> dict[InputKey, Array]:
-    """The rows of one scan, and behind them its first row again and again up to the table's size."""
-    name, size = held.spec.name, held.rows if held.spec.max_rows is None else held.spec.max_rows
+def _scanned(held: Held, scan: int, kept: Kept, wanted: Mapping[str, Node]) -> dict[InputKey, Array]:
+    """The rows of one scan, and behind them its first row again and again up to the size that all know."""
+    name = held.spec.name
+    size = held.rows if held.spec.max_rows is None else held.spec.max_rows
     there = np.arange(size) < kept.number
     out: dict[InputKey, Array] = {keep_key(name, scan, at): there for at in kept.at}
     columns = {**kept.columns, "#rows": there[: kept.number]}
-    for column, limits in wanted.items():
-        values = columns[column]
-        filled = np.zeros((size, *values.shape[1:]), values.dtype)
+    for column, node in wanted.items():
+        values, limits = columns[column], node["range"]
+        filled = np.zeros((node.type.sizes[0], *values.shape[1:]), values.dtype)
         filled[: kept.number] = values
         if kept.number:
             filled[kept.number :] = values[0]

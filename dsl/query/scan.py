@@ -8,7 +8,8 @@ That a column is unique is checked by its owner; over several owners it is check
 **Rows that owners drop.** A scan with conditions has `input` nodes of its own, with a further attribute `scan`: the
 same columns, but in rows of which the owner may leave out those that a condition drops, the others first, and rows that
 stand for nothing after them.  A condition that one owner sees is marked by the operation `keep`, in place of which that
-owner says which rows are there.
+owner says which rows are there.  Where the owner lets the number of rows be known that some of the conditions keep
+(`told`), the scan has so many rows, and these conditions hold for all of them.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ def scanned(ctx: Context, scan: Scan, number: int) -> Relation:
     uniques = tuple(frozenset(places[n] for n in names) for names in (*table.uniques, *table.declared))
     everything = frozenset(scan.columns)
     if scan.filters:
-        parts = tuple(_own_rows(ctx, part, number) for part in parts)
+        parts = tuple(_own_rows(ctx, scan, part, number) for part in parts)
     return Relation(parts, uniques, tuple((unique, everything) for unique in uniques))
 
 
@@ -50,20 +51,26 @@ def _owner(part: Part) -> tuple[str, str] | None:
     return owners.pop() if len(owners) == 1 else None
 
 
-def _own_rows(ctx: Context, part: Part, number: int) -> Part:
-    """The part from `input` nodes of its own, where one owner brought it."""
-    if _owner(part) is None:
+def _own_rows(ctx: Context, scan: Scan, part: Part, number: int) -> Part:
+    """The part from `input` nodes of its own, where one owner brought it, with the rows that this one tells of."""
+    owner = _owner(part)
+    if owner is None:
         return part
+    told = ctx.w.bindings.kept.get((*owner, scan.span.start))
+    more = {"scan": number} if told is None else {"scan": number, "told": told.at, "place": scan.span.start}
 
     def own(value: Value) -> Value:
-        node = value.node
-        return ctx.w.root.builder.append("input", (), {**dict(node.attrs), "scan": number}, node.type)
+        node, type_ = value.node, value.type
+        type_ = type_ if told is None else type_.with_(shape=(told.rows, *type_.shape[1:]))
+        return ctx.w.root.builder.append("input", (), {**dict(node.attrs), **more}, type_)
 
     columns = {
         c: replace(a, value=own(a.value), valid=None if a.valid is None else own(a.valid))
         for c, a in part.columns.items()
     }
-    return replace(part, columns=columns, visible=None if part.visible is None else own(part.visible))
+    if told is not None:
+        return Part(told.rows, columns)
+    return Part(part.rows, columns, None if part.visible is None else own(part.visible))
 
 
 def kept(ctx: Context, scan: Scan, number: int, relation: Relation) -> Relation:
@@ -79,13 +86,14 @@ def kept(ctx: Context, scan: Scan, number: int, relation: Relation) -> Relation:
 def _kept(ctx: Context, scan: Scan, number: int, part: Part) -> Part:
     first = next(part.columns[c].value.node for c in scan.columns)
     own = first.op == "input" and first.get("scan") == number
+    told = first.get("told", ()) if own else ()
     out = part
     for at, node in enumerate(scan.filters):
         with ctx.w.at(node.span):
             mask = truth_of(rows_of(ctx, part), node).value.broadcast_to((part.rows,))
             if own and mask.type.seen_by == first.type.seen_by:
-                mask = emit(ctx, "keep", mask, name=first["name"], scan=number, at=at)
-            out = filtered(out, mask)
+                mask = emit(ctx, "keep", mask, name=first["name"], scan=number, at=at, place=scan.span.start)
+            out = out if at in told else filtered(out, mask)
     return out
 
 

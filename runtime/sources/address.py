@@ -3,6 +3,7 @@
     duckdb:///srv/export/scores.duckdb?table=scores         a DuckDB file; duckdb:scores.duckdb is a relative path
     sqlite:///srv/app/old.db?query=select id, paid from bills order by id
     postgres://reader@db.internal:5432/bank?table=export.loans&sslmode=verify-full&password_file=/run/secrets/pg
+    duckdb:visits.duckdb?table=visits&counts=public         how many rows a query's conditions keep may be known to all
     adbc:flightsql?uri=grpc%2Btls://host:31337&user=reader&password_env=SQL_PASSWORD&table=loans
 
 For: `is_database`, `parse_database`, `Database` and its `secret`.
@@ -41,9 +42,9 @@ _LIBPQ: Final = (
 )
 _SECRET: Final = ("password_env", "password_file")
 _SETTINGS: Final[dict[Kind, tuple[str, ...]]] = {
-    "duckdb": (),
-    "sqlite": (),
-    "postgres": (*_LIBPQ, *_SECRET),
+    "duckdb": ("counts",),
+    "sqlite": ("counts",),
+    "postgres": ("counts", *_LIBPQ, *_SECRET),
     "adbc": ("uri", "user", *_SECRET),
 }
 _QUERY: Final = re.compile(r"(?:^|&)query=")
@@ -56,7 +57,8 @@ class Database:
     """One table, or the rows of one query. str() is how messages name it: nothing in it is secret.
 
     file: of DuckDB and SQLite. driver: of ADBC. settings: of the connection, by the driver's own names, without the
-    password. table: its name, after its schema; empty: the input's name. query: comes instead of a table.
+    password. table: its name, after its schema; empty: the input's name. query: comes instead of a table. counts: how
+    many rows a query's conditions keep may be known to all.
     """
 
     kind: Kind
@@ -67,6 +69,7 @@ class Database:
     query: str = ""
     password_file: Path | None = None
     password_env: str = ""
+    counts: bool = False
 
     def __str__(self) -> str:
         known = dict(self.settings)
@@ -112,6 +115,9 @@ def parse_database(text: str, base: Path | None = None) -> Database:
         raise ValueError("it has both a `table` and a `query`")
     if all(name in given for name in _SECRET):
         raise ValueError("it has both a `password_file` and a `password_env`")
+    counts = given.pop("counts", None)
+    if counts not in {None, "public"}:
+        raise ValueError("`counts` is `public`, or left out")
     password_file = given.pop("password_file", None)
     database = Database(
         kind,
@@ -119,6 +125,7 @@ def parse_database(text: str, base: Path | None = None) -> Database:
         query=query,
         password_file=None if password_file is None else _path(password_file, base),
         password_env=given.pop("password_env", ""),
+        counts=counts is not None,
     )
     return _PLACES[kind](database, place, given, base)
 

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from numpy.typing import NDArray
 
-from dsl.inputs import ColumnSpec, InputSpec
+from dsl.inputs import ColumnSpec, InputSpec, Told
 from mpc.circuit import Circuit
 from runtime.sources.address import Database
 from runtime.sources.conditions import Conditions
@@ -68,8 +68,13 @@ class Held:
         with self._lock:
             self._stack.close()
 
-    def conditions(self, circuit: Circuit, scan: int) -> dict[int, str]:
-        """The conditions on one scan that the database can judge, by number, in SQL."""
+    @property
+    def tells(self) -> bool:
+        """Whether it may be known how many rows conditions keep."""
+        return self._database.counts
+
+    def conditions(self, circuit: Circuit, scan: int, told: tuple[int, ...] | None = None) -> dict[int, str]:
+        """The conditions on one scan that the database can judge, by number, in SQL; those that were told of alone."""
         columns = {c.name: c for c in self.spec.columns}
         render = Conditions(circuit, scan, columns, self._natives, self._dialect)
         out: dict[int, str] = {}
@@ -77,9 +82,23 @@ class Held:
             mine = node.op == "keep" and node.type.seen_by == frozenset([self.spec.party])
             if mine and node["name"] == self.spec.name and node["scan"] == scan:
                 sql = render.sql(node.src[0])
-                if sql is not None:
+                if sql is not None and (told is None or node["at"] in told):
                     out[node["at"]] = sql
         return out
+
+    def counts(self, circuit: Circuit) -> dict[int, Told]:
+        """How many rows are kept by those conditions on each scan that the database can judge, by the scan's place.
+
+        Nothing where the owner does not let it be known, and of what stands in the text once but is scanned twice.
+        """
+        if not self._database.counts:
+            return {}
+        own = frozenset([self.spec.party])
+        keeps = [n for _, n in circuit if n.op == "keep" and n.type.seen_by == own and n["name"] == self.spec.name]
+        places = dict.fromkeys((n["place"], n["scan"]) for n in keeps)
+        single = {place: scan for place, scan in places if sum(place == p for p, _ in places) == 1}
+        asked = {place: self.conditions(circuit, scan) for place, scan in single.items()}
+        return {place: Told(self.kept([], sql, None).number, tuple(sql)) for place, sql in asked.items() if sql}
 
     def whole(self, names: Sequence[str], salt: bytes | None) -> dict[str, NDArray[Any]]:
         """Columns with all rows, as circuits take them, missing values' masks as `name?`."""

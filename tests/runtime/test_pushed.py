@@ -17,11 +17,13 @@ from dsl.inputs import Bindings, InputSpec, requirements
 from dsl.parse import parse
 from network.memory import memory_mesh
 from runtime.api import compile as compiled
-from runtime.errors import DataError
+from runtime.check import check_study
+from runtime.errors import DataError, PartyFailed
 from runtime.inputs import FileInputs
 from runtime.results import to_json
 from runtime.session import Session
 from runtime.sources import Database, Held, hold, parse_database
+from runtime.supply import told_by
 
 duckdb = pytest.importorskip("duckdb")
 
@@ -458,3 +460,49 @@ def test_a_job_that_ends_ends_what_is_asked_of_a_database(tmp_path: Path) -> Non
     assert not thread.is_alive()
     assert "t` of a" in str(ended[0])
     assert "InterruptException" in str(ended[0])
+
+
+# -- numbers of rows that may be known ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("text", STUDIES[:5], ids=range(5))
+def test_known_numbers_of_rows_change_the_cost_alone(text: str, kind: str, folder: Path, tmp_path: Path) -> None:
+    hidden, known = Run(folder, tmp_path, text, kind), Run(folder, tmp_path, text, kind)
+    place = parse_database(f"{kind}:{folder / f't.{kind}'}?table=t&counts=public")
+    known.inputs = {name: FileInputs(name, folder, {("a", "t"): place}) for name in PARTIES}
+    assert unordered(hidden.outputs()) == unordered(known.outputs())
+    sent = [sum(n for _, n in run.cost) for run in (hidden, known)]
+    assert sent[1] < sent[0]
+
+
+def test_fewer_rows_than_the_policy_allows_are_not_told(folder: Path) -> None:
+    place = parse_database(f"duckdb:{folder / 't.duckdb'}?table=t&counts=public")
+    nodes, specs = circuit(study("k < 4"), len(rows()))
+    keeps = sum(r["k"] < 4 for r in rows())
+    for least, told in ((keeps, True), (keeps + 1, False)):
+        inputs = FileInputs("a", folder, {("a", "t"): place}, least=least)
+        inputs.shapes([specs["t"]])
+        found = list(inputs.counts(nodes).get("t", {}).values())
+        inputs.close()
+        assert found == ([(keeps, (0,))] if told else [])
+
+
+def test_what_a_party_tells_is_held_to_what_it_brings() -> None:
+    specs = [InputSpec("a", "t", True, ())]
+    assert told_by({"a": {"t": [[17, 3, [0]]]}, "b": {}}, specs) == {("a", "t", 17): (3, (0,))}
+    for wrong in ({"u": [[17, 3, [0]]]}, {"t": [[17, -3, [0]]]}, {"t": [[17, 3, [True]]]}, {"t": [[17]]}, [1], 5, None):
+        with pytest.raises(PartyFailed, match="a"):
+            told_by({"a": wrong}, specs)
+
+
+def test_known_numbers_of_rows_are_among_the_disclosures(folder: Path, tmp_path: Path) -> None:
+    text = tmp_path / "s.parley"
+    text.write_text(study("k < 6 and name = 'ana'"), encoding="utf-8")
+    job = compiled(text, protocol="rep3", nodes=PARTIES).job
+    for tail, told in (("", False), ("&counts=public", True)):
+        place = parse_database(f"duckdb:{folder / 't.duckdb'}?table=t{tail}")
+        report = check_study(job, folder, {("a", "t"): place}, [])
+        sizes = [(d.name, d.receivers, d.sources) for d in report.disclosures if d.kind == "size"]
+        kept = ("rows of t at a that conditions on it keep", PARTIES, ("a's `t`",))
+        assert (kept in sizes) == told

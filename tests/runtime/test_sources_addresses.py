@@ -102,3 +102,12 @@ def test_tables_in_the_configuration(tmp_path):
             config(tmp_path, data)
         assert caught.value.key == "data.tables.t"
         assert "hunter2" not in str(caught.value)
+
+
+def test_counts_are_public_or_hidden():
+    assert parse_database("duckdb:a.duckdb?counts=public").counts
+    assert parse_database("postgres://db/bank?counts=public&table=t").counts
+    assert not parse_database("sqlite:a.db?table=t").counts
+    for address in ("duckdb:a.duckdb?counts=yes", "adbc:flightsql?uri=x&counts=public"):
+        with pytest.raises(ValueError, match="counts"):
+            parse_database(address)
