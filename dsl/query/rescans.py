@@ -7,12 +7,13 @@ and all that is computed from both is seen to be equal.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from mpc.circuit import Circuit, Node
+from mpc.op import catalogue
 
-__all__ = ["same_scans"]
+__all__ = ["first_scans", "same_scans"]
 
 Signature = tuple[object, ...]
 
@@ -20,10 +21,11 @@ Signature = tuple[object, ...]
 def same_scans(nodes: Iterable[Node]) -> tuple[Node, ...]:
     """The same nodes by number, in which scans under the same conditions read the first one's."""
     nodes = tuple(nodes)
-    first = _firsts(nodes)
+    first = first_scans(nodes)
     if not first:
         return nodes
-    brought: dict[tuple[Hashable, ...], int] = {}
+    known = catalogue()
+    seen: dict[Signature, int] = {}
     where: list[int] = []
     out: list[Node] = []
     for index, node in enumerate(nodes):
@@ -32,15 +34,14 @@ def same_scans(nodes: Iterable[Node]) -> tuple[Node, ...]:
         scan = node.get("scan")
         if scan is not None:
             node = replace(node, attrs=tuple((k, first.get(scan, scan) if k == "scan" else v) for k, v in node.attrs))
-        same = index
-        if scan is not None and node.op == "input":
-            same = brought.setdefault((node.attrs, node.type), index)
-        where.append(same)
+        pure = scan is not None or node.op == "item" or (node.op in known and known[node.op].pure)
+        what: Signature = (node.op, node.src, node.attrs, node.type, node.outs)
+        where.append(seen.setdefault(what, index) if pure else index)
         out.append(node)
     return tuple(out)
 
 
-def _firsts(nodes: tuple[Node, ...]) -> dict[int, int]:
+def first_scans(nodes: Sequence[Node]) -> dict[int, int]:
     """For each scan that repeats one before it, which one that is."""
     conditions: dict[int, list[Signature]] = {}
     number: dict[Signature, int] = {}
