@@ -7,6 +7,7 @@ Leaves to others: what is opened of them (`reveals`, `builtins.tables`).
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from dsl.values import Table, leaves, rebuild
 from dsl.walker import Walker
@@ -39,4 +40,4 @@ def by_contents(w: Walker, table: Table) -> Table:
 def _rebuilt(table: Table, moved: Sequence[Value]) -> Table:
     out = rebuild(table, list(moved))
     assert isinstance(out, Table)
-    return out
+    return replace(out, lineage=table.lineage)

@@ -14,6 +14,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from dsl import syntax
+from dsl.privacy.lineage import MIXED, Lineage
 from dsl.source import Source, Span
 from dsl.stypes import SType
 from mpc.circuit import Value
@@ -21,7 +22,6 @@ from mpc.types import Dim, Shape, Viewers, meet, shape_text, viewers_text
 
 if TYPE_CHECKING:
     from dsl.builtins.table import Builtin
-    from dsl.privacy.lineage import Lineage
     from dsl.scope import Scope
 
 __all__ = [
@@ -251,16 +251,19 @@ def _rebuild(val: Val, values: Iterator[Value]) -> Val:
             return replace(val, fields={name: _rebuild(part, values) for name, part in fields.items()})
         case Table(columns=columns, visible=visible):
             new = {name: _rebuild_array(column, values) for name, column in columns.items()}
-            return replace(val, columns=new, visible=None if visible is None else next(values))
+            # Whatever these values are, it is not said here that they are still that table's rows.
+            return replace(val, columns=new, visible=None if visible is None else next(values), lineage=MIXED)
         case Batches(arrays=arrays):
             return replace(val, arrays=tuple(_rebuild_array(a, values) for a in arrays))
         case _:
             return val
 
 
-def map_leaves(val: Val, change: Callable[[Value], Value]) -> Val:
-    """`val` with every leaf changed."""
-    return rebuild(val, [change(v) for v in leaves(val)])
+def map_leaves(val: Val, change: Callable[[Value], Value], *, same_rows: bool = False) -> Val:
+    """`val` with every leaf changed. same_rows: a table still has the rows that it had, so that noise must hide the
+    same in it."""
+    out = rebuild(val, [change(v) for v in leaves(val)])
+    return replace(out, lineage=val.lineage) if same_rows and isinstance(out, Table) and isinstance(val, Table) else out
 
 
 def same_frame(a: Val, b: Val) -> bool:

@@ -19,7 +19,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from importlib.resources import files
 from importlib.resources.abc import Traversable
-from typing import TYPE_CHECKING, NamedTuple, NoReturn
+from typing import NamedTuple, NoReturn
 
 import numpy as np
 import numpy.typing as npt
@@ -29,6 +29,7 @@ from dsl.diagnostics import Reporter
 from dsl.inputs import Bindings
 from dsl.outputs import Output
 from dsl.planned import Plans
+from dsl.privacy.lineage import Clipped
 from dsl.region import DomainError, Region, StudyBuilder
 from dsl.scope import Binding, Scope
 from dsl.source import Source, Span
@@ -40,9 +41,6 @@ from dsl.why import why_secret
 from mpc.circuit import Array as NDArray
 from mpc.circuit import Builder, Origin, Value
 from mpc.types import INT, DType, Fixed, ShapeError, Size, TypeRuleError
-
-if TYPE_CHECKING:
-    from dsl.privacy.lineage import Clipped
 
 __all__ = ["Frame", "NeedsConstant", "Reported", "Rules", "StageBreak", "Walker"]
 
@@ -329,7 +327,7 @@ class Walker:
         """`val` with its values brought into the region being built."""
         if self.region.outer is None or isinstance(val, Function | Module):
             return val
-        return map_leaves(val, self.region.bring)
+        return map_leaves(val, self.region.bring, same_rows=True)
 
     def integer(self, number: int) -> Array:
         """A whole number that is known."""

@@ -40,8 +40,9 @@ __all__ = ["MOST", "WORD", "Gaussian", "Laplace", "law"]
 WORD: Final = 64
 """Bits of a uniform word."""
 
-MOST: Final = 60
-"""Noise stays below 2^MOST in magnitude; a law that would not is refused."""
+MOST: Final = 56
+"""Noise stays below 2^MOST in magnitude, so that it fits a number, and its sums on the way do; a law that would not is
+refused."""
 
 Words = npt.NDArray[np.uint64]
 Source = Callable[[tuple[int, ...]], Words]
@@ -113,7 +114,7 @@ class Gaussian:
     def levels(self) -> tuple[tuple[int, ...], Fraction]:
         """The factors k, outermost first, and the variance of the numbers that are drawn by inversion."""
         v, factors = self.variance, []
-        if v >= Fraction(1 << (2 * MOST)) / 400:
+        if v >= 1 << 2 * (MOST - 6):
             raise ValueError(f"Gaussian noise of deviation {math.sqrt(v):.3g} units does not fit")
         while v > 256:
             # The largest k with (1 + k^2) 1.55 <= sqrt(v).

@@ -81,7 +81,7 @@ def compact(w: Walker, site: CallSite, q: Val) -> Val:
 
     cut = map_leaves(replace(sorted_, visible=None), first)
     assert isinstance(cut, Table)
-    return replace(cut, rows=rows)
+    return replace(cut, rows=rows, lineage=q.lineage)
 
 
 @builtin("shuffle")

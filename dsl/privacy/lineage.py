@@ -9,14 +9,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 from dsl.source import Span
 
 if TYPE_CHECKING:
     from dsl.values import Table
 
-__all__ = ["Change", "Clipped", "Lineage", "Owned", "Refusal", "lineage_of"]
+__all__ = ["MIXED", "Change", "Clipped", "Lineage", "Owned", "Refusal", "lineage_of"]
 
 Owned: TypeAlias = "tuple[str, str]"
 """(party, its table or array)."""
@@ -27,7 +27,7 @@ class Refusal:
     """Why there is no finite sensitivity."""
 
     message: str
-    span: Span
+    span: Span | None = None
     helps: tuple[str, ...] = ()
     code: Literal["E0701", "E0901"] = "E0701"
 
@@ -64,6 +64,10 @@ class Clipped:
 
     norm: float
     by: frozenset[Owned]
+
+
+MIXED: Final = Lineage(refusal=Refusal("rows may be of several tables here, passed on by a loop"))
+"""Of a table of which it is not known whose rows it has."""
 
 
 def lineage_of(table: Table) -> Lineage:

@@ -107,8 +107,9 @@ def _table(w: Walker, table: Table, m: Mechanism, span: Span) -> _Plan:
 
 
 def _fail(w: Walker, refusal: Refusal, span: Span) -> None:
-    secondary = [(span, "this is to have noise")] if refusal.span != span else []
-    w.fail(refusal.code, refusal.message, refusal.span, secondary=secondary, helps=refusal.helps)
+    place = span if refusal.span is None else refusal.span
+    secondary = [(span, "this is to have noise")] if place != span else []
+    w.fail(refusal.code, refusal.message, place, secondary=secondary, helps=refusal.helps)
 
 
 def _fixed_groups(w: Walker, table: Table, name: str, array: Array, span: Span) -> None:

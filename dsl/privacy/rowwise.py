@@ -88,7 +88,7 @@ def _places(region: Region, value: Value) -> Places:
     outside = region.outside(node) if value.builder is region.builder else None
     if outside is not None and region.outer is not None:
         return _places(region.outer, outside)
-    if node.op == "input" and value.ndim:
+    if node.op == "input" and value.ndim and node.get("scan") is None:  # a scan may have left out rows
         return {(node["party"], node["name"]): 0}
     src = [Value(value.builder, i) for i in node.src]
     secret = [v for v in src if not v.type.public]

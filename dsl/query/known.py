@@ -42,7 +42,7 @@ def _interval(value: Value, seen: Seen) -> Interval | None:
             return None if node["range"] is None else Interval(*node["range"])
         case "item":
             return _item(src[0], int(node["index"]), seen)
-        case "param" | "size" | "loop" | "open":
+        case "param" | "size" | "loop" | "open" | "stored":
             return None
     bound = find(node.op).bound
     if bound is None:

@@ -20,6 +20,7 @@ from dsl.parse import parse
 from dsl.privacy.mechanism import concentrated
 from dsl.privacy.spending import Spending, spending
 from mpc.circuit import Circuit, Node
+from runtime.errors import as_json
 from runtime.running import run_plain
 
 TABLES = """party bank, shop, office
@@ -110,6 +111,13 @@ def test_sensitivity_goes_through_queries_over_queries():
     assert sensitivities(made(text + query + LAPLACE + "\n")) == [100]
 
 
+def test_rows_stay_those_of_their_owner_when_they_move():
+    text = TABLES + "query old: select sex, age from people where age > 60\n"
+    query = "query q:\n    select sum(age) as x from moved\n"
+    for moved in ("compact(old)", "shuffle(old)", "old"):
+        assert sensitivities(made(f"{text}moved = {moved}\n{query}{LAPLACE}\n")) == [90]
+
+
 def test_gaussian_noise_is_for_the_euclidean_norm():
     text = TABLES + "query q:\n    select sex, count(*) as n, sum(age) as a from people group by sex\n"
     done = made(text + "reveal q to office with gaussian(epsilon=0.5, delta=1e-6)\n")
@@ -167,6 +175,17 @@ def test_what_has_no_limit_is_refused(expression):
     text = f"party a, b, c\ninput x: fixed[n] from a\nreveal {expression} to c as r with laplace(epsilon=1)\n"
     with pytest.raises(StudyError, match="E0701"):
         made(text, n=100)
+
+
+def test_what_was_stored_has_no_limit_but_a_clipped_one(tmp_path):
+    first = parley.compile("party a, b, c\ninput x: fixed from a\nstore 2 * x as y\n")
+    parley.simulate_sync(first, {"a": {"x": 5.0}}, state=tmp_path)
+    text = "party a, b, c\nz = load('y')\nreveal EXPRESSION to b as r with laplace(epsilon=100)\n"
+    clipped = parley.compile(text.replace("EXPRESSION", "clip(z, 0, 3)"))
+    assert parley.simulate_sync(clipped, {}, state=tmp_path)["b"]["r"] == pytest.approx(3, abs=2)
+    with pytest.raises(ExceptionGroup) as caught:
+        parley.simulate_sync(parley.compile(text.replace("EXPRESSION", "z")), {}, state=tmp_path)
+    assert as_json(caught.value)["code"] == "E0701"
 
 
 # ------------------------------------------------------------------------------------- what it costs

@@ -83,7 +83,7 @@ def variance(chosen: Laplace | Gaussian) -> float:
     if isinstance(chosen, Gaussian):
         return float(chosen.variance)
     a = math.exp(-1 / chosen.scale)
-    return 2 * a / (1 - a) ** 2
+    return 2 * a / math.expm1(-1 / chosen.scale) ** 2
 
 
 LAWS = [
@@ -190,6 +190,16 @@ def test_noise_that_does_not_fit_is_refused():
         _ = Laplace(Fraction(2**56)).limits
     with pytest.raises(ValueError, match="does not fit"):
         _ = Gaussian(Fraction(2**114)).levels
+
+
+@pytest.mark.parametrize("setup", [REP3, ADDITIVE], ids=["rep3", "additive"])
+def test_the_widest_noise_fits(setup):
+    for chosen, kind in ((Laplace(Fraction(2**56 - 1, 45)), "laplace"), (Gaussian(Fraction(2**100 - 1)), "gaussian")):
+        parameter = chosen.scale if isinstance(chosen, Laplace) else chosen.variance
+        sample = drawn(kind, parameter.as_integer_ratio(), 50, setup, {})
+        assert chosen.bound < 2**57
+        assert np.abs(sample).max() <= chosen.bound
+        assert np.abs(sample / math.sqrt(variance(chosen))).mean() > 0.3
 
 
 # ------------------------------------------------------------------------------- who can know it
