@@ -168,7 +168,7 @@ def _sizes(study: syntax.Study, done: Elaborated) -> list[Disclosure]:
                 if mine not in sources[key]:
                     sources[key].append(mine)
     told = [n for _, n in done.circuit if n.op == "input" and n.get("told") is not None]
-    for party, table, place in dict.fromkeys((n["party"], n["name"], n["place"]) for n in told):
-        line = study.source.position(place).line
+    for party, table, scan in dict.fromkeys((n["party"], n["name"], n["scan"]) for n in told):
+        line = min(study.source.position(place).line for place, number in done.scans if number == scan)
         sources[f"rows of {table} at {party} that conditions on it keep", line] = [f"{party}'s `{table}`"]
     return [Disclosure("size", done.parties, name, line, tuple(s)) for (name, line), s in sources.items()]

@@ -100,7 +100,15 @@ def _finished(w: Walker, needs: Value | None) -> Elaborated:
         names=_names(w),
         stores=tuple(w.stores),
         plans=tuple(w.plans.queries),
+        scans=_scans(w, circuit),
     )
+
+
+def _scans(w: Walker, circuit: Circuit) -> tuple[tuple[int, int], ...]:
+    """Places of scans, and the numbers that these have in the circuit, where equal scans are one."""
+    pairs = zip(w.root.builder.nodes, circuit.nodes, strict=True)
+    now = {before["scan"]: after["scan"] for before, after in pairs if before.get("scan") is not None}
+    return tuple((place, now[number]) for number, place in w.plans.scans.items())
 
 
 def _names(w: Walker) -> tuple[tuple[str, str], ...]:

@@ -88,3 +88,5 @@ class Elaborated:
     """What it stores for later studies."""
     plans: tuple[Planned, ...] = ()
     """How its queries are carried out."""
+    scans: tuple[tuple[int, int], ...] = ()
+    """Where in the text those scans of tables stand that have rows of their own, each with its number."""

@@ -86,8 +86,10 @@ class Planned:
 
 @dataclass(slots=True)
 class Plans:
-    """The queries of one walk. current: the number of the operator being built, 0 for none."""
+    """The queries of one walk. current: the number of the operator being built, 0 for none. scans: where in the text
+    those scans stand that have rows of their own (see `dsl.query.scan`), by number."""
 
     count: int = 0
     current: int = 0
     queries: list[Planned] = field(default_factory=list)
+    scans: dict[int, int] = field(default_factory=dict)

@@ -205,11 +205,14 @@ def _kept(
     if not tables or loads(study):
         return out
     abstract = elaborate(study, Bindings(params=dict(job.params), frac=job.frac), check=True)
-    for spec, place in tables.items():
-        held = hold(place, spec, lambda _: None)
+    for spec, database in tables.items():
+        held = hold(database, spec, lambda _: None)
         if held is not None:
             try:
-                out |= {(spec.party, spec.name, at): told for at, told in held.counts(abstract.circuit).items()}
+                out |= {
+                    (spec.party, spec.name, at): told
+                    for at, told in held.counts(abstract.circuit, abstract.scans).items()
+                }
             finally:
                 held.close()
     return out

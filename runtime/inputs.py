@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dsl.inputs import InputSpec, Told
+from dsl.outputs import Elaborated
 from mpc.circuit import Array, Circuit, Node
 from mpc.engine import InputKey, keep_key, own_key, spared
 from mpc.schedule import Schedule
@@ -76,12 +77,12 @@ class FileInputs:
         """Whether of some table it may be known how many rows conditions keep."""
         return any(held.tells for held in self._held.values())
 
-    def counts(self, circuit: Circuit) -> dict[str, dict[int, Told]]:
+    def counts(self, study: Elaborated) -> dict[str, dict[int, Told]]:
         """What of tables in databases may be told: by name and place of a scan in the study, how many rows are kept.
 
-        Fewer than this party's policy allows are not told.  circuit: the study with its sizes open.  Raises DataError.
+        Fewer than this party's policy allows are not told.  study: with its sizes open.  Raises DataError.
         """
-        found = {name: held.counts(circuit) for name, held in self._held.items()}
+        found = {name: held.counts(study.circuit, study.scans) for name, held in self._held.items()}
         return {n: {p: t for p, t in told.items() if t.rows >= self.least} for n, told in found.items() if told}
 
     def held(self, name: str) -> Held | None:
@@ -144,9 +145,9 @@ class NoInputs:
 
     tells = False
 
-    def counts(self, circuit: Circuit) -> dict[str, dict[int, Told]]:
+    def counts(self, study: Elaborated) -> dict[str, dict[int, Told]]:
         """Nothing."""
-        del circuit
+        del study
         return {}
 
     def fetch(self, salt: bytes | None, circuit: Circuit, timetable: Schedule) -> Mapping[InputKey, Array]:
@@ -184,9 +185,9 @@ class ArrayInputs:
 
     tells = False
 
-    def counts(self, circuit: Circuit) -> dict[str, dict[int, Told]]:
+    def counts(self, study: Elaborated) -> dict[str, dict[int, Told]]:
         """Nothing."""
-        del circuit
+        del study
         return {}
 
     def fetch(self, salt: bytes | None, circuit: Circuit, timetable: Schedule) -> Mapping[InputKey, Array]:

@@ -90,7 +90,7 @@ class Inputs(Protocol):
     def tells(self) -> bool:
         """Whether there is anything for `counts` to tell."""
 
-    def counts(self, circuit: Circuit) -> dict[str, dict[int, Told]]:
+    def counts(self, study: Elaborated) -> dict[str, dict[int, Told]]:
         """By table and place of a scan: how many rows conditions keep, where all may know.  Raises DataError."""
 
     def fetch(self, salt: bytes | None, circuit: Circuit, timetable: Schedule) -> Mapping[InputKey, Array]:
@@ -270,7 +270,7 @@ class Session:
         if not self.inputs.tells or loads(self.study):
             return {}
         abstract = elaborate(self.study, Bindings(params=dict(self.job.params), frac=self.job.frac), check=True)
-        found = self.inputs.counts(abstract.circuit)
+        found = self.inputs.counts(abstract)
         return {name: [[place, t.rows, list(t.at)] for place, t in told.items()] for name, told in found.items()}
 
     async def _salt(self, specs: Sequence[InputSpec]) -> bytes | None:

@@ -13,7 +13,7 @@ from dataclasses import replace
 from mpc.circuit import Circuit, Node
 from mpc.op import catalogue
 
-__all__ = ["first_scans", "same_scans"]
+__all__ = ["same_scans"]
 
 Signature = tuple[object, ...]
 
@@ -21,7 +21,7 @@ Signature = tuple[object, ...]
 def same_scans(nodes: Iterable[Node]) -> tuple[Node, ...]:
     """The same nodes by number, in which scans under the same conditions read the first one's."""
     nodes = tuple(nodes)
-    first = first_scans(nodes)
+    first = _firsts(nodes)
     if not first:
         return nodes
     known = catalogue()
@@ -41,7 +41,7 @@ def same_scans(nodes: Iterable[Node]) -> tuple[Node, ...]:
     return tuple(out)
 
 
-def first_scans(nodes: Sequence[Node]) -> dict[int, int]:
+def _firsts(nodes: Sequence[Node]) -> dict[int, int]:
     """For each scan that repeats one before it, which one that is."""
     conditions: dict[int, list[Signature]] = {}
     number: dict[Signature, int] = {}

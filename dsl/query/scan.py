@@ -56,8 +56,9 @@ def _own_rows(ctx: Context, scan: Scan, part: Part, number: int) -> Part:
     owner = _owner(part)
     if owner is None:
         return part
+    ctx.w.plans.scans[number] = scan.span.start
     told = ctx.w.bindings.kept.get((*owner, scan.span.start))
-    more = {"scan": number} if told is None else {"scan": number, "told": told.at, "place": scan.span.start}
+    more = {"scan": number} if told is None else {"scan": number, "told": told.at}
 
     def own(value: Value) -> Value:
         node, type_ = value.node, value.type
@@ -92,7 +93,7 @@ def _kept(ctx: Context, scan: Scan, number: int, part: Part) -> Part:
         with ctx.w.at(node.span):
             mask = truth_of(rows_of(ctx, part), node).value.broadcast_to((part.rows,))
             if own and mask.type.seen_by == first.type.seen_by:
-                mask = emit(ctx, "keep", mask, name=first["name"], scan=number, at=at, place=scan.span.start)
+                mask = emit(ctx, "keep", mask, name=first["name"], scan=number, at=at)
             out = out if at in told else filtered(out, mask)
     return out
 

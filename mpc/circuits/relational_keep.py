@@ -22,14 +22,11 @@ def _mask(types: Sequence[Type], attrs: Attrs) -> Signature:
     return boolean(types, attrs)
 
 
-def _same(x: Array, *, name: str, scan: int, at: int, place: int) -> Array:  # noqa: ARG001
+def _same(x: Array, *, name: str, scan: int, at: int) -> Array:  # noqa: ARG001
     return x
 
 
 @op("keep", infer=_mask, ref=_same)
-def keep(x: Value, *, name: str, scan: int, at: int, place: int) -> Value:  # noqa: ARG001
-    """x, the condition number `at` on the rows of table `name` that the `input` nodes with this `scan` bring.
-
-    place: of the scan in the study's text.
-    """
+def keep(x: Value, *, name: str, scan: int, at: int) -> Value:  # noqa: ARG001
+    """x, the condition number `at` on the rows of table `name` that the `input` nodes with this `scan` bring."""
     return x

@@ -86,19 +86,19 @@ class Held:
                     out[node["at"]] = sql
         return out
 
-    def counts(self, circuit: Circuit) -> dict[int, Told]:
+    def counts(self, circuit: Circuit, scans: Iterable[tuple[int, int]]) -> dict[int, Told]:
         """How many rows are kept by those conditions on each scan that the database can judge, by the scan's place.
 
-        Nothing where the owner does not let it be known, and of what stands in the text once but is scanned twice.
+        scans: places and numbers.  Nothing where the owner does not let it be known, and of what stands in the text
+        once but is scanned under different conditions.
         """
         if not self._database.counts:
             return {}
-        own = frozenset([self.spec.party])
-        keeps = [n for _, n in circuit if n.op == "keep" and n.type.seen_by == own and n["name"] == self.spec.name]
-        places = dict.fromkeys((n["place"], n["scan"]) for n in keeps)
-        single = {place: scan for place, scan in places if sum(place == p for p, _ in places) == 1}
-        asked = {place: self.conditions(circuit, scan) for place, scan in single.items()}
-        return {place: Told(self.kept([], sql, None).number, tuple(sql)) for place, sql in asked.items() if sql}
+        pairs = dict.fromkeys(scans)
+        single = {place: scan for place, scan in pairs if sum(place == p for p, _ in pairs) == 1}
+        asked = {scan: self.conditions(circuit, scan) for scan in single.values()}
+        told = {scan: Told(self.kept([], sql, None).number, tuple(sql)) for scan, sql in asked.items() if sql}
+        return {place: told[scan] for place, scan in single.items() if scan in told}
 
     def whole(self, names: Sequence[str], salt: bytes | None) -> dict[str, NDArray[Any]]:
         """Columns with all rows, as circuits take them, missing values' masks as `name?`."""
