@@ -314,6 +314,18 @@ def test_noise_is_drawn_once_where_stages_follow():
     assert list(done["y"]) == [float(done["n"])] * 2
 
 
+def test_every_pass_of_a_loop_draws_noise_of_its_own():
+    text = (
+        "party a, b, c\ninput x: int in 0..1 from a\nys = zeros(400)\nfor i in range(400):\n"
+        "    ys[i] = reveal(x, noise=laplace(epsilon=0.2))\nreveal ys to c\n"
+    )
+    done = elaborate(parse(text), Bindings())
+    assert any(node.op == "loop" for _, node in done.circuit)
+    ys = np.array(parley.simulate_sync(parley.compile(text), {"a": {"x": 1}})["c"]["ys"])
+    assert far(ys - 1, 5) < 3.3
+    assert far(ys - 1, 1.5) > 3.3
+
+
 STAGES = """party a, b, c
 input x: int[50] from a
 n = reveal(sum(clip(x, 0, 1)), noise=laplace(epsilon=0.01))
