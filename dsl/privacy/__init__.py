@@ -8,3 +8,8 @@ inputs are neighbours if one row of one table or array is *replaced* by any othe
 anyway (of a table with `rows <= n`, a row may also appear or vanish).  Of `clip_norm(g, c)` all of g is hidden, as a
 whole.
 """
+
+from dsl.privacy.lineage import Lineage, Owned
+from dsl.privacy.spending import Spending
+
+__all__ = ["Lineage", "Owned", "Spending"]
