@@ -324,6 +324,46 @@ def _join(name: str, n: int) -> Task:
     return Task(name, JOIN, data, error)
 
 
+CNN = """party PARTIES
+import ml
+input X: fixed in 0..1[n, 1, 28, 28] from a
+input y: int in 0..9[n] from b
+model = ml.cnn(X, y, filters=8, classes=10, epochs=1, rate=0.2, batch=128, momentum=0.8)
+reveal ml.predict(model, X[:128]) to a as said
+"""
+
+
+def _cnn() -> Task:
+    """A convolutional network, ten steps of 128 pictures.  Its error is the share of 128 pictures named wrongly."""
+
+    def data(rng: Rng) -> Data:
+        y = rng.integers(0, 10, 1280)
+        shown = rng.uniform(0, 1, (10, 1, 28, 28))[y]
+        return {("a", "X"): np.clip(shown + rng.normal(0, 0.1, shown.shape), 0, 1), ("b", "y"): y}
+
+    return Task("cnn", CNN, data, lambda d, got: float(np.mean(np.asarray(got["said"]) != d["b", "y"][:128])))
+
+
+BOOSTING = """party PARTIES
+import ml
+input X: fixed in -10..10[n, 20] from a
+input y: bool[n] from b
+model = ml.gradient_boosting(X, y, n_estimators=10, max_depth=4)
+reveal ml.predict(model, X) to a as said
+"""
+
+
+def _boosting() -> Task:
+    """10,000 rows, ten trees of depth 4.  Its error is the share of rows told wrongly."""
+
+    def data(rng: Rng) -> Data:
+        X = rng.normal(0, 1, (10_000, 20))
+        y = X[:, 0] + X[:, 1] * X[:, 2] + rng.normal(0, 0.3, 10_000) > 0
+        return {("a", "X"): X, ("b", "y"): y}
+
+    return Task("boosting", BOOSTING, data, lambda d, got: float(np.mean(np.asarray(got["said"]) != d["b", "y"])))
+
+
 def _named(*tasks: Task) -> Mapping[str, Task]:
     return {task.name: task for task in tasks}
 
@@ -338,6 +378,8 @@ TASKS = _named(
     _sort("sort-64k-31", f"int in 0..{(1 << 31) - 1}", 31, 65_536),
     _logreg(),
     _mlp(),
+    _cnn(),
+    _boosting(),
     _groupby(),
     _join("join-10k", 10_000),
     _div(),
