@@ -12,6 +12,7 @@ be read is no reason to forget it: then nothing more is spent until the owner ha
 from __future__ import annotations
 
 import datetime
+import fcntl
 import json
 import os
 from collections.abc import Mapping
@@ -93,7 +94,6 @@ class Ledger:
 
     def charge(self, job: Job, costs: Mapping[str, Spending]) -> None:
         """Enter these costs, on the disk when this returns.  BudgetSpent if a table has too little left."""
-        self.weigh(costs)
         if not costs:
             return
         self.file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -103,6 +103,8 @@ class Ledger:
             for table, (e, d) in costs.items()
         ]
         with os.fdopen(os.open(self.file, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600), "w", encoding="utf-8") as out:
+            fcntl.flock(out, fcntl.LOCK_EX)  # until it is closed: nobody else spends what is being weighed here
+            self.weigh(costs)
             out.write("".join(json.dumps(line) + "\n" for line in lines))
             out.flush()
             os.fsync(out.fileno())

@@ -106,7 +106,9 @@ def parameter_of(w: Walker, m: Mechanism, change: Fraction, parts: int, numbers:
         # What the drawn numbers deviate from their laws comes off delta.
         delta = float(m.delta) - (1 + math.exp(float(m.epsilon))) * numbers * DEVIATION
         if delta < float(m.delta) / 2:
-            w.fail("E0703", f"delta is too small for {numbers} numbers", m.span, f"{m.delta}")
+            many = "one number" if numbers == 1 else f"{numbers} numbers"
+            least = f"{many} at this epsilon need a delta of {2 * (float(m.delta) - delta):.1g} or more"
+            w.fail("E0703", "delta is too small", m.span, least)
         parameter = max(change, Fraction(1)) ** 2 * parts / (2 * concentrated(float(m.epsilon), delta))
     try:
         _ = law(m.kind, parameter.as_integer_ratio()).bound
