@@ -90,7 +90,8 @@ def _projected(ctx: Context, relation: Relation, items: Sequence[Item]) -> Relat
     ranks = {c: Column(f"rank of {c.name}") for c, before in old.items() if before in relation.ranks}
     pairs += [(rank, Ref(relation.ranks[old[c]], span=items[0].value.span)) for c, rank in ranks.items()]
     uniques, dependencies = _uniques(relation, pairs), _dependencies(relation, pairs)
-    with ctx.operator("project", ctx.listed(i.value for i in items), relation, span=items[0].value.span) as doing:
+    span = items[0].value.span if items else None  # none where rows are only counted
+    with ctx.operator("project", ctx.listed(i.value for i in items), relation, span=span) as doing:
         parts = []
         for part in relation.parts:
             rows = rows_of(ctx, part)
