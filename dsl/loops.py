@@ -37,7 +37,7 @@ from dsl.source import Span
 from dsl.stypes import INTEGER
 from dsl.values import Array, Batches, Range, Tuple, Val, describe, map_leaves
 from dsl.walker import NeedsConstant, Walker
-from mpc.circuit import Circuit, Value
+from mpc.circuit import Value
 from mpc.types import INT, Dim, Size
 
 __all__ = ["loop"]
@@ -187,7 +187,7 @@ def _repeat(w: Walker, this: Loop, before: frozenset[str]) -> Val | None:
         rolled = roll(w, this)
         if rolled is None:
             return None
-        if not (_small(passes, rolled.body) and _saves_rounds(passes, rolled)):
+        if not _pays(passes.count, rolled):
             finish(w, this, rolled)
             return None
     except NeedsConstant as needs:
@@ -211,10 +211,8 @@ def _repeat(w: Walker, this: Loop, before: frozenset[str]) -> Val | None:
     return _unrolled(w, s, passes, passes.count, before)
 
 
-def _small(passes: Passes, body: Circuit) -> bool:
-    return isinstance(passes.count, int) and passes.count * max(nodes_of(body), 1) <= SMALL
-
-
-def _saves_rounds(passes: Passes, rolled: Rolled) -> bool:
-    assert isinstance(passes.count, int)
-    return side_by_side(rolled.body, len(rolled.starts), passes.count)
+def _pays(count: Dim, rolled: Rolled) -> bool:
+    """Whether a loop is small, and takes fewer rounds when it is written out."""
+    if not isinstance(count, int) or count * max(nodes_of(rolled.body), 1) > SMALL:
+        return False
+    return side_by_side(rolled.body, len(rolled.starts), count)

@@ -30,10 +30,10 @@ from dsl.parse import parse
 from mpc.circuit import Array
 from network import Channel, Transport, memory_mesh, parse_link
 from runtime.errors import UsageError
-from runtime.inputs import ArrayInputs, NoInputs
+from runtime.inputs import ArrayInputs
 from runtime.job import DEALER, Job, choose
 from runtime.results import ArrayOutput, Output, RecordOutput, TableOutput
-from runtime.session import Finished, Inputs, Session
+from runtime.session import Finished, Session
 from runtime.vault import Vault
 
 __all__ = ["PartyResult", "Study", "compile", "simulate", "simulate_sync", "take_part"]
@@ -145,9 +145,8 @@ async def simulate(
 async def _party(
     study: Study, name: str, channels: Mapping[str, Channel], given: Given, limit: float, state: Path | None
 ) -> Finished:
-    inputs: Inputs = ArrayInputs(name, given) if name in study.parties else NoInputs(name)
     vault = None if state is None else Vault(state, name)
-    return await Session(study.job, name, channels, inputs, limit, made=study.made, vault=vault).run()
+    return await Session(study.job, name, channels, ArrayInputs(name, given), limit, made=study.made, vault=vault).run()
 
 
 async def take_part(

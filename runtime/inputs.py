@@ -24,7 +24,7 @@ from runtime.sources import Bindings, Database, Held, Kept, Loaded, find, for_ci
 if TYPE_CHECKING:
     from runtime.sources.databases import Source
 
-__all__ = ["ArrayInputs", "FileInputs", "NoInputs"]
+__all__ = ["ArrayInputs", "FileInputs"]
 
 
 @dataclass(slots=True)
@@ -102,7 +102,7 @@ class FileInputs:
         out = flat(self._loaded.values(), salt)
         for name, held in self._held.items():
             names = [c.name for c in held.spec.columns]
-            out |= _keyed(name, _padded(held, held.whole(names, salt)))
+            out |= _keyed(name, _padded(held.whole(names, salt), held.rows, held.spec.max_rows))
         return out
 
     def fetch(self, salt: bytes | None, circuit: Circuit, timetable: Schedule) -> Mapping[InputKey, Array]:
@@ -126,40 +126,6 @@ class FileInputs:
 
 
 @dataclass(slots=True)
-class NoInputs:
-    """A party that brings nothing: a further node, or the dealer."""
-
-    party: str
-
-    def shapes(self, specs: Sequence[InputSpec]) -> dict[str, tuple[int, ...]]:
-        """Nothing; DataError if the study wants something of this party."""
-        for spec in specs:
-            fault = Fault("E0401", "no data were given for it", self.party)
-            raise DataError(self.party, spec.name, [fault])
-        return {}
-
-    def arrays(self, salt: bytes | None) -> Mapping[InputKey, Array]:
-        """Nothing."""
-        del salt
-        return {}
-
-    tells = False
-
-    def counts(self, study: Elaborated) -> dict[str, dict[int, Told]]:
-        """Nothing."""
-        del study
-        return {}
-
-    def fetch(self, salt: bytes | None, circuit: Circuit, timetable: Schedule) -> Mapping[InputKey, Array]:
-        """Nothing."""
-        del circuit, timetable
-        return self.arrays(salt)
-
-    def close(self) -> None:
-        """Nothing."""
-
-
-@dataclass(slots=True)
 class ArrayInputs:
     """Arrays of an application: `{"x": array}`, tables as `{"t": {"column": array}}`, in natural units.
 
@@ -179,10 +145,6 @@ class ArrayInputs:
             self._loaded[spec.name] = from_arrays(spec, self.given[spec.name])
         return {name: one.shape for name, one in self._loaded.items()}
 
-    def arrays(self, salt: bytes | None) -> Mapping[InputKey, Array]:
-        """All columns in natural units, keys hashed under `salt`."""
-        return flat(self._loaded.values(), salt)
-
     tells = False
 
     def counts(self, study: Elaborated) -> dict[str, dict[int, Told]]:
@@ -191,9 +153,9 @@ class ArrayInputs:
         return {}
 
     def fetch(self, salt: bytes | None, circuit: Circuit, timetable: Schedule) -> Mapping[InputKey, Array]:
-        """All columns."""
+        """All columns in natural units, keys hashed under `salt`."""
         del circuit, timetable
-        return self.arrays(salt)
+        return flat(self._loaded.values(), salt)
 
     def close(self) -> None:
         """Nothing is open."""
@@ -206,13 +168,20 @@ def flat(loaded: Iterable[Loaded], salt: bytes | None) -> dict[InputKey, Array]:
     """
     out: dict[InputKey, Array] = {}
     for one in loaded:
-        columns = for_circuit(one, salt)
-        bound = one.spec.max_rows
-        if bound is not None:
-            columns = {name: _filled(values, bound) for name, values in columns.items()}
-            columns["#rows"] = np.arange(bound) < one.rows
-        out |= {(one.spec.name, name): values for name, values in columns.items()}
+        columns = _padded(for_circuit(one, salt), one.rows, one.spec.max_rows)
+        out |= _keyed(one.spec.name, columns)
     return out
+
+
+def _keyed(name: str, columns: Mapping[str, Array]) -> dict[InputKey, Array]:
+    return {(name, column): values for column, values in columns.items()}
+
+
+def _padded(columns: Mapping[str, Array], rows: int, bound: int | None) -> dict[str, Array]:
+    """The columns of a whole table, filled up where it is declared with `rows <= n`; `#rows` says which rows exist."""
+    if bound is None:
+        return dict(columns)
+    return {name: _filled(values, bound) for name, values in columns.items()} | {"#rows": np.arange(bound) < rows}
 
 
 def _filled(values: Array, rows: int) -> Array:
@@ -243,7 +212,7 @@ def _brought(
             whole |= {} if (name, column) in there else {column: None}
         elif own_key(name, column, scan) not in there:
             own[scan][column] = node
-    out = _keyed(name, _padded(held, held.whole(_named(whole), salt))) if whole else {}
+    out = _keyed(name, _padded(held.whole(_named(whole), salt), held.rows, held.spec.max_rows)) if whole else {}
     for scan, columns in own.items():
         if columns or not said <= there.keys():
             kept = held.kept(_named(columns), conditions[scan], salt)
@@ -254,18 +223,6 @@ def _brought(
 def _named(columns: Iterable[str]) -> list[str]:
     """The table's columns among a circuit's, which has masks besides."""
     return list(dict.fromkeys(c.removesuffix("?") for c in columns if c != "#rows"))
-
-
-def _keyed(name: str, columns: Mapping[str, Array]) -> dict[InputKey, Array]:
-    return {(name, column): values for column, values in columns.items()}
-
-
-def _padded(held: Held, columns: Mapping[str, Array]) -> dict[str, Array]:
-    """The columns of a whole table, filled up where it is declared with `rows <= n`."""
-    bound = held.spec.max_rows
-    if bound is None:
-        return dict(columns)
-    return {name: _filled(values, bound) for name, values in columns.items()} | {"#rows": np.arange(bound) < held.rows}
 
 
 def _scanned(held: Held, scan: int, kept: Kept, wanted: Mapping[str, Node]) -> dict[InputKey, Array]:

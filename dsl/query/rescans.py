@@ -21,6 +21,8 @@ Signature = tuple[object, ...]
 def same_scans(nodes: Iterable[Node]) -> tuple[Node, ...]:
     """The same nodes by number, in which scans under the same conditions read the first one's."""
     nodes = tuple(nodes)
+    if len({node["scan"] for node in nodes if node.op == "keep"}) < 2:
+        return nodes
     first = _firsts(nodes)
     if not first:
         return nodes

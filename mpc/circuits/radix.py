@@ -26,7 +26,7 @@ from mpc.circuits.moving import opened_order, row_bits, rows_at
 from mpc.lowerer import low
 from mpc.types import BOOL, INT
 
-__all__ = ["digits", "radix", "radix_work"]
+__all__ = ["digits", "elements_of", "radix", "radix_work"]
 
 DIGITS = (2, 3, 4, 5)
 """Bits of a digit: 2^d - 1 flags become ring elements for each, so many bits cost bytes and few cost rounds."""
@@ -47,8 +47,7 @@ def radix(bits: Value, rows: int, columns: Sequence[Value]) -> list[Value]:
     b = low(bits)
     total, width = bits.type.sizes
     ring = row_bits(total)
-    elements = sum(math.prod(c.type.sizes[1:]) / (64 if c.dtype == BOOL else 1) for c in columns)
-    sizes = [*digits(width, _digit(width, total, elements, b.round_bytes)), 0, 0]
+    sizes = [*digits(width, _digit(width, total, elements_of(columns), b.round_bytes)), 0, 0]
     flags = b.narrow(_flags(bits[:, : sizes[0]]), ring)
     following, rest = _split(bits[:, sizes[0] :], sizes[1])
     columns = list(columns)
@@ -65,6 +64,11 @@ def radix(bits: Value, rows: int, columns: Sequence[Value]) -> list[Value]:
         following = None if following is None else rows_at(following, order)
         rest = None if rest is None else rows_at(rest, order)
     return columns
+
+
+def elements_of(columns: Sequence[Value]) -> float:
+    """Ring elements of one row of all columns; a truth value is a 64th."""
+    return sum(math.prod(c.type.sizes[1:]) / (64 if c.dtype == BOOL else 1) for c in columns)
 
 
 def radix_work(width: int, total: int, columns: float, at: int) -> Work:
@@ -89,7 +93,7 @@ def _work(width: int, total: int, columns: float, most: int) -> Work:
         kinds = 1 << size
         turn = estimate.TO_RING.times((kinds - 1) * part).then(estimate.MUL.times(part))
         turn = turn.then(estimate.MOVE.times(part + columns + left / 64))
-        # The next digit's flags become ring elements while the rows still move.
+        # What a digit less saves: it takes five rounds, but the other digits have more bits then, and take more.
         work = work.then(Work(3, turn.bytes + estimate.OPEN.bytes * part))
     return work.times(total)
 

@@ -23,7 +23,7 @@ from mpc.circuits import estimate
 from mpc.circuits.estimate import Work
 from mpc.circuits.moving import row_bits, row_numbers, rows_at, scatter
 from mpc.circuits.ordering import all_of, at_all
-from mpc.circuits.radix import radix, radix_work
+from mpc.circuits.radix import elements_of, radix, radix_work
 from mpc.circuits.relational_columns import Packed, rows_of, signature, stacked
 from mpc.circuits.sort import key_bits
 from mpc.lowerer import low
@@ -155,7 +155,7 @@ def arranged(bits: Value, columns: Packed) -> Packed:
     if n < 2:
         return columns
     arrays = [a for a in (columns.numbers, columns.bits) if a is not None]
-    elements = sum(a.type.sizes[1] / (64 if a.dtype == BOOL else 1) for a in arrays)
+    elements = elements_of(arrays)
     at = low(bits).round_bytes
     work, direct = _travel_work(n, width, elements, at)
     if _by_pairs(n, width, work, at):

@@ -21,7 +21,7 @@ from mpc.circuits.axes import as_rows, from_rows
 from mpc.circuits.estimate import Work
 from mpc.circuits.moving import gather, row_bits, row_numbers, scatter
 from mpc.circuits.ordering import difference_width
-from mpc.circuits.radix import radix, radix_work
+from mpc.circuits.radix import elements_of, radix, radix_work
 from mpc.circuits.ranks import ranks, ranks_work
 from mpc.lowerer import low
 from mpc.op import Interval, Signature, op
@@ -84,11 +84,6 @@ def _weight(rows: int, n: int, key_width: int, difference: int, columns: float, 
     return min(pairs, _by_radix(rows, n, key_width, columns, at)[0].weight(at))
 
 
-def _elements(columns: Sequence[Value]) -> float:
-    """Ring elements of one row of all columns; a truth value is a 64th."""
-    return sum(math.prod(c.type.sizes[1:]) * (1 / 64 if c.dtype == BOOL else 1) for c in columns)
-
-
 def arrange(key: Value, columns: Sequence[Value]) -> list[Value]:
     """Columns (rows * n, ...) with each run of n rows in the order of its keys: `key` is (rows, n), shared.
 
@@ -99,7 +94,7 @@ def arrange(key: Value, columns: Sequence[Value]) -> list[Value]:
     total = rows * n
     if n < 2 or rows == 0:
         return list(columns)
-    width, elements = _span(key)[1], _elements(columns)
+    width, elements = _span(key)[1], elements_of(columns)
     numeric = key if key.dtype != BOOL else None
     difference = 2 if numeric is None else difference_width(key)
     at = b.round_bytes

@@ -62,11 +62,12 @@ class Way:
 
         ways: by any key, such as the node where each ends.
         """
+        sites = {key: way.site(circuit) for key, way in ways.items()}
         parts: Counter[int] = Counter()
-        for root, site in {(way.root, way.site(circuit)) for way in ways.values()}:
+        for root, site in {(way.root, sites[key]) for key, way in ways.items()}:
             parts[root] += circuit.nodes[site].type.size
         whole = {root for root, n in parts.items() if n >= circuit.nodes[root].type.size}
-        return {key: way.root if way.root in whole else way.site(circuit) for key, way in ways.items()}
+        return {key: way.root if way.root in whole else sites[key] for key, way in ways.items()}
 
     def after(self, node: int) -> tuple[int, ...]:
         """The steps that come after a node of the way."""
