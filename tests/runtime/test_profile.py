@@ -71,7 +71,8 @@ def test_the_parts_make_up_the_whole(run: LocalResult) -> None:
 def test_work_leaves_out_the_sharing_and_the_opening(run: LocalResult) -> None:
     work = profile(run)["work"]
 
-    assert 0 < work["seconds"] < profile(run)["seconds"]
+    # The work is that of the node where it took longest, which need not be the one whose lines are shown.
+    assert 0 < work["seconds"] < max(node["total"] for node in profile(run)["nodes"].values())
     assert 0 < work["rounds"] < run.stats["rounds"]
     spared = sum(run.stats["bytes_sent"].values()) - sum(work["bytes_sent"].values())
     assert spared >= 2 * 8  # the opening of one number; with common keys an input may be shared without a message
