@@ -137,7 +137,7 @@ def both_valid(arrays: Sequence[Array], shape: Shape) -> tuple[Value | None, boo
     mask: Value | None = None
     for a in arrays:
         if a.valid is not None:
-            mask = a.valid if mask is None else mask & a.valid
+            mask = a.valid if mask is None or mask.index == a.valid.index else mask & a.valid
     return spread(mask, shape), any(a.padded for a in arrays)
 
 

@@ -59,7 +59,7 @@ def binary(w: Walker, op: str, left: Val, right: Val, span: Span) -> Val:
 def _emit(w: Walker, name: str, a: Array, b: Array, stype: SType) -> Array:
     value = w.builder.emit(name, a.value, b.value)
     valid, padded = both_valid([a, b], value.shape)
-    return Array(value, stype.optional(valid is not None), valid, padded)
+    return Array(value, stype, valid, padded)
 
 
 def _size(w: Walker, op: str, left: Array, right: Array, span: Span) -> Array | None:
@@ -166,7 +166,7 @@ def _whole_power(w: Walker, base: Array, n: int, span: Span) -> Array:
     stype = decimal(base.stype.places * n) if base.stype.kind == "decimal" else base.stype.optional(False)
     if stype.places > 18:
         w.fail("E0301", "a power has the decimal places of all factors", span, f"{stype.places} places, 18 fit")
-    nullable = base.valid is not None
+    nullable = base.stype.nullable
     if n == 0:
         one = w.builder.const(np.ones(()), stype.dtype(w.frac)).broadcast_to(base.shape)
         return replace(base, value=one, stype=stype.optional(nullable), exact=None)
@@ -223,7 +223,7 @@ def _compare(w: Walker, op: str, left: Array, right: Array, span: Span) -> Val:
     if op in {"!=", "<=", ">="}:
         value = ~value
     valid, padded = both_valid([a, b], value.shape)
-    return Array(value, BOOLEAN.optional(valid is not None), valid, padded)
+    return Array(value, BOOLEAN.optional(a.stype.nullable or b.stype.nullable), valid, padded)
 
 
 def _plain(a: Array) -> str:
@@ -276,7 +276,7 @@ def _never(w: Walker, op: str, array: Array, span: Span) -> Val:
     if op not in {"==", "!="}:
         return w.error("E0301", f"{array.stype} has no order", span)
     value = w.builder.const(np.bool_(op == "!=")).broadcast_to(array.shape)
-    return Array(value, BOOLEAN.optional(array.valid is not None), array.valid, array.padded)
+    return Array(value, BOOLEAN.optional(array.stype.nullable), array.valid, array.padded)
 
 
 # ------------------------------------------------------------------------------------------- logic
@@ -295,8 +295,9 @@ def logical(w: Walker, op: str, left: Array, right: Array) -> Array:
     """`and`, `or` of truth values: false and missing is false, true or missing is true."""
     name = "and" if op == "and" else "or"
     value = w.builder.emit(name, left.value, right.value)
-    if left.valid is None and right.valid is None:
-        return Array(value, BOOLEAN)
+    if not (left.stype.nullable or right.stype.nullable):
+        valid, padded = both_valid([left, right], value.shape)
+        return Array(value, BOOLEAN, valid, padded)
     shape = value.shape
     true = w.builder.const(np.bool_(True))
     va = true if left.valid is None else left.valid

@@ -27,7 +27,7 @@ def column(w: Walker, table: Table, name: str, span: Span) -> Array:
     if table.visible is None:
         return array
     valid = table.visible if array.valid is None else array.valid & table.visible
-    return replace(array, valid=valid, padded=True, stype=array.stype.optional())
+    return replace(array, valid=valid, padded=True)
 
 
 def missing(w: Walker, message: str, name: str, names: list[str], span: Span) -> Unknown:

@@ -53,7 +53,8 @@ class Array:
     """A number or an array of numbers (a truth value, a date, … as `stype` says).
 
     value: the node of the circuit; of `text(n)` it has one axis more than the study sees. valid: which elements are
-    there, of the same shape, None when all are. padded: the missing ones may be invisible rows of a query. exact: the
+    there, of the same shape, None when all are. padded: the missing ones may be invisible rows of a query, and
+    are nothing else when the type has no `?`. exact: the
     literal that this is, so that beside a `decimal` it counts as it was written.
     """
 

@@ -13,6 +13,7 @@ import numpy as np
 from dsl.builtins.arguments import axis_of, numeric, shape_of, typed
 from dsl.builtins.table import CallSite, builtin
 from dsl.convert import spread, text_array, to_int, unify
+from dsl.masks import same_along, without_axis
 from dsl.source import Span
 from dsl.stypes import FIXED, INTEGER
 from dsl.values import Array, Batches, Range, Table, Text, Tuple, Val, describe
@@ -144,6 +145,12 @@ def _join(w: Walker, arrays: Sequence[Array], axis: int) -> tuple[Value, Value |
     true = w.builder.const(np.bool_(True), BOOL)
     masks = [spread(true if a.valid is None else a.valid, a.shape) for a in arrays]
     found = [m for m in masks if m is not None]
+    if all(axis in same_along(m) for m in found):
+        short = [without_axis(m, axis) for m in found]
+        if len({m.index for m in short}) == 1:
+            shape = value.shape[: found[0].ndim]
+            one = short[0].reshape((*shape[:axis], 1, *shape[axis + 1 :]))
+            return value, one.broadcast_to(shape)
     return value, found[0] if len(found) == 1 else w.builder.emit("concat", *found, axis=axis)
 
 
@@ -160,7 +167,7 @@ def concat(w: Walker, site: CallSite, *arrays: Val, axis: Val | None = None) -> 
     at = axis_of(w, site, axis, len(parts[0].shape), 0)
     assert at is not None
     value, valid = _join(w, parts, at)
-    return Array(value, stype.optional(valid is not None), valid, any(a.padded for a in parts))
+    return Array(value, stype, valid, any(a.padded for a in parts))
 
 
 @builtin("stack")
@@ -181,7 +188,7 @@ def stack(w: Walker, site: CallSite, *arrays: Val, axis: Val | None = None) -> V
     assert at is not None
     wide = [_widened(a, at) for a in parts]
     value, valid = _join(w, wide, at)
-    return Array(value, stype.optional(valid is not None), valid, any(a.padded for a in parts))
+    return Array(value, stype, valid, any(a.padded for a in parts))
 
 
 def _widened(a: Array, axis: int) -> Array:

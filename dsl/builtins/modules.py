@@ -1,11 +1,12 @@
-"""What modules of the library have beside the language: `_record`, `_within`, `_complete`, `_capped`, `_items`,
-`_layers` and `_balanced`.
+"""What modules of the library have beside the language: `_record`, `_within`, `_complete`, `_rows`,
+`_in_rows_of`, `_capped`, `_items`, `_layers` and `_balanced`.
 
 Their names begin with `_`, and only the library's own text finds them.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -14,6 +15,8 @@ from dsl import syntax
 from dsl.builtins.arguments import numeric, shape_of, typed
 from dsl.builtins.table import CallSite, builtin, special
 from dsl.convert import to_fixed, to_int
+from dsl.masks import in_rows, row_mask
+from dsl.source import Span
 from dsl.stypes import FIXED, INTEGER
 from dsl.values import Array, Record, Text, Tuple, Unknown, Val, describe
 from dsl.walker import Reported, Walker
@@ -52,6 +55,57 @@ def within(w: Walker, site: CallSite, x: Val, lo: Val | None = None, hi: Val | N
 def complete(w: Walker, site: CallSite, x: Val) -> Val:
     """x, of which no value may be missing or in an invisible row: what sums leave out would count in sizes."""
     return numeric(w, x, site.of("x"))
+
+
+@builtin("_rows")
+def rows(w: Walker, site: CallSite, *arrays: Val, sample_weight: Val | None = None) -> Val:
+    """Which rows count, and the arrays with 0 in rows that are not there: (1, X, y, …) when all count, else (n times
+    1 or 0, X, y, …): 0 for rows that are invisible in one of them, and for those of which `sample_weight` says so."""
+    found = [_as_rows(w, a, s) for a, s in zip(arrays, site.items, strict=True)]
+    masks = [row_mask(w, a) for a in found]
+    weight: Value | None = None
+    if sample_weight is not None:
+        says = _as_rows(w, sample_weight, site.of("sample_weight"))
+        if says.shape:
+            if says.stype.kind not in {"bool", "int"}:
+                return w.error("E0301", "`sample_weight` is truth values, or 0 and 1", site.span, describe(says))
+            masks.append(row_mask(w, says))
+            if says.stype.kind == "bool":
+                masks.append(says.value)
+            else:
+                weight = says.value
+    on: Value | None = None
+    for mask in masks:
+        if mask is not None and (on is None or on.index != mask.index):
+            on = mask if on is None else on & mask
+    if on is not None:
+        counts = on.to_int() if weight is None else w.builder.emit("mul", on.to_int(), weight)
+    elif weight is not None:
+        counts = weight
+    else:
+        counts = w.integer(1).value
+    return Tuple((Array(counts, INTEGER), *(_emptied(w, a) for a in found)))
+
+
+def _as_rows(w: Walker, val: Val, span: Span) -> Array:
+    """An array that may lack rows, but no value within one."""
+    a = w.array(val, span)
+    return a if a.padded and not a.stype.nullable else w.full(replace(a, padded=False), span)
+
+
+def _emptied(w: Walker, a: Array) -> Array:
+    if a.valid is None:
+        return a
+    value = w.builder.emit("select", a.valid, a.value, w.builder.const(np.zeros(()), a.value.dtype))
+    return replace(a, value=value, valid=None, padded=False, exact=None)
+
+
+@builtin("_in_rows_of")
+def in_rows_of(w: Walker, site: CallSite, x: Val, X: Val) -> Val:
+    """x, whose rows are invisible where those of X are."""
+    a = w.array(x, site.of("x"))
+    mask = row_mask(w, w.array(X, site.of("X")))
+    return a if mask is None else in_rows(a, mask)
 
 
 @builtin("_capped")

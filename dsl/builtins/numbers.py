@@ -133,7 +133,7 @@ def _clip(w: Walker, site: CallSite, x: Val, lo: Val, hi: Val) -> Val:
     else:
         value = w.builder.emit("minimum", w.builder.emit("maximum", b.value, low.value), high.value)
     valid, padded = both_valid([b], value.shape)
-    return Array(value, stype.optional(valid is not None), valid, padded)
+    return Array(value, stype, valid, padded)
 
 
 @builtin("clip")

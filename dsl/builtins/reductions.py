@@ -13,6 +13,7 @@ import numpy as np
 from dsl.builtins.arguments import axis_of, numeric
 from dsl.builtins.table import CallSite, builtin
 from dsl.convert import to_fixed, to_int, unify
+from dsl.masks import left_rows
 from dsl.operators import compare
 from dsl.source import Span
 from dsl.stypes import FIXED, INTEGER
@@ -37,9 +38,21 @@ def _elements(a: Array, axis: int | None) -> Dim:
     return size_of(a.shape) if axis is None else a.shape[axis]
 
 
+def _filled(a: Array) -> Array:
+    """All elements, whatever stands where there are none."""
+    return replace(a, valid=None, padded=False, exact=None)
+
+
+def _in_those(a: Array, rows: Value) -> Array:
+    return replace(a, valid=rows, padded=True)
+
+
 def sum_of(w: Walker, a: Array, axis: int | None) -> Array:
     """The sum over an axis (None: over all); missing values are left out."""
     a = to_int(a)
+    left = left_rows(w, a, axis, w.span)
+    if left is not None:
+        return _in_those(sum_of(w, _filled(a), axis), left)
     value = a.value
     if a.valid is not None:
         zero = w.builder.const(np.zeros(()), value.dtype)
@@ -53,6 +66,9 @@ def mean_of(w: Walker, a: Array, axis: int | None) -> Array:
     """The mean over an axis (None: over all), of the values that are there."""
     if not a.shape:
         return to_fixed(w, to_int(a))
+    left = left_rows(w, a, axis, w.span)
+    if left is not None:
+        return _in_those(mean_of(w, _filled(a), axis), left)
     if a.valid is not None:
         total = to_fixed(w, sum_of(w, a, axis))
         count = w.builder.emit("sum", a.valid.to_int(), axis=axis, keepdims=False)

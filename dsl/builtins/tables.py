@@ -6,7 +6,8 @@ from dataclasses import replace
 
 from dsl import syntax
 from dsl.builtins.table import CallSite, builtin, special
-from dsl.convert import to_int, unify, word_index
+from dsl.convert import both_valid, to_int, unify, word_index
+from dsl.masks import in_rows
 from dsl.parts import column, open_value
 from dsl.rows import front, shuffled
 from dsl.stypes import INTEGER
@@ -37,11 +38,13 @@ def matrix(w: Walker, e: syntax.Call) -> Val:
             return w.error("E0301", "a matrix has numbers", span, describe(a))
         if a.shape != (table.rows,):
             return w.error("E0302", f"`{table.name}` has {table.rows} rows", span, describe(a))
-        arrays.append(to_int(w.full(a, span)))
+        arrays.append(to_int(a if a.padded and not a.stype.nullable else w.full(replace(a, padded=False), span)))
     plain = [_numbers(a) for a in arrays]
     parts, stype = unify(w, plain, e.span)
     columns = [p.value.reshape((table.rows, 1)) for p in parts]
-    return Array(columns[0] if len(columns) == 1 else w.builder.emit("concat", *columns, axis=1), stype)
+    made = Array(columns[0] if len(columns) == 1 else w.builder.emit("concat", *columns, axis=1), stype)
+    mask, _ = both_valid(arrays, (table.rows,))
+    return made if mask is None else in_rows(made, mask)
 
 
 def _numbers(a: Array) -> Array:

@@ -7,6 +7,7 @@ import numpy as np
 from dsl.builtins.arguments import numeric
 from dsl.builtins.table import CallSite, builtin
 from dsl.convert import to_fixed, to_int
+from dsl.masks import in_rows, row_mask
 from dsl.operators import binary
 from dsl.stypes import FIXED
 from dsl.values import Array, Val, describe
@@ -79,33 +80,54 @@ def _categorical(w: Walker, p: Value, y: Value) -> Value:
 @builtin("standardize")
 def standardize(w: Walker, site: CallSite, X: Val) -> Val:
     """Each column (a vector is one) with mean 0 and population deviation 1; a constant column becomes 0.
+    Invisible rows of a table do not count and stay invisible.
 
     A column is brought to a size near 1 by a power of two before it is squared, so that neither small nor large columns
     lose places; a column whose mean distance from its mean is below 2^-13 counts as constant.
     """
-    a = to_fixed(w, to_int(numeric(w, X, site.of("X"))))
+    given = numeric(w, X, site.of("X"), full=False)
+    a = to_fixed(w, to_int(given if given.padded and not given.stype.nullable else w.full(given, site.of("X"))))
     if not 1 <= len(a.shape) <= 2:
         return w.error("E0302", "`standardize` takes a vector or a matrix", site.of("X"), describe(a))
     if a.shape[0] == 0:
         return w.error("E0302", "there are no rows", site.of("X"), describe(a))
     x = a.value if len(a.shape) == 2 else a.value.reshape((a.shape[0], 1))
-    return Array(_standardized(w, x).reshape(a.shape), FIXED)
+    mask = row_mask(w, a)
+    if mask is None:
+        return Array(_standardized(w, _centred(w, x), None).reshape(a.shape), FIXED)
+    on = mask.reshape((x.shape[0], 1))
+    z = _centred(w, _centred(w, x, on), on)  # the second time takes back what dividing left of the first
+    return in_rows(Array(_standardized(w, z, on).reshape(a.shape), FIXED), mask)
 
 
-def _mean(w: Walker, x: Value) -> Value:
-    return w.builder.emit("mean", x, axis=0, keepdims=True)
-
-
-def _standardized(w: Walker, x: Value) -> Value:
+def _mean(w: Walker, x: Value, on: Value | None) -> Value:
+    """Of each column; on: of which rows (a column), the others being 0 in x. None: of all."""
     b = w.builder
-    first = b.emit("slice", x, parts=((0, 1, 1), (0, x.shape[1], 1)))
-    x = x - first  # a constant column is 0 from here on, exactly
-    x = x - _mean(w, x)
-    spread = _mean(w, b.emit("abs", x))
+    if on is None:
+        return b.emit("mean", x, axis=0, keepdims=True)
+    many = b.emit("to_fixed", b.emit("sum", on.to_int(), axis=0, keepdims=True), frac=w.frac)
+    return b.emit("div", b.emit("sum", x, axis=0, keepdims=True), many)
+
+
+def _centred(w: Walker, x: Value, on: Value | None = None) -> Value:
+    b = w.builder
+    if on is None:
+        first = b.emit("slice", x, parts=((0, 1, 1), (0, x.shape[1], 1)))
+        x = x - first  # a constant column is 0 from here on, exactly
+        return x - _mean(w, x, None)
+    zero = b.const(0.0, w.fixed)
+    x = b.emit("select", on, x, zero)
+    return b.emit("select", on, x - _mean(w, x, on), zero)
+
+
+def _standardized(w: Walker, x: Value, on: Value | None) -> Value:
+    """Columns of mean 0 with deviation 1; on: as for `_mean`."""
+    b = w.builder
+    spread = _mean(w, b.emit("abs", x), on)
     flat = spread < FLAT
     for factor in _factors(w, spread):
         x = _times(w, x, factor)
-    variance = _mean(w, b.emit("square", x))
+    variance = _mean(w, b.emit("square", x), on)
     variance = b.emit("select", flat, b.const(1.0, w.fixed), variance)
     scale = b.emit("rsqrt", variance)
     scale = b.emit("select", flat, b.const(0.0, w.fixed), scale)

@@ -138,7 +138,7 @@ def test_rows_that_do_not_count() -> None:
     for _ in range(2):
         for i in range(0, 90, 30):
             off = 1 / (1 + np.exp(-(a[i : i + 30] @ w))) - (y[i : i + 30] > 0)
-            w = w - 0.5 * (a[i : i + 30].T @ (off * on[i : i + 30]) / 30 + 0.0001 * w * [1, 1, 1, 0])
+            w = w - 0.5 * (a[i : i + 30].T @ (off * on[i : i + 30]) / 20 + 0.0001 * w * [1, 1, 1, 0])
     xa, xb = split(x)
 
     got = shared(WEIGHED, {"a": {"xa": xa}, "b": {"xb": xb, "on": on}, "c": {"y": y}})

@@ -13,6 +13,7 @@ import pytest
 from library_run import clear, grid, shared, split
 from sklearn.cluster import KMeans
 from sklearn.datasets import load_breast_cancer, load_iris, load_wine
+from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import confusion_matrix, roc_auc_score
 
 pytestmark = pytest.mark.slow
@@ -85,6 +86,61 @@ def test_logistic_regression(settings: dict[str, Any]) -> None:
         np.testing.assert_allclose(found["chances"], 1 / (1 + np.exp(-score)), atol=tolerance)
         sure = np.abs(score) > 10 * tolerance
         assert (found["classes"] == (score > 0))[sure].all()
+
+
+@pytest.mark.parametrize(
+    ("load", "C", "scale"),
+    [(load_breast_cancer, 1.0, True), (load_wine, 1.0, False), (load_iris, 10.0, False)],
+    ids=["cancer", "wine", "iris"],
+)
+def test_newtons_method_is_scikit_learns(load: Any, C: float, scale: bool) -> None:
+    """Columns of any size: those of wine have deviations from 0.1 to 315."""
+    x, labels = load(return_X_y=True)
+    x, y = scaled(x) if scale else grid(x), labels == 1
+    want = LogisticRegression(C=C, solver="newton-cholesky", tol=1e-10).fit(x, y)
+    xa, xb = split(x)
+    data = {"a": {"xa": xa}, "b": {"xb": xb}, "c": {"y": y}}
+    text = LOGISTIC.format(d=x.shape[1], kind="bool", classes=2, settings=f"solver='newton', C={C}")
+
+    plain, got = clear(text, data), shared(text, data)
+
+    weights = want.coef_[0] * x.std(axis=0)
+    for found, tolerance in ((plain, 2.0**-10), (got, 2.0**-8)):
+        most = tolerance * max(1.0, np.abs(weights).max())
+        np.testing.assert_allclose(found["weights"] * x.std(axis=0), weights, atol=most)
+        np.testing.assert_allclose(found["chances"], want.predict_proba(x)[:, 1], atol=tolerance)
+    sure = np.abs(want.decision_function(x)) > 0.05
+    np.testing.assert_array_equal(got["classes"][sure], want.predict(x)[sure])
+
+
+def test_a_newton_step_that_goes_too_far_is_shortened() -> None:
+    """Rows of very different sizes, as good as apart: whole steps make the loss 50 times what it is at 0."""
+    rng = np.random.default_rng(1432)
+    n, d, alpha = int(rng.integers(20, 80)), int(rng.integers(1, 4)), 0.001
+    x = grid(rng.normal(size=(n, d)) * np.exp(rng.normal(size=(n, 1)) * rng.uniform(0, 2.5)))
+    slope, scale, shift = rng.normal(size=d), rng.uniform(0.1, 5), rng.uniform(-6, 6)
+    y = (x @ slope * scale + shift + rng.logistic(size=n) * rng.choice([0.1, 1])) > 0
+    a, penalty = np.c_[x, np.ones(n)], np.r_[np.full(d, alpha), 0]
+
+    def loss(u: Floats) -> float:
+        return float(np.mean(np.logaddexp(0, a @ u) - y * (a @ u)) + penalty @ u**2 / 2)
+
+    u, whole = np.zeros(d + 1), []
+    for _ in range(12):
+        q = 0.5 + 0.5 * np.tanh(a @ u / 2)
+        hessian = a.T @ (a * (q * (1 - q) + 2.0**-12)[:, None]) / n + np.diag(penalty)
+        u = u + np.linalg.solve(hessian, a.T @ (y - q) / n - penalty * u)
+        whole.append(loss(u))
+    want = LogisticRegression(C=1 / (alpha * n), solver="newton-cholesky", tol=1e-10, max_iter=200).fit(x, y)
+    xa, xb = split(x)
+    data = {"a": {"xa": xa}, "b": {"xb": xb}, "c": {"y": y}}
+    settings = f"solver='newton', alpha={alpha}, max_iter=20"
+
+    got = shared(LOGISTIC.format(d=d, kind="bool", classes=2, settings=settings), data)
+
+    assert max(whole) > 10
+    least = loss(np.r_[want.coef_[0], want.intercept_])
+    assert loss(np.r_[got["weights"], got["intercept"]]) < least + 0.01
 
 
 @pytest.mark.parametrize("load", [load_iris, load_wine])
