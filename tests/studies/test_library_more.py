@@ -17,6 +17,7 @@ from sklearn.decomposition import PCA
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import PoissonRegressor
 from sklearn.naive_bayes import GaussianNB
+from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
 from sklearn.neural_network import MLPClassifier
 
 pytestmark = pytest.mark.slow
@@ -130,6 +131,29 @@ reveal ml.predict(b, X[1::2]) to all as ones
         np.testing.assert_allclose(found["chances"], votes / many[:, None], atol=2.0**-14)
         np.testing.assert_allclose(found["means"], near @ y[::2] / many, atol=2.0**-14)
         assert (found["ones"] == (2 * votes[:, 1] > many)).all()
+
+
+@pytest.mark.parametrize("load", [load_iris, load_wine, load_breast_cancer])
+def test_neighbours_are_scikit_learns(load: Any) -> None:
+    """Where as many rows vote; rows as near as the last of five all vote here, of which scikit-learn takes some."""
+    x, y = load(return_X_y=True)
+    x, y = scaled(x)[:300], y[:300]
+    theirs = KNeighborsClassifier(5, algorithm="brute").fit(x[::2], y[::2])
+    numbers = KNeighborsRegressor(5, algorithm="brute").fit(x[::2], y[::2])
+    clear_cut = neighbours(x[::2], x[1::2], 6).sum(axis=1) == 6
+    clear_cut &= neighbours(x[::2], x[1::2], 5).sum(axis=1) == 5
+    body = """
+m = ml.knn(X[::2], y[::2], classes=3)
+r = ml.knn(X[::2], y[::2], classes=0)
+reveal ml.predict(m, X[1::2]) to all as classes
+reveal ml.predict(r, X[1::2]) to all as means
+"""
+    plain, got = both(body, x, y, "int")
+
+    assert clear_cut.mean() > 0.8
+    for found in (plain, got):
+        assert (found["classes"] == theirs.predict(x[1::2]))[clear_cut].all()
+        np.testing.assert_allclose(found["means"][clear_cut], numbers.predict(x[1::2])[clear_cut], atol=2.0**-14)
 
 
 @pytest.mark.parametrize("load", [load_iris, load_wine])

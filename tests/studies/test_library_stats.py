@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from library_run import clear, grid, shared, split
 from scipy import stats
-from sklearn.datasets import load_iris, load_wine
+from sklearn.datasets import load_breast_cancer, load_iris, load_wine
 
 pytestmark = pytest.mark.slow
 
@@ -91,6 +91,18 @@ reveal [w.statistic, w.degrees, w.p_value] to all as welch
 def test_t_tests(n: int, m: int, shift: float) -> None:
     rng = np.random.default_rng(n)
     x, y = grid(rng.normal(size=n) * 3), grid(rng.normal(size=m) + shift)
+    compared(x, y)
+
+
+@pytest.mark.parametrize(("load", "column"), [(load_iris, 1), (load_wine, 0), (load_wine, 12), (load_breast_cancer, 9)])
+def test_t_tests_of_real_samples(load: Any, column: int) -> None:
+    """Of two kinds of iris, wine and tumour: widths, alcohol, proline by the hundreds, dimensions near 0.06."""
+    data, kind = load(return_X_y=True)
+    compared(grid(data[kind == 0, column]), grid(data[kind == 1, column]))
+
+
+def compared(x: Any, y: Any) -> None:
+    """Both tests of two samples against scipy's."""
     (xa, xb), (ya, yb) = split(x), split(y)
     data = {"a": {"xa": xa, "ya": ya}, "b": {"xb": xb}, "c": {"yb": yb}}
 
@@ -120,7 +132,24 @@ reveal [v.statistic, v.p_value] to all as given
 @pytest.mark.parametrize("shape", [(2, 2), (2, 3), (3, 4), (4, 3), (5, 6)])
 def test_chi_squared(shape: tuple[int, int]) -> None:
     rng = np.random.default_rng(sum(shape))
-    table = rng.poisson(np.outer(rng.uniform(20, 60, shape[0]), rng.uniform(0.5, 1.5, shape[1])))
+    counted(rng.poisson(np.outer(rng.uniform(20, 60, shape[0]), rng.uniform(0.5, 1.5, shape[1]))))
+
+
+@pytest.mark.parametrize(
+    ("load", "column", "parts"), [(load_wine, 2, 3), (load_wine, 9, 4), (load_breast_cancer, 9, 3)]
+)
+def test_chi_squared_of_real_counts(load: Any, column: int, parts: int) -> None:
+    """Kinds of wine and tumour by quantiles of what was measured, near independence and far from it."""
+    data, kind = load(return_X_y=True)
+    part = np.searchsorted(np.quantile(data[:, column], np.arange(1, parts) / parts), data[:, column])
+    table = np.zeros((kind.max() + 1, parts), np.int64)
+    np.add.at(table, (kind, part), 1)
+    counted(table + (table == 0))
+
+
+def counted(table: Any) -> None:
+    """Tests of a table, and of its first row, against scipy's."""
+    shape = table.shape
     share = np.linspace(1, 2, shape[1])
     expected = [float(v) for v in grid(share / share.sum() * table[0].sum())]
     of_table = stats.chi2_contingency(table, correction=False)
