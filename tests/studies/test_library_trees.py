@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from library_run import HEAD, clear, grid, shared, split
-from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris, load_wine
+from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris
 from sklearn.ensemble import (
     HistGradientBoostingClassifier,
     HistGradientBoostingRegressor,
@@ -317,16 +317,20 @@ THEIRS = {
     "forest": (RandomForestClassifier, RandomForestRegressor),
     "boosting": (HistGradientBoostingClassifier, HistGradientBoostingRegressor),
 }
-MARGIN = {"cancer": 0.03, "iris": 0.04, "diabetes": 0.07, "wine": 0.07}
-"""Rows for a test are 169, 50, 142 and 58: 0.03 is five patients, 0.04 two flowers. Fifteen edges a column say a little
-less than all values, and other random draws make another forest."""
+MARGIN = {"cancer": 0.03, "iris": 0.04, "diabetes": 0.12, "nuclei": 0.05}
+"""Rows for a test are 169, 50, 142 and 169: 0.03 is five patients, 0.04 two flowers. Fifteen edges a column say a
+little less than all values, and other random draws make another forest. For numbers: R^2 of scikit-learn's own trees on
+columns cut at fifteen edges, less that of its trees on all values, over 60 ways to part the rows, is 0.01 in the mean,
+with a deviation of 0.017 for `nuclei`, and 0.047 for `diabetes`, whose worst is -0.11; forests and boosting vary less.
+(Wine's flavanoids, of which a test has 58 rows, say nothing: many splits are equally good there, and the trees of two
+seeds of scikit-learn itself are up to 0.47 apart.)"""
 
 
-def load_flavanoids(*, return_X_y: bool) -> tuple[Floats, Floats]:
-    """How much of its flavanoids a wine has, in hundredths, by what else was measured of it."""
+def load_nuclei(*, return_X_y: bool) -> tuple[Floats, Floats]:
+    """The concave points of nuclei, in thousandths, by the means of what else was measured of them."""
     del return_X_y
-    x = load_wine().data
-    return np.delete(x, 6, axis=1), 100 * x[:, 6]
+    x = load_breast_cancer().data[:, :10]
+    return np.delete(x, 7, axis=1), 1000 * x[:, 7]
 
 
 @pytest.mark.slow
@@ -337,7 +341,7 @@ def load_flavanoids(*, return_X_y: bool) -> tuple[Floats, Floats]:
         ("cancer", load_breast_cancer, 2, 400),
         ("iris", load_iris, 3, 100),
         ("diabetes", load_diabetes, 0, 300),
-        ("wine", load_flavanoids, 0, 120),
+        ("nuclei", load_nuclei, 0, 400),
     ],
 )
 def test_as_good_as_scikit_learn(name: str, load: Any, classes: int, train: int, model: str) -> None:
@@ -347,15 +351,32 @@ def test_as_good_as_scikit_learn(name: str, load: Any, classes: int, train: int,
     theirs = THEIRS[model][classes == 0](**settings).fit(x[:train], y[:train])
     text = study(x, y, ours.format(t=train, k=classes))
 
-    plain, got = (run(text, given(x, y))["said"][train:] for run in (clear, shared))
+    plain, got = (run(text, given(x, y)) for run in (clear, shared))
 
-    def good(said: Floats) -> float:
-        return float(r2_score(y[train:], said) if classes == 0 else np.mean(said == y[train:]))
+    def good(said: Floats, rows: slice) -> float:
+        return float(r2_score(y[rows], said[rows]) if classes == 0 else np.mean(said[rows] == y[rows]))
 
-    assert good(got) >= good(theirs.predict(x[train:])) - MARGIN[name]
-    assert good(plain) >= good(theirs.predict(x[train:])) - MARGIN[name]
-    # Where two splits are nearly as good, rounding may take either.
+    fitted, others = slice(train), slice(train, None)
+    best = good(theirs.predict(x), others) - MARGIN[name]
+    assert good(plain["said"], others) >= best
+    assert good(got["said"], others) >= best
+    # Two splits that part the rows of training alike, of which rounding may take either, can part others otherwise: so
+    # shares and clear are compared by what they say of the former, the best of which both look for.
+    assert good(got["said"], fitted) == pytest.approx(good(plain["said"], fitted), abs=0.01)
+    if model == "tree":
+        _is_one_that_exact_arithmetic_allows(got, x, y, train, classes)
+
+
+def _is_one_that_exact_arithmetic_allows(got: dict[str, Any], x: Floats, y: Floats, train: int, classes: int) -> None:
+    """No split of a tree on shares is worse than another, and it says of all rows what its leaves say."""
+    fitted = y[:train]
+    centre = fitted.mean() if classes == 0 else 0.0
+    unit = 2.0 ** np.floor(np.log2(np.abs(fitted - centre).mean()) + 1) if classes == 0 else 1.0
+    targets = np.eye(3)[fitted] if classes == 3 else (fitted[:, None] - centre) / unit
+    tree = Tree(got["features"], got["thresholds"], got["values"] / unit)
+    Rows(x[:train], targets, np.ones(train), 16).check(tree, 2.0**-13)
+    said = unit * tree.says(x) + centre
     if classes == 0:
-        assert r2_score(plain, got) >= 0.97
+        np.testing.assert_allclose(got["said"], said[:, 0], atol=unit * 2.0**-13)
     else:
-        assert np.mean(got == plain) >= 0.9
+        assert (got["said"] == (said.argmax(axis=1) if classes == 3 else said[:, 0] > 0.5)).all()
