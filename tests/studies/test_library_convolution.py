@@ -1,5 +1,11 @@
 """Convolutional networks of the library against the same training written with NumPy in float64, on scikit-learn's
-digits: after a few epochs scores differ by what rounding to 2^-16 in each step adds up to, below 0.01 in chances.
+digits: after a few epochs chances differ by what rounding to 2^-16 and the sigmoid's 2^-12 add up to, below 0.002.
+
+How far that is depends on the training more than on the rounding. A sum before a rectifier that is within a unit of 0
+in exact arithmetic may fall on the other side on shares, so that its row counts or not, and large steps go on from there
+to other weights: with a rate of 0.2 and a momentum of 0.8 one sum of 3e-6 in the 18th step, of one image, ends in chances
+that are 0.03 apart, always the same way, as are those of float64 with `alpha` 0.1 % less. So training here takes steps
+for which NumPy's own, with its velocities rounded at random, stays within half of the tolerance.
 """
 
 from __future__ import annotations
@@ -38,7 +44,10 @@ def chances(p: list[Floats], x: Floats, classes: int) -> Floats:
     return e / e.sum(axis=1, keepdims=True)
 
 
-def trained(x: Floats, y: Floats, p: list[Floats], classes: int, epochs: int) -> list[Floats]:
+def trained(
+    x: Floats, y: Floats, p: list[Floats], classes: int, epochs: int, drawn: np.random.Generator | None = None
+) -> list[Floats]:
+    """drawn: rounds each step's velocities to a neighbour on the grid of 2^-16, as truncation on shares does."""
     v = [np.zeros_like(w) for w in p]
     for _ in range(epochs):
         for i in range(0, len(x), 40):
@@ -49,7 +58,9 @@ def trained(x: Floats, y: Floats, p: list[Floats], classes: int, epochs: int) ->
             back = np.repeat(np.repeat(back, 2, axis=1), 2, axis=2) * (z > 0)
             g = [np.einsum("nhwf,nhwk->fk", back, windows(xb)), back.sum(axis=(0, 1, 2)), h.T @ off, off.sum(axis=0)]
             penalty = [0.001 * p[0], 0, 0.001 * p[2], 0]
-            v = [0.8 * a - 0.2 * (b + c) for a, b, c in zip(v, g, penalty, strict=True)]
+            v = [0.5 * a - 0.1 * (b + c) for a, b, c in zip(v, g, penalty, strict=True)]
+            if drawn is not None:
+                v = [np.floor(a * 65536 + drawn.random(a.shape)) / 65536 for a in v]
             p = [a + b for a, b in zip(p, v, strict=True)]
     return p
 
@@ -59,7 +70,7 @@ input xa: fixed[n, 1, 8, 8] from a
 input xb: fixed[n, 1, 8, 8] from b
 input y: {kind}[n] from c
 X = xa + xb
-m = ml.cnn(X[:{train}], y[:{train}], filters=4, classes={classes}, epochs={epochs}, rate=0.2, batch=40, momentum=0.8,
+m = ml.cnn(X[:{train}], y[:{train}], filters=4, classes={classes}, epochs={epochs}, rate=0.1, batch=40, momentum=0.5,
     alpha=0.001, seed=3)
 reveal randn((4, 1, 3, 3), seed=3) * sqrt(2.0 / 9) to all as filters
 reveal randn((64, {outputs}), seed=4) * sqrt(2.0 / 64) to all as weights
@@ -68,7 +79,7 @@ reveal ml.predict_proba(m, X) to all as chances
 """
 
 
-@pytest.mark.parametrize(("classes", "epochs"), [(2, 3), (10, 5)])
+@pytest.mark.parametrize(("classes", "epochs"), [(2, 5), (10, 5)])
 def test_it_learns_digits_as_numpy_does(classes: int, epochs: int) -> None:
     x, digits = load_digits(return_X_y=True)
     x, digits = x[:500].reshape(-1, 8, 8) / 16, digits[:500]
@@ -85,11 +96,15 @@ def test_it_learns_digits_as_numpy_does(classes: int, epochs: int) -> None:
     start = [plain["filters"].reshape(4, 9), np.zeros(4), plain["weights"], np.zeros(outputs)]
     p = trained(x[:train], target[:train], start, classes, epochs)
     want = chances(p, x, classes)
-    # On shares the weights keep 16 fraction bits at every step: after five epochs chances are up to 0.03 apart.
-    for found, tolerance in ((plain, 1e-3), (got, 0.05)):
+    rounded = trained(x[:train], target[:train], start, classes, epochs, np.random.default_rng(0))
+    np.testing.assert_allclose(chances(rounded, x, classes), want, atol=0.001)
+    for found, tolerance in ((plain, 1e-9), (got, 0.002)):
         told = found["chances"][:, None] if classes == 2 else found["chances"]
         np.testing.assert_allclose(told, want, atol=tolerance)
+        by_two = np.sort(np.concatenate([want, 1 - want], axis=1) if classes == 2 else want, axis=1)
         best = want[:, 0] > 0.5 if classes == 2 else want.argmax(axis=1)
-        assert np.mean(found["said"] == best) >= 0.97  # between two chances nearly alike rounding may decide
+        clear_cut = by_two[:, -1] - by_two[:, -2] > 2 * tolerance
+        assert clear_cut.mean() > 0.95
+        assert (found["said"] == best)[clear_cut].all()
     # As yet far from what it can learn, which the example shows, but further from guessing.
     assert np.mean(got["said"][train:] == y[train:]) >= (0.7 if classes == 2 else 0.5)
