@@ -1,6 +1,6 @@
 """Which rows of an array are there: masks of columns and matrices, seen as masks of rows.
 
-For: `same_along`, `row_mask`, `in_rows`, `left_rows`, `without_axis`.
+For: `same_along`, `row_mask`, `in_rows`, `left_rows`, `reshaped`, `without_axis`.
 Leaves to others: masks of element-wise operations (`convert`), where masks come from (`parts`).
 """
 
@@ -12,8 +12,9 @@ from dsl.source import Span
 from dsl.values import Array, describe
 from dsl.walker import Walker
 from mpc.circuit import Value
+from mpc.types import Shape
 
-__all__ = ["in_rows", "left_rows", "row_mask", "same_along", "without_axis"]
+__all__ = ["in_rows", "left_rows", "reshaped", "row_mask", "same_along", "without_axis"]
 
 
 def same_along(mask: Value) -> frozenset[int]:
@@ -53,6 +54,15 @@ def in_rows(a: Array, mask: Value) -> Array:
     shape = (a.shape[0], *(1 for _ in a.shape[1:]))
     valid = mask.reshape(shape).broadcast_to(a.shape)
     return replace(a, valid=valid if a.valid is None else a.valid & valid, padded=True, exact=None)
+
+
+def reshaped(mask: Value, shape: Shape) -> Value:
+    """A mask of the same elements in another shape: one of rows stays so where the first axis stays."""
+    if not mask.shape or not shape or mask.shape[0] != shape[0] or not same_along(mask) >= set(range(1, mask.ndim)):
+        return mask.reshape(shape)
+    while mask.ndim > 1:
+        mask = without_axis(mask, mask.ndim - 1)
+    return mask.reshape((shape[0], *(1 for _ in shape[1:]))).broadcast_to(shape)
 
 
 def left_rows(w: Walker, a: Array, axis: int | None, span: Span) -> Value | None:

@@ -13,7 +13,7 @@ import numpy as np
 from dsl.builtins.arguments import axis_of, numeric, shape_of, typed
 from dsl.builtins.table import CallSite, builtin
 from dsl.convert import spread, text_array, to_int, unify
-from dsl.masks import same_along, without_axis
+from dsl.masks import reshaped, same_along, without_axis
 from dsl.source import Span
 from dsl.stypes import FIXED, INTEGER
 from dsl.values import Array, Batches, Range, Table, Text, Tuple, Val, describe
@@ -209,7 +209,7 @@ def reshape(w: Walker, site: CallSite, x: Val, shape: Val) -> Val:
     if -1 in wanted:
         wanted = _inferred(w, a, wanted, site.of("shape"))
     tail = a.value.shape[len(a.shape) :]
-    valid = None if a.valid is None else a.valid.reshape(wanted)
+    valid = None if a.valid is None else reshaped(a.valid, wanted)
     return replace(a, value=a.value.reshape((*wanted, *tail)), valid=valid, exact=None)
 
 

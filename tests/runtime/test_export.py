@@ -21,25 +21,33 @@ from runtime.session import learned
 RNG = np.random.default_rng(4)
 ROWS, COLUMNS = 48, 3
 X = np.round(RNG.normal(size=(ROWS, COLUMNS)) * 256) / 256
+IMAGES = np.round(RNG.random((ROWS, 2, 5, 7)) * 256) / 256  # what is over at the edges has no window
 SIGNAL = X @ np.array([1.0, -2.0, 0.5])
 Y = {
     "numbers": SIGNAL + 0.25,
     "truths": (SIGNAL > 0) * 1.0,
     "classes": np.digitize(SIGNAL, [-1.0, 1.0]) * 1.0,
     "counts": np.floor(np.exp(0.3 * SIGNAL)),
+    "bright": (IMAGES[:, 0].mean(axis=(1, 2)) > IMAGES[:, 1].mean(axis=(1, 2))) * 1.0,
+    "brightest": IMAGES[:, 0].reshape(ROWS, 5, 7)[:, 1:4, 1:6].mean(axis=1).argmax(axis=1) // 2 * 1.0,
 }
 NUMBER = SType("fixed")
+
+
+def given(y: str) -> NDArray[Any]:
+    """What Y is of."""
+    return IMAGES if y.startswith("bright") else X
 
 
 def of(call: str, y: str, *, chances: bool = False) -> dict[str, Output]:
     """What everyone learns of a model trained in the clear: itself, what it predicts, the chances."""
     kind = "fixed" if y == "numbers" else "int"
-    text = f"party p\nimport ml\ninput X: fixed[{ROWS}, {COLUMNS}] from p\ninput y: {kind}[{ROWS}] from p\n"
+    text = f"party p\nimport ml\ninput X: fixed{list(given(y).shape)} from p\ninput y: {kind}[{ROWS}] from p\n"
     text += f"model = ml.{call}\nreveal model to p\nreveal ml.predict(model, X) to p as prediction\n"
     text += "reveal ml.predict_proba(model, X) to p as probability\n" if chances else ""
     done = elaborate(parse(text), Bindings())
-    given = {("p", "X", ""): X, ("p", "y", ""): Y[y] if kind == "fixed" else Y[y].astype(np.int64)}
-    values = plain.evaluate(done.circuit, given)
+    brought = {("p", "X", ""): given(y), ("p", "y", ""): Y[y] if kind == "fixed" else Y[y].astype(np.int64)}
+    values = plain.evaluate(done.circuit, brought)
     return {output.name: output for output in learned(done, "p", values.__getitem__)}
 
 
@@ -59,6 +67,8 @@ CASES = [
     ("mlp(X, y, hidden=4, epochs=2, classes=0)", "numbers", False),
     ("mlp(X, y, hidden_layer_sizes=(6, 4), epochs=2, classes=3)", "classes", True),
     ("mlp(X, y, hidden=(6, 5, 4), epochs=2, classes=0, solver='adam')", "numbers", False),
+    ("cnn(X, y, filters=3, epochs=3)", "bright", True),
+    ("cnn(X, y, filters=3, epochs=3, kernel_size=1, pool_size=3, classes=3)", "brightest", True),
 ]
 
 
@@ -69,7 +79,7 @@ def test_a_runtime_of_onnx_predicts_what_the_study_predicts(call: str, y: str, c
 
     write([told["model"]], tmp_path)
     run = onnxruntime.InferenceSession(str(tmp_path / "model.onnx"), providers=["CPUExecutionProvider"])
-    answers = dict(zip([o.name for o in run.get_outputs()], run.run(None, {"X": X}), strict=True))
+    answers = dict(zip([o.name for o in run.get_outputs()], run.run(None, {"X": given(y)}), strict=True))
 
     assert set(answers) == ({"prediction", "probability"} if chances else {"prediction"})
     prediction = array(told["prediction"])

@@ -32,7 +32,6 @@ query q:
 """
 
 REFUSED = [
-    "ml.cnn(reshape(stack(T.u, T.v, axis=1), (len(T.u), 1, 1, 2)), T.k, kernel_size=1, pool_size=1)",
     "stats.variance(T.u)",
     "stats.std(T.u)",
     "stats.median(T.u)",
@@ -148,6 +147,17 @@ MODELS = {
     "mlp of three": ("m = ml.mlp(Z, p.c, classes=3, hidden=4, epochs=4, batch=100)", "m.weights", 2.0**-9),
     "mlp of numbers": ("m = ml.mlp(Z, p.goal, classes=0, hidden=4, epochs=4, batch=100)", "m.weights", 2.0**-9),
     "adam": ("m = ml.mlp(Z, p.k, hidden=4, epochs=3, batch=100, solver='adam', rate=0.01)", "m.weights", 2.0**-8),
+    "cnn": (
+        "m = ml.cnn(reshape(matrix(p, u, v, w, u), (len(p.u), 1, 2, 2)), p.k, filters=2, epochs=4, batch=100)",
+        "concat(m.weights[:, 0], m.filter_intercept)",
+        2.0**-9,
+    ),
+    "cnn of three": (
+        "m = ml.cnn(reshape(Z, (len(p.u), 3, 1, 1)), p.c, pool_size=1, filters=2, classes=3, epochs=4, batch=100)\n"
+        "h = accuracy(ml.predict(m, reshape(Z, (len(p.u), 3, 1, 1))), p.c)",
+        "concat(m.weights[0], stack(h))",
+        2.0**-9,
+    ),
     "kmeans": ("m = ml.kmeans(X, n_clusters=3)", "concat(reshape(m.centres, (9,)), m.sizes)", 2.0**-11),
     "pca": ("m = ml.pca(X)", "concat(reshape(m.components, (6,)), m.variances)", 2.0**-9),
     "naive bayes": ("m = ml.naive_bayes(X, p.c, classes=3)", "concat(m.prior, reshape(m.centres, (9,)))", 2.0**-9),

@@ -36,6 +36,7 @@ LINES = [
     "m = ml.mlp(X, y, classes=0, epochs=2)\nreveal ml.predict(m, X) to all as w",
     "m = ml.mlp(Z, k, hidden=(6, 5), classes=3, epochs=2, solver='adam')\nreveal ml.predict(m, Z) to all as w",
     "m = ml.cnn(P, t, filters=2, epochs=2)\nreveal ml.predict(m, P) to all as w",
+    "m = ml.cnn(P, k, filters=2, classes=3, epochs=2, sample_weight=t)\nreveal ml.predict(m, P) to all as w",
     "m = ml.naive_bayes(X, t)\nreveal ml.predict(m, X) to all as w",
     "m = ml.knn(X[:60], k[:60], classes=3)\nreveal ml.predict(m, X) to all as w",
     "m = ml.pca(X)\nreveal ml.predict(m, X) to all as w",
