@@ -8,7 +8,7 @@ Leaves to others: which tables and columns there are, what is grouped, which joi
 import re
 from dataclasses import replace
 from decimal import Decimal
-from typing import Any, Literal, cast
+from typing import Any, Final, Literal, cast
 
 from dsl import syntax as s
 from dsl.build_expression import Children, Part, Refused, covers
@@ -16,8 +16,18 @@ from dsl.tokens import Token
 
 MAX_INTERVAL = 1_000_000
 
+SQL_TYPES: Final[dict[str, s.SqlKind]] = {
+    **dict.fromkeys(("int", "integer", "bigint", "smallint"), "int"),
+    **dict.fromkeys(("fixed", "double", "float", "real"), "fixed"),
+    **dict.fromkeys(("decimal", "numeric"), "decimal"),
+    **dict.fromkeys(("bool", "boolean"), "bool"),
+    "date": "date",
+    **dict.fromkeys(("text", "varchar", "char", "string"), "text"),
+}
+"""What `cast` may name, and which of the language's types it means."""
+
 _CLAUSES = ("where", "group by", "having")
-_ENDINGS = ("order by", "limit")
+_ENDINGS = ("order by", "limit", "offset")
 _COUNT = re.compile(r"-?[0-9]{1,7}")
 _Unit = Literal["day", "month", "year"]
 
@@ -30,7 +40,8 @@ class QueryBuilder:
     def select_query(self, c: Children) -> s.Query:
         common = c[0].value if c[0] else ()
         parts = _in_order(c[2:], _ENDINGS)
-        return s.Query(c[1], common, parts.get("order by", ()), parts.get("limit"), span=covers(c))
+        ends = parts.get("order by", ()), parts.get("limit"), parts.get("offset")
+        return s.Query(c[1], common, *ends, span=covers(c))
 
     def common_tables(self, c: Children) -> Part:
         return Part("with", tuple(c[1:]), covers(c))
@@ -42,10 +53,16 @@ class QueryBuilder:
         return Part("order by", tuple(c[1:]), covers(c))
 
     def order_item(self, c: Children) -> s.OrderItem:
-        return s.OrderItem(c[0], c[1] is not None and c[1].type == "DESC", span=covers(c))
+        nulls: Literal["first", "last"] | None = None
+        if c[2] is not None:
+            nulls = "first" if c[2].type == "NULLS_FIRST" else "last"
+        return s.OrderItem(c[0], c[1] is not None and c[1].type == "DESC", nulls, span=covers(c))
 
     def limit(self, c: Children) -> Part:
         return Part("limit", c[1], covers(c))
+
+    def offset(self, c: Children) -> Part:
+        return Part("offset", c[1], covers(c))
 
     def union(self, c: Children) -> s.Union:
         return s.Union(c[0], c[3], c[2] is not None, span=covers(c))
@@ -161,6 +178,24 @@ class QueryBuilder:
             return s.Call(function, (first, value) if length is None else (first, value, length), span=span)
         helps = ["`extract(year from d)`, `substring(x from 1 for 2)`"]
         raise Refused("E0601", "`from` has no place in this call", covers([c[3]]), "", helps)
+
+    def sql_type(self, c: Children) -> Part:
+        return Part(str(c[0].value), c[1:], covers(c))
+
+    def call_as(self, c: Children) -> s.Cast:
+        function, value, named, span = c[0], c[2], c[4], covers(c)
+        if not (isinstance(function, s.Name) and function.id == "cast"):
+            raise Refused("E0601", "`as` has no place in this call", covers([c[3]]), "", ["`cast(x as int)`"])
+        kind = SQL_TYPES.get(named.kind.lower())
+        if kind is None:
+            helps = ["there are `int`, `fixed`, `decimal(2)`, `bool`, `date`, `text`"]
+            raise Refused("E0301", f"nothing is cast to `{named.kind}`", named.span, "", helps)
+        numbers = [t.value for t in named.value if isinstance(t, Token) and t.type == "NUMBER"]
+        most = {"decimal": 2, "text": 1}.get(kind, 0)
+        if len(numbers) > most or any(not isinstance(n, int) for n in numbers) or (kind == "decimal" and not numbers):
+            helps = ["`decimal(2)`, or as SQL has it `decimal(15, 2)`, has two places"] if kind == "decimal" else []
+            raise Refused("E0301", "a type with other numbers than it takes", named.span, "", helps)
+        return s.Cast(value, kind, cast(int, numbers[-1]) if numbers else None, span=span)
 
     # ------------------------------------------------------------------------------------------------ atoms
 

@@ -24,20 +24,23 @@ from dsl.tokens import (
 )
 
 _SPACE = re.compile(r"(?:[\s\ufeff]+|#[^\r\n]*)+")
-_SIGN = re.compile(r"\.\s*\*|<>|!=|==|<=|>=|\*\*|//|[-+*/%(),.<>=]")
-_STRANGE = re.compile(r"\|\||&&|===|:=|\S")
+_SIGN = re.compile(r"\.\s*\*|\|\||<>|!=|==|<=|>=|\*\*|//|[-+*/%(),.<>=]")
+_STRANGE = re.compile(r"&&|===|:=|\S")
 _GAP = r"(?:\s|#[^\r\n]*(?:\r\n|\n|\r))"
 _REST_OF_LINE = re.compile(r"[^\r\n]*")
 _BY = re.compile(rf"{_GAP}+by\b", re.IGNORECASE)
 _JOIN = re.compile(rf"{_GAP}+(?:outer{_GAP}+)?join\b", re.IGNORECASE)
+_NULLS = re.compile(rf"{_GAP}+(first|last)\b", re.IGNORECASE)
 _TEXT = re.compile(rf"{_GAP}*'")
 _AMOUNT = re.compile(rf"{_GAP}*['0-9]")
 _OPENS = re.compile(rf"{_GAP}*\(")
 _VALUE = re.compile(rf"{_GAP}+['\"\w(.-]")
 
+_KEY_ENDS = frozenset({"ASC", "DESC", "NULLS_FIRST", "NULLS_LAST"})
+"""Kinds after which a key of `order by` is complete."""
+
 _HINTS = {
     ";": "a query is one select, without `;`",
-    "||": "texts are not joined in a query",
     "&&": "write `and`",
     "===": "equality is `=`",
     "[": 'a name with spaces stands in `"`',
@@ -147,6 +150,7 @@ class _QueryLexer:
             if kind == "NAME" and lower in QUERY_FUNCTIONS and _OPENS.match(self.text, end):
                 value = lower
             match = _BY.match(self.text, end) if kind in {"GROUP", "ORDER"} else None
+            match = _NULLS.match(self.text, end) if kind.startswith("NULLS") else match
             end = match.end() if match else end
         self.tokens.append(Token(kind, start, end, value if kind == "NAME" else lower))
         self.pos = end
@@ -165,12 +169,19 @@ class _QueryLexer:
                 self.fail("E0901", f"`{word} join` is not supported", Span(end - len(word), end), "", helps)
             return "LEFT" if word == "left" else "INNER"
         after_operand = last in OPERAND_ENDS
+        nulls = _NULLS.match(text, end) if word == "nulls" and (after_operand or last in {"ASC", "DESC"}) else None
+        if nulls:
+            return f"NULLS_{nulls.group(1).upper()}"
         if (
             (word == "join" and last in {"LEFT", "INNER"})
             or (word == "outer" and last == "LEFT")
             or (word == "all" and last == "UNION")
             or (word in {"asc", "desc"} and after_operand)
-            or (word in {"limit", "bounded"} and (after_operand or last in {"ASC", "DESC"}) and _VALUE.match(text, end))
+            or (
+                word in {"limit", "offset", "bounded"}
+                and (after_operand or last in _KEY_ENDS)
+                and _VALUE.match(text, end)
+            )
             or (word == "date" and _TEXT.match(text, end))
             or (word == "interval" and _AMOUNT.match(text, end))
             or (word == "exists" and _OPENS.match(text, end))

@@ -47,6 +47,7 @@ from dsl.syntax_expression import (
 from dsl.syntax_query import (
     Between,
     Case,
+    Cast,
     CommonTable,
     DerivedTable,
     Exists,
@@ -63,6 +64,7 @@ from dsl.syntax_query import (
     ScalarQuery,
     Select,
     SelectItem,
+    SqlKind,
     Star,
     TableName,
     Union,
@@ -84,6 +86,7 @@ __all__ = [
     "Branch",
     "Call",
     "Case",
+    "Cast",
     "Column",
     "CommonTable",
     "Compare",
@@ -136,6 +139,7 @@ __all__ = [
     "Select",
     "SelectItem",
     "Slice",
+    "SqlKind",
     "Star",
     "Statement",
     "Store",
@@ -430,7 +434,7 @@ PlainExpression = (
     | Reveal
 )
 QueryExpression = (
-    Star | Null | Case | Between | InList | InQuery | Exists | ScalarQuery | Like | IsNull | Extract | Interval
+    Star | Null | Case | Cast | Between | InList | InQuery | Exists | ScalarQuery | Like | IsNull | Extract | Interval
 )
 Expression = PlainExpression | QueryExpression
 Target = Name | Subscript | Tuple

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from dsl.syntax import Expression
 
 
-BinaryOperator = Literal["+", "-", "*", "/", "//", "%", "**", "@"]
+BinaryOperator = Literal["+", "-", "*", "/", "//", "%", "**", "@", "||"]
 CompareOperator = Literal["==", "!=", "<", "<=", ">", ">="]
 
 

@@ -24,20 +24,23 @@ class CommonTable(Node):
 
 @dataclass(frozen=True, slots=True)
 class OrderItem(Node):
-    """One key of `order by`: an expression over the result's columns or, as an `Int`, a column's number."""
+    """`key [desc] [nulls first]` of `order by`: an expression over the result's columns or, as an `Int`, a column's
+    number. nulls: where missing values stand, last when not said."""
 
     key: "Expression"
     descending: bool = False
+    nulls: Literal["first", "last"] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Query(Node):
-    """`[with common] body [order by …] [limit n]`: what `query q:` holds, and every sub-query."""
+    """`[with common] body [order by …] [limit n] [offset m]`: what `query q:` holds, and every sub-query."""
 
     body: "QueryBody"
     common: tuple[CommonTable, ...] = ()
     order: tuple[OrderItem, ...] = ()
     limit: "Expression | None" = None
+    offset: "Expression | None" = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,6 +193,18 @@ class Extract(Node):
 
     part: Literal["year", "month", "day"]
     value: "Expression"
+
+
+SqlKind = Literal["int", "fixed", "decimal", "bool", "date", "text"]
+
+
+@dataclass(frozen=True, slots=True)
+class Cast(Node):
+    """`cast(value as kind)`. size: places of a `decimal`, bytes of a `text`, None where none is written."""
+
+    value: "Expression"
+    kind: SqlKind
+    size: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -92,7 +92,7 @@ QUERY_KEYWORDS = {
 }
 """Words that are never names in queries unless quoted, like `group by` and `order by`."""
 
-QUERY_SIGNS = {"<>": "COMPARE", "!=": "COMPARE", "==": "COMPARE", "=": "COMPARE"}
+QUERY_SIGNS = {"||": "CONCAT", "<>": "COMPARE", "!=": "COMPARE", "==": "COMPARE", "=": "COMPARE"}
 
 SIGNS = {
     "**=": "AUGMENT",
@@ -135,7 +135,13 @@ OPERAND_ENDS = frozenset({"NAME", "NUMBER", "STRING", "BOOL", "NULL", "RPAR", "R
 """Kinds after which an operand is complete."""
 
 AGGREGATES = frozenset({"count", "sum", "avg", "min", "max", "stddev", "variance", "median", "percentile"})
-QUERY_FUNCTIONS = AGGREGATES | {"coalesce", "extract", "substring", "year", "month", "day", "abs", "round", "floor"}
+ROW_FUNCTIONS = frozenset(
+    {"coalesce", "nullif", "greatest", "least", "cast", "extract", "year", "month", "day", "date_trunc"}
+    | {"abs", "sign", "round", "trunc", "floor", "ceil", "ceiling", "mod", "power", "exp", "ln", "sqrt"}
+    | {"substring", "substr", "left", "upper", "lower", "trim", "ltrim", "rtrim", "length"}
+)
+"""Functions of one row that SQL has."""
+QUERY_FUNCTIONS = AGGREGATES | ROW_FUNCTIONS
 """Functions whose names are key words of queries, hence in either case."""
 
 _ALL_KEYWORDS = KEYWORDS | OPENING_KEYWORDS | AFTER_OPERAND | QUERY_KEYWORDS
@@ -161,6 +167,10 @@ WORDS = {
     "REVEAL": "`reveal`",
     "DATE": "`date`",
     "LIMIT": "`limit`",
+    "OFFSET": "`offset`",
+    "NULLS_FIRST": "`nulls first`",
+    "NULLS_LAST": "`nulls last`",
+    "CONCAT": "`||`",
     "LEFT": "`left`",
     "INNER": "`inner`",
     "OUTER": "`outer`",

@@ -29,7 +29,7 @@ class Level(IntEnum):
     ATOM = 10
 
 
-_BINARY = {"+": Level.SUM, "-": Level.SUM, "**": Level.POWER}
+_BINARY = {"+": Level.SUM, "-": Level.SUM, "||": Level.SUM, "**": Level.POWER}
 
 
 def number(value: int | Decimal) -> str:

@@ -10,7 +10,7 @@ from dsl.unparse_expression import Level, Writer
 
 _SOFT_WORDS = """
     group order by limit left inner outer right full cross natural all asc desc bounded exists interval date for when
-    then else end using extract substring
+    then else end using extract substring offset nulls
 """
 _CAREFUL = QUERY_KEYWORDS.keys() | QUERY_FUNCTIONS | set(_SOFT_WORDS.split())
 
@@ -52,14 +52,15 @@ class QueryWriter(Writer):
             case s.Union(left, right, all_):
                 word = "union all" if all_ else "union"
                 return f"{self.term(left)} {word} {self.term(right, right=True)}"
-            case s.Query(body, common, order, limit):
+            case s.Query(body, common, order, limit, offset):
                 text = ""
                 if common:
                     text = f"with {', '.join(self.common(c) for c in common)} "
                 text += self.query(body)
                 if order:
                     text += " order by " + ", ".join(self.order(o) for o in order)
-                return text if limit is None else f"{text} limit {self.expression(limit, Level.SUM)}"
+                text += "" if limit is None else f" limit {self.expression(limit, Level.SUM)}"
+                return text if offset is None else f"{text} offset {self.expression(offset, Level.SUM)}"
 
     def term(self, node: s.QueryBody, *, right: bool = False) -> str:
         """One side of a union."""
@@ -76,7 +77,8 @@ class QueryWriter(Writer):
 
     def order(self, node: s.OrderItem) -> str:
         """One key of `order by`."""
-        return self.expression(node.key) + (" desc" if node.descending else "")
+        text = self.expression(node.key) + (" desc" if node.descending else "")
+        return text if node.nulls is None else f"{text} nulls {node.nulls}"
 
     def select(self, node: s.Select) -> str:
         """One select."""
@@ -124,6 +126,8 @@ class QueryWriter(Writer):
                 return Level.ATOM, f"exists ({self.query(query)})"
             case s.ScalarQuery(query):
                 return Level.ATOM, f"({self.query(query)})"
+            case s.Cast(value, kind, size):
+                return Level.POSTFIX, f"cast({self.expression(value)} as {kind}{'' if size is None else f'({size})'})"
             case s.Interval(count, unit):
                 return Level.ATOM, f"interval '{count}' {unit}"
             case s.Between() | s.InQuery() | s.Like() | s.IsNull():

@@ -53,20 +53,28 @@ def bind_query(w: Walker, q: syntax.Query, outer: Names | None, common: Mapping[
     seen = dict(common)
     for table in q.common:
         seen[table.name.text] = Common(table, dict(seen))
-    limit = None if q.limit is None else _limit(w, q.limit)
+    limit = None if q.limit is None else _amount(w, q.limit, "limit")
+    offset = 0 if q.offset is None else _amount(w, q.offset, "offset")
     plan = _body(w, q.body, outer, seen, q.order)
-    if limit is None and not q.order:
+    if limit is None and not offset:
         return plan
-    if isinstance(plan, Ordered) and limit is not None and plan.limit is None and q.order:
-        return replace(plan, limit=limit)
-    return plan if limit is None else Ordered(plan, [], limit, q.span)
+    if isinstance(plan, Ordered) and plan.whole and q.order:
+        return replace(plan, limit=limit, offset=offset)
+    return Ordered(plan, [], limit, q.span, offset)
 
 
-def _limit(w: Walker, e: syntax.Expression) -> int:
-    number = w.number(w.evaluate_known(e), e.span, "the limit")
+def _amount(w: Walker, e: syntax.Expression, what: str) -> int:
+    """A number of rows."""
+    number = w.number(w.evaluate_known(e), e.span, f"the {what}")
     if number < 0:
-        w.fail("E0601", "a limit is not below 0", e.span)
+        w.fail("E0601", "a number of rows is not below 0", e.span)
     return number
+
+
+def _key(value: Node, item: syntax.OrderItem) -> list[tuple[Node, bool]]:
+    """A key of `order by` as keys of which missing values come last: before them, whether there is a value."""
+    there = syntax.IsNull(cast(syntax.Expression, value), negated=True, span=value.span)
+    return [*([(there, False)] if item.nulls == "first" else []), (value, item.descending)]
 
 
 def _body(
@@ -104,7 +112,7 @@ def _ordered(w: Walker, plan: Plan, order: Sequence[syntax.OrderItem]) -> Ordere
     for item in order:
         position = _position(w, item.key, len(outputs(plan)))
         value = binder.expression(item.key) if position is None else Ref(outputs(plan)[position][1], span=item.key.span)
-        keys.append((value, item.descending))
+        keys += _key(value, item)
     return Ordered(plan, keys, None, order[0].span.to(order[-1].span))
 
 
@@ -372,8 +380,9 @@ class _Select:
         shown = [i for i in block.items if not i.hidden]
         for item in order:
             column = self._order_key(block, shown, item.key)
-            block.sorted.append((column, item.descending))
-            keys.append((Ref(column, span=item.key.span), item.descending))
+            made = _key(Ref(column, span=item.key.span), item)
+            block.sorted += [(n.column if isinstance(n, Ref) else None, down) for n, down in made]
+            keys += made
         return Ordered(block, keys, None, order[0].span.to(order[-1].span))
 
     def _order_key(self, block: Block, shown: Sequence[Item], e: syntax.Expression) -> Column:

@@ -1,6 +1,6 @@
 """Dates and intervals: `d + interval '3' month`.
 
-For: `shifted`.
+For: `shifted`, `first_days`.
 
 A month later is the same day of the next month, or its last day where there is none such.
 """
@@ -22,7 +22,7 @@ from dsl.walker import Reported
 from mpc.circuit import Value
 from mpc.types import INT
 
-__all__ = ["shifted"]
+__all__ = ["first_days", "shifted"]
 
 
 def shifted(ctx: Context, val: Val, interval: syntax.Interval, sign: int, span: Span) -> Array:
@@ -60,12 +60,12 @@ def _later(ctx: Context, days: Value, months: int) -> Value:
     """The same for a column, by the calendar's arithmetic."""
     year, month, day = civil(days)
     number = year * 12 + month - 1 + months
-    first = _days(ctx, number)
-    length = _days(ctx, number + 1) - first
+    first = first_days(ctx, number)
+    length = first_days(ctx, number + 1) - first
     return first + emit(ctx, "minimum", day, length) - 1
 
 
-def _days(ctx: Context, number: Value) -> Value:
+def first_days(ctx: Context, number: Value) -> Value:
     """The first day of a month, counted in months from year 0: years begin in March, so that a leap day ends one."""
     march = number - 2
     year = _over(ctx, march, 12)

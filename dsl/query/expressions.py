@@ -25,9 +25,11 @@ from dsl.calls import inline
 from dsl.convert import exact_decimal, text_array, to_int
 from dsl.node import Node
 from dsl.operators import binary, compare, invert, logical, negate, truth
-from dsl.query import moments, quotients, texts
+from dsl.query import casts, moments, quotients, texts
 from dsl.query.choices import NULL, Missing, Result, alike, choose, first_there
+from dsl.query.compare import compared, greatest
 from dsl.query.dates import shifted
+from dsl.query.functions import FUNCTIONS, Call
 from dsl.query.plan import Among, Certain, Column, Default, Fraction, Mean, Ref, Spread, Whole
 from dsl.query.relation import Context, Part, full
 from dsl.source import Span
@@ -122,7 +124,7 @@ def _dispatch(rows: Rows, e: Node) -> Result:
             return _binary(rows, e)
         case syntax.Compare(op, left, right):
             return _beside_mean(rows, e) or _strict(
-                rows, [left, right], lambda vals: _compare(rows, op, vals[0], vals[1], e.span)
+                rows, [left, right], lambda vals: compared(rows.ctx, op, vals[0], vals[1], e.span)
             )
         case syntax.Logical(op, left, right):
             a, b = (_condition(rows, side) for side in (left, right))
@@ -139,6 +141,8 @@ def _dispatch(rows: Rows, e: Node) -> Result:
             return _is_null(rows, value, negated)
         case syntax.Extract(part, value):
             return _extract(rows, part, value)
+        case syntax.Cast(value):
+            return casts.cast(rows.ctx, _value(rows, value), e)
         case syntax.Call():
             return _call(rows, e)
     return _special(rows, e)
@@ -207,6 +211,8 @@ def _binary(rows: Rows, e: syntax.Binary) -> Result:
             return _strict(rows, [other], partial(_shifted, rows, side, sign, other.span))
 
     def run(vals: Sequence[Val]) -> Val:
+        if e.op == "||":
+            return texts.joined(rows.ctx, vals[0], vals[1], e.span)
         if e.op == "/" and all(isinstance(v, Array) and v.stype.numeric for v in vals):
             a, b = (cast(Array, v) for v in vals)
             return quotients.divide(rows.ctx, a, b, e.span)
@@ -220,15 +226,6 @@ def _binary(rows: Rows, e: syntax.Binary) -> Result:
 
 def _shifted(rows: Rows, interval: syntax.Interval, sign: int, span: Span, vals: Sequence[Val]) -> Val:
     return shifted(rows.ctx, vals[0], interval, sign, span)
-
-
-def _compare(rows: Rows, op: str, left: Val, right: Val, span: Span) -> Val:
-    w = rows.ctx.w
-    kinds = {a.stype.kind for a in (left, right) if isinstance(a, Array)}
-    if op in {"<", "<=", ">", ">="} and kinds == {"text"}:
-        return texts.ordered(rows.ctx, op, left, right, span)
-    left, right = (_dated(rows, a, b) for a, b in ((left, right), (right, left)))
-    return compare(w, op, left, right, span)
 
 
 def _beside_mean(rows: Rows, e: syntax.Compare) -> Array | None:
@@ -251,19 +248,12 @@ def _beside_mean(rows: Rows, e: syntax.Compare) -> Array | None:
     return None
 
 
-def _dated(rows: Rows, val: Val, other: Val) -> Val:
-    """A text beside a date as the date that it says."""
-    if isinstance(val, Text) and isinstance(other, Array) and other.stype.kind == "date":
-        return texts.date_of(rows.ctx.w, val.text) or val
-    return val
-
-
 def _between(rows: Rows, value: Node, low: Node, high: Node, negated: bool, span: Span) -> Result:
     """Both comparisons, joined by `and`: one that is false decides, even where the other is missing."""
     w = rows.ctx.w
     sides = []
     for op, end in ((">=", low), ("<=", high)):
-        result = _strict(rows, [value, end], lambda vals, o=op: _compare(rows, o, vals[0], vals[1], span))
+        result = _strict(rows, [value, end], lambda vals, o=op: compared(rows.ctx, o, vals[0], vals[1], span))
         sides.append(_never(rows) if isinstance(result, Missing) else truth(w, result, span))
     both = logical(w, "and", sides[0], sides[1])
     return invert(w, both, span) if negated else both
@@ -273,7 +263,7 @@ def _in_list(rows: Rows, value: Node, items: Sequence[Node], negated: bool, span
     w = rows.ctx.w
     found: Array | None = None
     for item in items:
-        result = _strict(rows, [value, item], lambda vals, s=item.span: _compare(rows, "==", vals[0], vals[1], s))
+        result = _strict(rows, [value, item], lambda vals, s=item.span: compared(rows.ctx, "==", vals[0], vals[1], s))
         one = _never(rows) if isinstance(result, Missing) else truth(w, result, item.span)
         found = one if found is None else logical(w, "or", found, one)
     assert found is not None
@@ -359,11 +349,13 @@ def _call(rows: Rows, e: syntax.Call) -> Result:
     match name.lower():
         case "coalesce":
             return _coalesce(rows, e)
-        case "substring":
-            return _strict(rows, e.arguments, lambda vals: texts.substring(rows.ctx, vals, e.span))
         case "nullif" if len(e.arguments) == 2:
             return _nullif(rows, e)
+        case "greatest" | "least" as which if e.arguments:
+            return greatest(rows.ctx, [_value(rows, a) for a in e.arguments], which, e.span) or NULL
     binding = w.scope.find(name)
+    if binding is None and name.lower() in FUNCTIONS:
+        return _function(rows, name.lower(), e)
     function = BUILTINS.get(name, BUILTINS.get(name.lower())) if binding is None else binding.val
 
     def run(vals: Sequence[Val]) -> Val:
@@ -383,8 +375,19 @@ def _call(rows: Rows, e: syntax.Call) -> Result:
     return _strict(rows, e.arguments, run)
 
 
+def _function(rows: Rows, name: str, e: syntax.Call) -> Result:
+    """A function that SQL has."""
+    function, w = FUNCTIONS[name], rows.ctx.w
+    if not function.least <= len(e.arguments) <= function.most or e.keywords:
+        few, many = function.least, function.most
+        wanted = f"{few} or {many} arguments" if few < many else f"{few} argument{'s' * (few > 1)}"
+        return w.error("E0205", f"`{name}` takes {wanted}", e.span)
+    spans = [a.span for a in e.arguments]
+    return _strict(rows, e.arguments, lambda vals: function.run(Call(rows.ctx, name, vals, spans, e.span)))
+
+
 ROWWISE: Final = frozenset(
-    {"abs", "sign", "floor", "round", "clip", "clamp", "square", "reciprocal", "exp", "log", "sqrt", "rsqrt"}
+    {"abs", "sign", "floor", "clip", "clamp", "square", "reciprocal", "exp", "log", "sqrt", "rsqrt"}
     | {"sigmoid", "tanh", "relu", "year", "month", "day"}
 )
 """Built-in functions that work row by row."""

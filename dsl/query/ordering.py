@@ -16,6 +16,7 @@ from dsl.query.expressions import column_of, rows_of
 from dsl.query.plan import Column, Ref
 from dsl.query.relation import Context, Part, Relation, front, full, merged, moved, packed, unique_on, unpacked
 from dsl.query.sorted_groups import sorting_columns
+from dsl.syntax import IsNull
 from mpc.circuit import Value
 from mpc.types import Dim, Size, meet
 
@@ -29,7 +30,7 @@ def ordered(ctx: Context, relation: Relation, order: Sequence[tuple[Node, bool]]
     Behind keys that tell all rows apart others decide nothing.
     """
     part = merged(ctx, relation)
-    order = _deciding(relation, part, order)
+    order = _deciding(relation, part, [key for key in order if not _always_there(part, key[0])])
     whole = unique_on(relation, [n.column for n, _ in order if isinstance(n, Ref)])
     left = _unsorted(relation, order) if whole else len(order)
     if left == 0:
@@ -65,6 +66,12 @@ def ordered(ctx: Context, relation: Relation, order: Sequence[tuple[Node, bool]]
     visible = None if part.visible is None else ~done[0]
     rows = Part(part.rows, dict(zip(names, values, strict=True)), visible)
     return replace(relation, parts=(rows,), ordered=True, in_order=None)
+
+
+def _always_there(part: Part, node: Node) -> bool:
+    """Whether a key says that a value is there where none is missing."""
+    value: Node | None = node.value if isinstance(node, IsNull) else None
+    return isinstance(value, Ref) and part.columns[value.column].valid is None
 
 
 def _deciding(relation: Relation, part: Part, order: Sequence[tuple[Node, bool]]) -> Sequence[tuple[Node, bool]]:
@@ -109,19 +116,25 @@ def _without_place(
     return operands, operands, down + [False] * (len(operands) - len(keys))
 
 
-def limited(ctx: Context, relation: Relation, limit: Dim) -> Relation:
-    """The first rows, or any where there is no order."""
+def limited(ctx: Context, relation: Relation, limit: int | None, offset: int = 0) -> Relation:
+    """`limit` rows (None: all) behind the first `offset`; any where there is no order."""
     part = merged(ctx, relation)
-    rows = part.rows
+    last = None if limit is None else offset + limit
     if not relation.ordered:
-        return replace(relation, parts=(front(ctx, part, limit),), ordered=False)
-    if isinstance(rows, int) and isinstance(limit, int) and rows <= limit:
-        return relation
-    least = (
-        min(rows, limit) if isinstance(rows, int) and isinstance(limit, int) else Size.named(f"min({rows}, {limit})")
-    )
+        part = front(ctx, part, last)
+    rows = part.rows
+    if isinstance(rows, int):
+        start, stop = min(offset, rows), rows if last is None else min(rows, last)
+        if (start, stop) == (0, rows):
+            return replace(relation, parts=(part,))
+        shape: tuple[int, Dim] = (start, stop)
+        left: Dim = stop - start
+    else:
+        # Checked without data: the number of rows has a name, and a slice begins where there are rows for certain.
+        left = Size.named(f"min({rows}, {'all' if limit is None else limit})")
+        shape = (0, left)
 
-    def first(value: Value) -> Value:
-        return value.builder.emit("slice", value, parts=((0, least, 1), *((0, d, 1) for d in value.shape[1:])))
+    def kept(value: Value) -> Value:
+        return value.builder.emit("slice", value, parts=((*shape, 1), *((0, d, 1) for d in value.shape[1:])))
 
-    return replace(relation, parts=(moved(part, first),))
+    return replace(relation, parts=(replace(moved(part, kept), rows=left),))

@@ -262,7 +262,8 @@ class Item:
 @dataclass(slots=True, eq=False)
 class Block:
     """One select. keys: with a column each, none together with `grouped`: all rows are one group. having, attaches:
-    over groups. sorted: columns of items that `order by` asks for, and whether descending."""
+    over groups. sorted: columns of items that `order by` asks for, None for what is
+    computed of one, and whether descending."""
 
     source: From
     items: list[Item]
@@ -273,7 +274,7 @@ class Block:
     attaches: list[Attach] = field(default_factory=list)
     distinct: bool = False
     span: Span = Span(0, 0)  # noqa: RUF009 - a constant
-    sorted: list[tuple[Column, bool]] = field(default_factory=list)
+    sorted: list[tuple[Column | None, bool]] = field(default_factory=list)
 
 
 @dataclass(slots=True, eq=False)
@@ -289,12 +290,18 @@ class Union:
 
 @dataclass(slots=True, eq=False)
 class Ordered:
-    """A select in order, or the first rows of one."""
+    """A select in order, or rows of one: `limit` of them (None: all) behind the first `offset`."""
 
     plan: Plan
     order: list[tuple[Node, bool]]
-    limit: Dim | None
+    limit: int | None
     span: Span
+    offset: int = 0
+
+    @property
+    def whole(self) -> bool:
+        """Whether all rows are there."""
+        return self.limit is None and not self.offset
 
 
 Plan: TypeAlias = "Block | Union | Ordered"

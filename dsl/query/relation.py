@@ -268,7 +268,10 @@ def _joined(ctx: Context, arrays: Sequence[Array], parts: Sequence[Part]) -> Arr
 def front(ctx: Context, part: Part, rows: Dim | None = None) -> Part:
     """The visible rows first, in their order; at most `rows` are kept."""
     if part.visible is None:
-        return part if rows is None else moved(part, lambda v: _first(v, _least(part.rows, rows)))
+        if rows is None:
+            return part
+        least = _least(part.rows, rows)
+        return replace(moved(part, lambda v: _first(v, least)), rows=least)  # told: there may be no columns
     columns = [full(a, part.rows) for a in part.columns.values()]
     attrs = {} if rows is None or isinstance(rows, Size) else {"rows": rows}
     visible, *values = ctx.w.builder.emit_many("front_rows", part.visible, *packed(columns), **attrs)

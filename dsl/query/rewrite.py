@@ -168,7 +168,7 @@ def joinable(plan: Plan, whole: bool) -> Block | None:
     So may one that only picks, filters and computes: conditions and groups of the whole query then reach its tables.
     whole: its rows are made before a left join, which may leave its columns missing, but nothing that is computed.
     """
-    block = plan.plan if isinstance(plan, Ordered) and plan.limit is None else plan
+    block = plan.plan if isinstance(plan, Ordered) and plan.whole else plan
     if not isinstance(block, Block) or block.grouped or block.distinct:
         return None
     picked = all(isinstance(i.value, Ref) for i in block.items if not i.hidden)

@@ -70,7 +70,7 @@ def _block(ctx: Context, block: Block, wanted: set[Column]) -> Relation:
 def _asked(block: Block) -> list[tuple[Column | None, bool]]:
     """By which of the groups' own columns `order by` asks for rows; None for what is computed."""
     values = {i.column: i.value for i in block.items}
-    nodes = [(values[column], down) for column, down in block.sorted]
+    nodes = [(None if column is None else values[column], down) for column, down in block.sorted]
     return [(node.column if isinstance(node, Ref) else None, down) for node, down in nodes]
 
 
@@ -252,7 +252,8 @@ def _ordered(ctx: Context, plan: Ordered, wanted: set[Column]) -> Relation:
         text = ", ".join(ctx.w.text(node.span) + " desc" * down for node, down in plan.order)
         with ctx.operator("sort", text, relation, span=plan.span) as doing:
             relation = doing.done(ordered(ctx, relation, plan.order, kept))
-    if plan.limit is None:
+    if plan.whole:
         return relation
-    with ctx.operator("limit", f"{plan.limit}", relation, span=plan.span) as doing:
-        return doing.done(limited(ctx, relation, plan.limit))
+    limit = "" if plan.limit is None else f"{plan.limit}"
+    with ctx.operator("limit", limit + f" offset {plan.offset}" * bool(plan.offset), relation, span=plan.span) as doing:
+        return doing.done(limited(ctx, relation, plan.limit, plan.offset))

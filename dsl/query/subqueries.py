@@ -178,7 +178,7 @@ def _bound(b: Binder, query: syntax.Query) -> Plan:
 
 def _rows(plan: Plan, *, ordered: bool = False) -> Block:
     """A select without groups that has a row wherever the plan has one; ordered: a limit counts, and items do."""
-    if isinstance(plan, Ordered) and (plan.limit is None or (not ordered and plan.limit != 0)):
+    if isinstance(plan, Ordered) and (plan.whole or (not ordered and plan.limit != 0 and not plan.offset)):
         plan = plan.plan
     if isinstance(plan, Block) and not plan.grouped:
         return plan
@@ -189,7 +189,7 @@ def _rows(plan: Plan, *, ordered: bool = False) -> Block:
 
 def _aggregate(plan: Plan) -> Block | None:
     """The select, if it is one of aggregates over all its rows: then it has one row in any case."""
-    if isinstance(plan, Ordered) and plan.limit != 0:
+    if isinstance(plan, Ordered) and plan.limit != 0 and not plan.offset:
         plan = plan.plan
     if isinstance(plan, Block) and plan.grouped and not plan.keys and not plan.having and not plan.attaches:
         return plan

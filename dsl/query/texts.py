@@ -1,30 +1,47 @@
-"""Texts in queries: `like`, their order, `substring`, and dates written as texts.
+"""Texts in queries: `like`, their order, what makes texts of texts, and dates written as texts.
 
-For: `like`, `ordered`, `substring`, `date_of`.
-Leaves to others: equality (`dsl.operators`), the operations themselves (`mpc.circuits.texts`).
+For: `like`, `ordered`, `substring`, `joined`, `upper`, `lower`, `trimmed`, `length`, `by_number`, `date_of`.
+Leaves to others: equality (`dsl.operators`), the operations themselves (`mpc.circuits.texts`, `text_parts`).
+
+A word of an enum is a text too: what is done to it is done to the listed words.
 """
 
 from __future__ import annotations
 
 import datetime
 import re
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import numpy as np
 
-from dsl.convert import text_array, unify
+from dsl.convert import encode_text, text_array, unify
 from dsl.query.relation import Context, emit
 from dsl.source import Span
-from dsl.stypes import BOOLEAN, DATE, EPOCH, SType
+from dsl.stypes import BOOLEAN, DATE, EPOCH, INTEGER, SType, text_words
 from dsl.values import Array, Text, Val, describe
 from mpc.circuit import Value
-from mpc.types import BOOL
+from mpc.types import BOOL, INT
 
 if TYPE_CHECKING:
     from dsl.walker import Walker
 
-__all__ = ["date_of", "like", "ordered", "substring"]
+__all__ = [
+    "by_number",
+    "date_of",
+    "joined",
+    "length",
+    "like",
+    "lower",
+    "ordered",
+    "substring",
+    "trimmed",
+    "trimmed_left",
+    "trimmed_right",
+    "upper",
+]
+
+Change: TypeAlias = "Callable[[str], str]"
 
 
 def date_of(w: Walker, text: str) -> Array | None:
@@ -80,25 +97,115 @@ def ordered(ctx: Context, op: str, left: Val, right: Val, span: Span) -> Val:
     return Array(value, BOOLEAN.optional(valid is not None), valid)
 
 
-def substring(ctx: Context, vals: Sequence[Val], span: Span) -> Val:
+# --------------------------------------------------------------------------------- texts of texts
+
+
+def by_number(ctx: Context, a: Array, words: Sequence[str]) -> Array:
+    """The text of each number 0, 1, …."""
+    length = max(1, *(len(word.encode()) for word in words))
+    table = np.array([encode_text(word, text_words(length)) for word in words], np.int64)
+    value = emit(ctx, "take", ctx.w.builder.const(table, INT), a.value, axis=0)
+    return Array(value, SType("text", length=length, nullable=a.stype.nullable), a.valid)
+
+
+def _changed(ctx: Context, val: Val, span: Span, what: str, word: Change, op: str, most: int = 0, **attrs: Any) -> Val:
+    """A text after a change: `word` is what it does to one in the clear, `op` the operation that does it to columns,
+    which gives texts of up to `most` bytes, or of as many as there were."""
+    w = ctx.w
+    if isinstance(val, Text):
+        return Text(word(val.text))
+    a = w.array(val, span, "a text")
+    if a.stype.kind == "enum":
+        return by_number(ctx, a, [word(x) for x in a.stype.words])
+    if a.stype.kind != "text":
+        return w.error("E0301", f"`{what}` is for texts", span, describe(a))
+    length = min(a.stype.length, most) if most else a.stype.length
+    if op != "text_case":
+        attrs["bytes"] = length
+    value = emit(ctx, op, a.value, **attrs)
+    return Array(value, SType("text", length=length, nullable=a.stype.nullable), a.valid)
+
+
+def substring(ctx: Context, vals: Sequence[Val], spans: Sequence[Span]) -> Val:
     """`substring(x, start, length)`: characters from the start-th, counted from 1."""
     w = ctx.w
-    if len(vals) not in {2, 3}:
-        return w.error("E0205", "`substring` takes a text, the first character, and how many", span)
-    first = w.number(vals[1], span, "the first character")
-    length = None if len(vals) == 2 else w.number(vals[2], span, "the number of characters")
+    first = w.number(vals[1], spans[1], "the first character")
+    length = None if len(vals) == 2 else w.number(vals[2], spans[2], "the number of characters")
     if length is not None and length < 0:
-        return w.error("E0301", "a text has no negative length", span)
-    end = None if length is None else max(first - 1 + length, 0)
+        return w.error("E0301", "a text has no negative length", spans[2])
     start = max(first - 1, 0)
-    if isinstance(vals[0], Text):
-        return Text(vals[0].text[start:end])
-    a = w.array(vals[0], span, "a text")
+    stop = None if length is None else max(first - 1 + length, start)
+    kept = 0
+    if isinstance(vals[0], Array) and vals[0].stype.kind == "text":
+        kept = max(vals[0].stype.length - start, 1)
+        kept = kept if stop is None else max(min(kept, 4 * (stop - start)), 1)
+    return _changed(
+        ctx, vals[0], spans[0], "substring", lambda t: t[start:stop], "text_cut", kept, start=start, stop=stop
+    )
+
+
+LOWER: Final = "".join(map(chr, range(ord("a"), ord("z") + 1)))
+TO_UPPER: Final = str.maketrans(LOWER, LOWER.upper())
+TO_LOWER: Final = str.maketrans(LOWER.upper(), LOWER)
+
+
+def upper(ctx: Context, val: Val, span: Span) -> Val:
+    """`upper(x)`: the letters a to z as A to Z."""
+    return _changed(ctx, val, span, "upper", lambda t: t.translate(TO_UPPER), "text_case", upper=True)
+
+
+def lower(ctx: Context, val: Val, span: Span) -> Val:
+    """`lower(x)`: the letters A to Z as a to z."""
+    return _changed(ctx, val, span, "lower", lambda t: t.translate(TO_LOWER), "text_case", upper=False)
+
+
+def trimmed(ctx: Context, val: Val, span: Span) -> Val:
+    """`trim(x)`: without spaces at either end."""
+    return _changed(ctx, val, span, "trim", lambda t: t.strip(" "), "text_trim", left=True, right=True)
+
+
+def trimmed_left(ctx: Context, val: Val, span: Span) -> Val:
+    """`ltrim(x)`."""
+    return _changed(ctx, val, span, "ltrim", lambda t: t.lstrip(" "), "text_trim", left=True, right=False)
+
+
+def trimmed_right(ctx: Context, val: Val, span: Span) -> Val:
+    """`rtrim(x)`."""
+    return _changed(ctx, val, span, "rtrim", lambda t: t.rstrip(" "), "text_trim", left=False, right=True)
+
+
+def length(ctx: Context, val: Val, span: Span) -> Val:
+    """`length(x)`: how many characters."""
+    w = ctx.w
+    if isinstance(val, Text):
+        return w.const(len(val.text), INTEGER)
+    a = w.array(val, span, "a text")
+    stype = INTEGER.optional(a.stype.nullable)
+    if a.stype.kind == "enum":
+        table = w.builder.const(np.array([len(word) for word in a.stype.words], np.int64), INT)
+        return Array(emit(ctx, "take", table, a.value, axis=0), stype, a.valid)
     if a.stype.kind != "text":
-        return w.error("E0301", "`substring` is for texts", span, describe(a))
-    if a.value.type.secret:
-        helps = ["let the text's owner cut it: a query over its table, before any join"]
-        return w.error("E0901", "`substring` of a secret text is not supported yet", span, helps=helps)
-    kept = a.stype.length if end is None else min(a.stype.length, 4 * max(end - start, 0))
-    value = emit(ctx, "text_cut", a.value, start=start, stop=end, bytes=max(kept, 1))
-    return Array(value, SType("text", length=max(kept, 1), nullable=a.stype.nullable), a.valid)
+        return w.error("E0301", "`length` is for texts", span, describe(a))
+    return Array(emit(ctx, "text_length", a.value), stype, a.valid)
+
+
+def joined(ctx: Context, left: Val, right: Val, span: Span) -> Val:
+    """`left || right`."""
+    w = ctx.w
+    if isinstance(left, Text) and isinstance(right, Text):
+        return Text(left.text + right.text)
+    arrays = []
+    for val in (left, right):
+        a = text_array(w, val.text) if isinstance(val, Text) else w.array(val, span, "a text")
+        if a.stype.kind == "enum":
+            a = by_number(ctx, a, a.stype.words)
+        if a.stype.kind != "text":
+            return w.error("E0301", "`||` joins texts", span, describe(a))
+        arrays.append(a)
+    a, b = arrays
+    size = a.stype.length + b.stype.length
+    value = emit(ctx, "text_concat", a.value, b.value, bytes=size)
+    valid = a.valid if b.valid is None else b.valid if a.valid is None else a.valid & b.valid
+    if valid is not None:
+        valid = valid.broadcast_to(value.shape[:-1])
+    return Array(value, SType("text", length=size, nullable=valid is not None), valid)

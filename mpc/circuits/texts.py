@@ -1,11 +1,10 @@
-"""Texts as rows of whole numbers, seven bytes each, the first highest, zero bytes at the end: order, patterns, parts.
+"""Texts as rows of whole numbers, seven bytes each, the first highest, zero bytes at the end: order, patterns.
 
-For: `text_less`, `text_like`, `text_cut`.
-Leaves to others: equality, which is that of the numbers.
+For: `text_less`, `text_like`; and the bytes of texts for others: `bytes_of`, `words_of`.
+Leaves to others: equality, which is that of the numbers; parts and what else makes texts of texts (`text_parts`).
 
 UTF-8 keeps the order of characters in that of bytes, and a character's bytes occur nowhere within others: so order and
-patterns of `%` are those of bytes.  A pattern with `_` needs to know where characters begin.  A part by the number of
-its characters is for those who see the text.
+patterns of `%` are those of bytes.  A pattern with `_` needs to know where characters begin.
 """
 
 from __future__ import annotations
@@ -21,28 +20,29 @@ from mpc.circuit import Array, Attrs, Value
 from mpc.circuits.ordering import all_of
 from mpc.circuits.relational_columns import stacked
 from mpc.lowerer import low
-from mpc.op import Interval, Signature, op
+from mpc.op import Signature, op
 from mpc.types import BOOL, INT, ShapeError, Type, TypeRuleError, broadcast_shapes
 
-__all__ = ["text_cut", "text_less", "text_like"]
+__all__ = ["WORD", "bytes_of", "ever", "text_less", "text_like", "text_type", "words_of"]
 
 WORD = 7
 """Bytes of a text in one whole number."""
 
 
-def _text(t: Type) -> None:
+def text_type(t: Type) -> None:
+    """TypeRuleError for what is no array of texts."""
     if t.dtype != INT or t.ndim == 0 or not isinstance(t.shape[-1], int):
         raise TypeRuleError("a text is a row of whole numbers")
 
 
-def _bytes(x: Array) -> Any:
+def bytes_of(x: Array) -> Any:
     """(..., words) as (..., 7 words) bytes."""
     eight = np.ascontiguousarray(x, ">i8").view(np.uint8).reshape(*x.shape, 8)
     return np.ascontiguousarray(eight[..., 1:]).reshape(*x.shape[:-1], x.shape[-1] * WORD)
 
 
-def _words(data: Any) -> Array:
-    """The inverse of `_bytes`."""
+def words_of(data: Any) -> Array:
+    """The inverse of `bytes_of`."""
     seven = data.reshape(*data.shape[:-1], data.shape[-1] // WORD, WORD)
     eight = np.zeros((*seven.shape[:-1], 8), np.uint8)
     eight[..., 1:] = seven
@@ -54,7 +54,7 @@ def _words(data: Any) -> Array:
 
 def _less(types: Sequence[Type], attrs: Attrs) -> Signature:  # noqa: ARG001
     for t in types:
-        _text(t)
+        text_type(t)
     if types[0].shape[-1] != types[1].shape[-1]:
         raise ShapeError("texts of two lengths")
     return BOOL, broadcast_shapes(types[0].shape[:-1], types[1].shape[:-1])
@@ -83,14 +83,14 @@ def text_less(x: Value, y: Value) -> Value:
 
 
 def _like(types: Sequence[Type], attrs: Attrs) -> Signature:  # noqa: ARG001
-    _text(types[0])
+    text_type(types[0])
     return BOOL, types[0].shape[:-1]
 
 
 def _like_ref(x: Array, *, pattern: str) -> Array:
     parts = {"%": ".*", "_": "."}
     expression = re.compile("".join(parts.get(c, re.escape(c)) for c in pattern), re.DOTALL)
-    rows = _bytes(x).reshape(-1, x.shape[-1] * WORD)
+    rows = bytes_of(x).reshape(-1, x.shape[-1] * WORD)
     kinds, which = np.unique(rows, axis=0, return_inverse=True)
     texts = [bytes(row).rstrip(b"\0").decode("utf-8", "replace") for row in kinds]
     found = np.array([expression.fullmatch(t) is not None for t in texts], np.bool_)
@@ -125,7 +125,7 @@ def text_like(x: Value, *, pattern: str) -> Value:
     for piece in pieces[1:-1]:
         if piece:
             here = _standing(data, piece)[:, place:] & after[:, : size + 1 - place - len(piece)]
-            after = _ever(here)
+            after = ever(here)
             place += len(piece)
     last = pieces[-1]
     if not last:
@@ -156,7 +156,7 @@ def _by_characters(data: Value, pattern: str) -> Value:
     at = stacked([~nothing(1), nothing(size)])
     for part in re.findall("[^%_]+|%|_", pattern):
         if part == "%":
-            at = _ever(at)
+            at = ever(at)
         elif part == "_":
             # At most one character ends at a place, so that sums are disjunctions.
             ends = [stacked([nothing(k), at[:, :-k] & c]) for k, c in enumerate(lengths, start=1)]
@@ -194,7 +194,7 @@ def _empty(data: Value, place: int) -> Value:
     return all_of(~data[:, place, :])
 
 
-def _ever(x: Value) -> Value:
+def ever(x: Value) -> Value:
     """(rows, n): whether any of the flags up to each place holds; log2 n rounds."""
     n = x.type.sizes[1]
     step = 1
@@ -202,38 +202,3 @@ def _ever(x: Value) -> Value:
         x = stacked([x[:, :step], x[:, step:] | x[:, :-step]])
         step *= 2
     return x
-
-
-# -- parts -------------------------------------------------------------------------------------
-
-
-def _cut(types: Sequence[Type], attrs: Attrs) -> Signature:
-    _text(types[0])
-    if types[0].secret:
-        raise TypeRuleError("a part of a text is for who sees it")
-    return INT, (*types[0].shape[:-1], max(1, -(-attrs["bytes"] // WORD)))
-
-
-def _cut_ref(x: Array, *, start: int, stop: int | None, bytes: int) -> Array:
-    rows = _bytes(x).reshape(-1, x.shape[-1] * WORD)
-    begins = (rows & 0xC0) != 0x80
-    number = np.cumsum(begins, axis=1) - 1
-    kept = (number >= start) & (rows != 0) & (number < (rows.shape[1] if stop is None else stop))
-    order = np.argsort(~kept, axis=1, kind="stable")
-    data = np.take_along_axis(np.where(kept, rows, 0), order, axis=1)
-    size = max(1, -(-bytes // WORD)) * WORD
-    out = np.zeros((len(data), size), np.uint8)
-    width = min(size, data.shape[1])
-    out[:, :width] = data[:, :width]
-    return _words(out).reshape(*x.shape[:-1], size // WORD)
-
-
-def _word_bound(bounds: Sequence[Interval | None], types: Sequence[Type], attrs: Attrs) -> Interval | None:  # noqa: ARG001
-    return Interval(0, 2.0 ** (8 * WORD) - 1)
-
-
-@op("text_cut", infer=_cut, ref=_cut_ref, bound=_word_bound)
-def text_cut(x: Value, *, start: int, stop: int | None, bytes: int) -> Value:
-    """Characters start … stop - 1 of texts (..., words), in a text of so many bytes; for who sees them."""
-    del start, stop, bytes
-    raise TypeRuleError(f"a part of a secret text {x.type}")

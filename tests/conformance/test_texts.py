@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
 from order_run import PLACES, agree
 
-from mpc.circuit import Array, Builder
+from mpc.circuit import Array, Builder, Value
 from mpc.circuits.scales import of_units, units
-from mpc.circuits.texts import text_cut, text_less, text_like
-from mpc.op import find
-from mpc.types import INT, Type, TypeRuleError
+from mpc.circuits.text_parts import text_case, text_concat, text_cut, text_length, text_trim
+from mpc.circuits.texts import text_less, text_like
+from mpc.types import INT
 
 everywhere = pytest.mark.parametrize("where", list(PLACES))
 TEXTS = ("", "a", "abc", "abcabc", "xabcyabc", "bcabca", "PROMO x", "xPROMO", "ab", "äb", "b", "aa", "abcdefghijklmn")
@@ -77,17 +78,85 @@ def test_the_order_of_texts_is_that_of_their_bytes(where: str) -> None:
     assert outcome.got[0].tolist() == [a.encode() < b.encode() for a, b in pairs]
 
 
-@pytest.mark.parametrize(("start", "stop"), [(0, 2), (1, None), (3, 4), (2, 2), (0, 99)])
-def test_a_part_of_a_text_counts_characters(start: int, stop: int | None) -> None:
-    b = Builder()
-    x = b.const(words(("ääbc", "", "xyz", "日本語")), INT)
-    out = text_cut(x, start=start, stop=stop, bytes=14)
-    assert [text(row) for row in out.constant] == [t[start:stop] for t in ("ääbc", "", "xyz", "日本語")]
+PARTS = (
+    "ääbc",
+    "",
+    "xyz",
+    "日本語",
+    "a",
+    "abcdefghijklmn",
+    "😀😀😀",
+    "ab€dé",
+    " x y",
+    "  ",
+    "x  ",
+    "  abcdefghi ",
+    "Zz[{`@",
+)
+CUTS = [(0, 2), (1, None), (3, 4), (2, 2), (0, 99), (1, 3), (2, 9), (5, 7), (13, 14), (0, 13), (14, None), (4, None)]
 
 
-def test_a_part_of_a_text_is_for_who_sees_it() -> None:
-    with pytest.raises(TypeRuleError):
-        find("text_cut").infer([Type(INT, (3, 2), frozenset())], {"start": 0, "stop": 1, "bytes": 7})
+@everywhere
+@pytest.mark.parametrize(("start", "stop"), CUTS)
+def test_a_part_of_a_text_counts_characters(start: int, stop: int | None, where: str) -> None:
+    if where == "additive-3" and (start, stop) not in CUTS[1:6]:
+        return
+    kept = min(14 - start, 14 if stop is None else 4 * (stop - start))
+    outcome = agree(lambda b, x: [text_cut(x[0], start=start, stop=stop, bytes=max(kept, 1))], [words(PARTS)], where)
+    assert [text(row) for row in outcome.got[0]] == [t[start:stop] for t in PARTS]
+
+
+@everywhere
+@pytest.mark.parametrize(("left", "right"), [(True, True), (True, False), (False, True)])
+def test_spaces_at_the_ends_are_left_out(left: bool, right: bool, where: str) -> None:
+    outcome = agree(lambda b, x: [text_trim(x[0], left=left, right=right, bytes=14)], [words(PARTS)], where)
+    strip = {(True, True): str.strip, (True, False): str.lstrip, (False, True): str.rstrip}[left, right]
+    assert [text(row) for row in outcome.got[0]] == [strip(t, " ") for t in PARTS]
+
+
+@everywhere
+def test_texts_are_joined(where: str) -> None:
+    left, right = tuple(a for a in PARTS for _ in TEXTS), tuple(b for _ in PARTS for b in TEXTS)
+    outcome = agree(lambda b, x: [text_concat(x[0], x[1], bytes=28)], [words(left), words(right)], where)
+    assert [text(row) for row in outcome.got[0]] == [a + b for a, b in zip(left, right, strict=True)]
+
+
+@everywhere
+@pytest.mark.parametrize("piece", ["", "-", "é: ", "12345678"])
+def test_a_text_of_the_study_is_joined_with_secret_ones(piece: str, where: str) -> None:
+    def both(b: Builder, x: Sequence[Value]) -> list[Value]:
+        known = b.const(words((piece,))[0], INT)
+        size = 14 + max(len(piece.encode()), 1)
+        return [text_concat(known, x[0], bytes=size), text_concat(x[0], known, bytes=size)]
+
+    before, after = agree(both, [words(PARTS)], where).got
+    assert [text(row) for row in before] == [piece + t for t in PARTS]
+    assert [text(row) for row in after] == [t + piece for t in PARTS]
+
+
+@everywhere
+def test_letters_in_one_case_and_how_many_there_are(where: str) -> None:
+    def all_of(b: Builder, x: Sequence[Value]) -> list[Value]:
+        del b
+        return [text_case(x[0], upper=True), text_case(x[0], upper=False), text_length(x[0])]
+
+    every = tuple(chr(c) for c in range(1, 128))
+    upper, lower, lengths = agree(all_of, [words(PARTS + every)], where).got
+    letters = str.maketrans({chr(c): chr(c - 32) for c in range(ord("a"), ord("z") + 1)})
+    back = str.maketrans({chr(c): chr(c + 32) for c in range(ord("A"), ord("Z") + 1)})
+    assert [text(row) for row in upper] == [t.translate(letters) for t in PARTS + every]
+    assert [text(row) for row in lower] == [t.translate(back) for t in PARTS + every]
+    assert lengths.tolist() == [len(t) for t in PARTS + every]
+
+
+@everywhere
+def test_parts_of_no_texts(where: str) -> None:
+    def every(b: Builder, x: Sequence[Value]) -> list[Value]:
+        del b
+        parts = [text_cut(x[0], start=1, stop=3, bytes=8), text_trim(x[0], left=True, right=True, bytes=14)]
+        return [*parts, text_concat(x[0], x[0], bytes=28), text_case(x[0], upper=True), text_length(x[0])]
+
+    agree(every, [np.zeros((0, 2), np.int64)], where)
 
 
 def test_one_character_is_not_one_byte() -> None:

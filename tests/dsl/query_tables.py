@@ -123,6 +123,8 @@ def plain(x: Any) -> Any:
     """A value as both sides show it."""
     if isinstance(x, Decimal):
         return float(x)
+    if isinstance(x, datetime.datetime):  # DuckDB's `date_trunc`
+        x = x.date()
     return x.isoformat() if isinstance(x, datetime.date) else x
 
 

@@ -23,6 +23,10 @@ QUERY_NAMES = [
     "interval",
     "exists",
     "for",
+    "offset",
+    "nulls",
+    "cast",
+    "first",
 ]
 
 numbers = st.integers(0, 2**63 - 1) | st.integers(0, 20)
@@ -98,9 +102,12 @@ expressions = st.recursive(leaves(NAMES, characters), _plain, max_leaves=12)
 def _query_parts(e):
     q = queries(e)
     when = node(s.When, e, e)
-    functions = node(s.Name, st.sampled_from(["sum", "count", "clamp", "coalesce", "median", "year", "percentile"]))
+    functions = node(s.Name, st.sampled_from(["sum", "count", "clamp", "coalesce", "median", "year", "left", "trim"]))
     return st.one_of(
-        operations(e, ["+", "-", "*", "/", "//", "%", "**"]),
+        operations(e, ["+", "-", "*", "/", "//", "%", "**", "||"]),
+        node(s.Cast, e, st.sampled_from(["int", "fixed", "bool", "date", "text"])),
+        node(s.Cast, e, st.just("decimal"), st.integers(0, 18)),
+        node(s.Cast, e, st.just("text"), st.integers(1, 99)),
         node(s.Call, functions, tuples(e)),
         node(s.Call, functions, tuples(e, 1, 1), distinct=st.just(True)),
         node(s.Attribute, node(s.Name, st.sampled_from(QUERY_NAMES)), identifiers([*QUERY_NAMES, "from"])),
@@ -148,8 +155,8 @@ def queries(e, inner=None):
     union = node(s.Union, select | inner, select | inner, st.booleans())
     body = select | union | node(s.Union, union, select, st.booleans())
     common = node(s.CommonTable, identifiers(QUERY_NAMES), inner, tuples(identifiers(QUERY_NAMES), 0, 2))
-    order = node(s.OrderItem, e, st.booleans())
-    return node(s.Query, body, tuples(common, 0, 1), tuples(order, 0, 2), st.none() | e)
+    order = node(s.OrderItem, e, st.booleans(), st.sampled_from([None, "first", "last"]))
+    return node(s.Query, body, tuples(common, 0, 1), tuples(order, 0, 2), st.none() | e, st.none() | e)
 
 
 def simple_queries(e):
