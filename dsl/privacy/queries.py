@@ -5,8 +5,9 @@ Leaves to others: ranges of expressions (`ranges`), how much noise that needs (`
 
 Replacing a row of a table makes at most m rows of a select vanish and m others appear: 1 without joins; the same behind
 a join in which that row meets one row of each other table (their keys are unique), N where the join is `bounded N`.
-With m = 1, a count moves by 1; grouped, one group loses a row and another gains one: 2 in all, sqrt(2) in norm.  A sum
-of numbers in lo..hi moves by the larger of hi - lo, |lo| and |hi|; grouped, by 2 max(|lo|, |hi|) in all.
+Sub-queries in `from` and unions count in the same terms (`_rows_of`).  With m = 1, a count moves by 1; grouped, one
+group loses a row and another gains one: 2 in all, sqrt(2) in norm.  A sum of numbers in lo..hi moves by the larger of
+hi - lo, |lo| and |hi|; grouped, by 2 max(|lo|, |hi|) in all.
 """
 
 from __future__ import annotations
@@ -19,8 +20,10 @@ from typing import Literal
 from dsl import syntax
 from dsl.node import Node, walk
 from dsl.privacy.lineage import Change, Lineage, Owned, Refusal, lineage_of
-from dsl.privacy.ranges import range_of
+from dsl.privacy.ranges import Range, column_range, range_of
+from dsl.privacy.rowwise_functions import strange
 from dsl.query.plan import (
+    Attach,
     Block,
     Column,
     Derived,
@@ -37,6 +40,7 @@ from dsl.query.plan import (
     Spread,
     Union,
     columns_of,
+    outputs,
     refs,
 )
 from dsl.source import Span
@@ -76,93 +80,123 @@ def _lineage(w: Walker, plan: Plan) -> Lineage:
                 "leave out the order and the limit: groups are revealed in the order of their keys",
             )
         case Union(span=span):
-            raise _refuse("noise on a union is not supported yet", span, "reveal both queries", code="E0901")
+            if not plan.all:
+                raise _refuse("with `union`, which rows there are shows what is in them", span, "take `union all`")
+            if any(_grouped(side) for side in (plan.left, plan.right)):
+                message = "noise goes on counts and sums, and a union puts those of two queries into one table"
+                raise _refuse(message, span, "reveal both queries, each with noise")
+            return Lineage(_rows_of(w, plan))
     if plan.distinct:
         raise _refuse("with `distinct`, which rows there are shows what is in them", plan.span)
     if plan.having or plan.attaches:
         helps = ("put the condition behind the noise: `reveal q to p where n >= 10 with laplace(epsilon=1.0)`",)
         raise _refuse("with `having`, which groups there are shows what is in them", plan.span, *helps)
     _public(w, plan)
-    rows = _rows(plan.source)
+    rows = _rows(w, plan.source)
     if not plan.grouped:
         return Lineage(rows)
-    shown = {c: a for s in _scans(plan.source) for c, a in _columns(s)}
-    columns = {i.name: _column(w, plan, i, shown) for i in plan.items if not i.hidden}
-    rows_added = max((d for d in _sizes(plan.source) if isinstance(d, int)), default=0)
+    ranges = _ranges(w, plan.source)
+    columns = {i.name: _column(w, plan, i, ranges) for i in plan.items if not i.hidden}
     # Of n numbers up to m a sum in double precision is off by n^2 m / 2^53 at most, in either of two neighbours.
-    loose = Fraction(rows_added**2, 1 << 52)
+    loose = Fraction(_most(plan.source) ** 2, 1 << 52)
     columns = {n: replace(c, loose=c.total * loose) if isinstance(c, Change) else c for n, c in columns.items()}
     return Lineage(rows, columns)
+
+
+def _grouped(plan: Plan) -> bool:
+    match plan:
+        case Block(grouped=grouped):
+            return grouped
+        case Ordered(plan=inner):
+            return _grouped(inner)
+        case Union(left=left, right=right):
+            return _grouped(left) or _grouped(right)
 
 
 # --------------------------------------------------------------------------------------------- rows
 
 
 def _public(w: Walker, block: Block) -> None:
-    """What decides about rows, and what is added up, is made of the row alone and of public values."""
-    if block.source.attaches:
-        message = "the rows depend on a sub-query, so that one row can change them all"
-        raise _refuse(message, block.source.attaches[0].span)
+    """What decides about rows, and what they hold, is made of the row alone and of public values."""
+    for attach in (*_attaches(block.source), *block.attaches):
+        raise _refuse("the rows depend on a sub-query, so that one row can change them all", attach.span)
     arguments = [m.argument for m in block.measures if m.argument is not None]
-    for e in (*_conditions(block.source), *(k for _, k in block.keys), *arguments):
+    shown = [i.value for i in block.items]
+    for e in (*_conditions(block.source), *(k for _, k in block.keys), *arguments, *shown, *block.having):
         for node in walk(e):
-            if not isinstance(node, syntax.Name):
-                continue
-            binding = w.scope.find(node.id)
-            val = None if binding is None else binding.val
-            if isinstance(val, Function):
-                raise _refuse(f"what `{node.id}` depends on is not looked through", node.span, code="E0901")
-            if isinstance(val, Array) and not val.public:
-                raise _refuse(f"`{node.id}` is secret, and may depend on every row", node.span)
+            if isinstance(node, syntax.Name):
+                _public_name(w, node)
+
+
+def _public_name(w: Walker, node: syntax.Name) -> None:
+    binding = w.scope.find(node.id)
+    val = None if binding is None else binding.val
+    if isinstance(val, Function):
+        part = strange(val)
+        if part is not None:
+            message = f"`{node.id}` is more than a computation on one row, so that one row can change them all"
+            helps = (
+                "a function that noise goes through has arithmetic, comparisons, choices and such functions alone",
+            )
+            raise _refuse(message, node.span, *helps)
+    if isinstance(val, Array) and not val.public:
+        raise _refuse(f"`{node.id}` is secret, and may depend on every row", node.span)
+
+
+def _parts(source: From | Source) -> tuple[From | Source, ...]:
+    """What a source is put together from, sub-queries apart."""
+    match source:
+        case From(sources=sources):
+            return tuple(sources)
+        case Joined(left=left, right=right):
+            return left, right
+    return ()
+
+
+def _attaches(source: From | Source) -> Iterator[Attach]:
+    yield from source.attaches
+    for inner in _parts(source):
+        yield from _attaches(inner)
 
 
 def _conditions(source: From | Source) -> Iterator[Node]:
     match source:
-        case From(sources=sources, conditions=conditions):
+        case From(conditions=conditions):
             yield from conditions
-            for inner in sources:
-                yield from _conditions(inner)
-        case Joined(left=left, right=right, on=on):
+        case Joined(on=on):
             yield from on
-            yield from _conditions(left)
-            yield from _conditions(right)
+    for inner in _parts(source):
+        yield from _conditions(inner)
 
 
 def _scans(source: From | Source) -> Iterator[Scan]:
-    match source:
-        case Scan():
-            yield source
-        case From(sources=sources):
-            for inner in sources:
-                yield from _scans(inner)
-        case Joined(left=left, right=right):
-            yield from _scans(left)
-            yield from _scans(right)
+    if isinstance(source, Scan):
+        yield source
+    for inner in _parts(source):
+        yield from _scans(inner)
 
 
-def _sizes(source: From | Source) -> Iterator[Dim | None]:
-    """How many rows there may be, of every source."""
+def _most(source: From | Source | Plan) -> int:
+    """How many rows there may be, as far as that is known."""
     match source:
         case Scan(table=table):
-            yield table.rows
-        case From(sources=sources):
-            for inner in sources:
-                yield from _sizes(inner)
-        case Joined(left=left, right=right, bound=bound):
-            yield bound
-            yield from _sizes(left)
-            yield from _sizes(right)
+            return _number(table.rows)
+        case Derived(plan=plan) | Ordered(plan=plan):
+            return _most(plan)
+        case Block(source=inner):
+            return _most(inner)
+        case Union(left=left, right=right):
+            return _most(left) + _most(right)
+        case Joined(bound=bound):
+            return max(_number(bound), *map(_most, _parts(source)))
+    return max(map(_most, _parts(source)), default=0)
 
 
-def _columns(scan: Scan) -> Iterator[tuple[Column, Array]]:
-    """Those whose declared range holds: what a query computes with fractions may be off by rounding."""
-    for column, name in scan.columns.items():
-        array = scan.table.columns[name]
-        if scan.table.owners or array.stype.kind != "fixed":
-            yield column, array
+def _number(rows: Dim | None) -> int:
+    return rows if isinstance(rows, int) else 0
 
 
-def _rows(source: From | Source) -> dict[Owned, int | Refusal]:
+def _rows(w: Walker, source: From | Source) -> dict[Owned, int | Refusal]:
     """For each table, how many rows of `source` vanish at most, and how many appear."""
     match source:
         case Scan(table=table, span=span):
@@ -172,20 +206,47 @@ def _rows(source: From | Source) -> dict[Owned, int | Refusal]:
             if known.columns is not None:
                 raise _refuse(f"`{table.name}` has aggregates already", span, "put the noise on that query")
             return dict(known.rows)
-        case Derived(span=span):
-            raise _refuse("what a sub-query in `from` does to rows is not worked out yet", span, code="E0901")
+        case Derived(plan=plan):
+            return _rows_of(w, plan)
         case Joined():
-            return _joined(source)
+            return _joined(w, source)
         case From(sources=sources, conditions=conditions):
             out: dict[Owned, int | Refusal] = {}
             for one in sources:
                 others = [s for s in sources if s is not one]
                 alone = _unmet(columns_of(one), others, conditions)
-                _add(out, _rows(one), 1 if alone is None else _many(one, alone))
+                _add(out, _rows(w, one), 1 if alone is None else _many(one, alone))
             return out
 
 
-def _joined(join: Joined) -> dict[Owned, int | Refusal]:
+def _rows_of(w: Walker, plan: Plan) -> dict[Owned, int | Refusal]:
+    """The same for a sub-query in `from`.
+
+    Of rows that are shown once where they are equal, no more vanish or appear than of all of them.  A row that vanishes
+    or appears changes its group: so of groups twice as many vanish, and as many appear, and one where there is one.
+    A union's rows are those of both sides: of tables in one of them alone no more vanish than there.
+    """
+    match plan:
+        case Ordered(plan=inner, span=span):
+            if not plan.whole:
+                message = "which rows are the first depends on all of them, so that one row can change that"
+                raise _refuse(message, span, "leave out the limit")
+            return _rows_of(w, inner)
+        case Union(left=left, right=right):
+            out = _rows_of(w, left)
+            _add(out, _rows_of(w, right), 1)
+            return out
+        case Block():
+            _public(w, plan)
+            rows = _rows(w, plan.source)
+            if plan.grouped and not plan.keys:
+                return dict.fromkeys(rows, 1)
+            if plan.grouped:
+                return {owned: m if isinstance(m, Refusal) else 2 * m for owned, m in rows.items()}
+            return rows
+
+
+def _joined(w: Walker, join: Joined) -> dict[Owned, int | Refusal]:
     out: dict[Owned, int | Refusal] = {}
     for one, other in ((join.left, join.right), (join.right, join.left)):
         conditions = [*join.on, *one.conditions, *other.conditions]
@@ -195,7 +256,7 @@ def _joined(join: Joined) -> dict[Owned, int | Refusal]:
             times = join.bound
         elif times == 1 and join.kind == "left" and one is join.right:
             times = 2  # a row on the left is then shown without it, another one with it
-        _add(out, _rows(one), times)
+        _add(out, _rows(w, one), times)
     return out
 
 
@@ -240,6 +301,10 @@ def _unmet(known: set[Column], others: list[Source], conditions: Iterable[Node])
 
 
 def _uniques(source: Source) -> list[set[Column]]:
+    if isinstance(source, Derived) and isinstance(source.plan, Block) and source.plan.grouped:
+        shown = {i.value.column: i.column for i in source.plan.items if isinstance(i.value, Ref)}
+        keys = [key for key, _ in source.plan.keys]
+        return [{shown[key] for key in keys}] if set(keys) <= shown.keys() else []
     if not isinstance(source, Scan):
         return []
     places = {name: column for column, name in source.columns.items()}
@@ -250,7 +315,42 @@ def _uniques(source: Source) -> list[set[Column]]:
 # ------------------------------------------------------------------------------------------ columns
 
 
-def _column(w: Walker, block: Block, item: Item, shown: Mapping[Column, Array]) -> Change | Literal["key"] | Refusal:
+def _ranges(w: Walker, source: From | Source) -> dict[Column, Range]:
+    """Those of the columns of a source that have one for certain."""
+    out: dict[Column, Range] = {}
+    if isinstance(source, Scan):
+        for column, name in source.columns.items():
+            array = source.table.columns[name]
+            # What a query computes with fractions may be off by rounding.
+            known = column_range(array) if source.table.owners or array.stype.kind != "fixed" else None
+            out |= {} if known is None else {column: known}
+    if isinstance(source, Derived):
+        out |= _ranges_of(w, source.plan)
+    for inner in _parts(source):
+        out |= _ranges(w, inner)
+    return out
+
+
+def _ranges_of(w: Walker, plan: Plan) -> dict[Column, Range]:
+    """Those of the columns of a sub-query's result."""
+    match plan:
+        case Ordered(plan=inner):
+            return _ranges_of(w, inner)
+        case Union(left=left, right=right, columns=columns):
+            sides = [(_ranges_of(w, side), [c for _, c in outputs(side)]) for side in (left, right)]
+            hulls: dict[Column, Range] = {}
+            for at, (_, column) in enumerate(columns):
+                a, b = (known.get(names[at]) for known, names in sides)
+                if a is not None and b is not None:
+                    hulls[column] = Range(min(a.lo, b.lo), max(a.hi, b.hi))
+            return hulls
+        case Block():
+            inner_ranges = {} if plan.grouped else _ranges(w, plan.source)
+            found = {i.column: range_of(w, i.value, inner_ranges) for i in plan.items}
+            return {column: known for column, known in found.items() if known is not None}
+
+
+def _column(w: Walker, block: Block, item: Item, ranges: Mapping[Column, Range]) -> Change | Literal["key"] | Refusal:
     value, span = item.value, item.value.span
     if isinstance(value, Mean):
         helps = (
@@ -266,16 +366,16 @@ def _column(w: Walker, block: Block, item: Item, shown: Mapping[Column, Array]) 
     if any(value.column is c for c, _ in block.keys):
         return "key"
     measure = next(m for m in block.measures if m.column is value.column)
-    return _moved(w, measure, grouped=bool(block.keys), shown=shown)
+    return _moved(w, measure, grouped=bool(block.keys), ranges=ranges)
 
 
-def _moved(w: Walker, m: Measure, *, grouped: bool, shown: Mapping[Column, Array]) -> Change | Refusal:
+def _moved(w: Walker, m: Measure, *, grouped: bool, ranges: Mapping[Column, Range]) -> Change | Refusal:
     """What one row can do to a measure, over all groups together."""
     if m.kind in {"rows", "count", "distinct"}:
         width = most = Fraction(1)
     elif m.kind in {"sum", "total"}:
         assert m.argument is not None
-        known = range_of(w, m.argument, shown)
+        known = range_of(w, m.argument, ranges)
         if known is None:
             text = w.text(m.argument.span)
             helps = (

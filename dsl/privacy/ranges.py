@@ -22,7 +22,7 @@ from dsl.values import Array
 from dsl.walker import Walker
 from mpc.types import BOOL
 
-__all__ = ["Range", "range_of"]
+__all__ = ["Range", "column_range", "range_of"]
 
 
 class Range(NamedTuple):
@@ -37,11 +37,11 @@ class Range(NamedTuple):
         return max(abs(self.lo), abs(self.hi))
 
 
-def range_of(w: Walker, e: Node, columns: Mapping[Column, Array]) -> Range | None:
-    """The range of an expression over `columns`; None where nothing limits it."""
+def range_of(w: Walker, e: Node, columns: Mapping[Column, Range]) -> Range | None:
+    """The range of an expression over columns of which some have one; None where nothing limits it."""
     match e:
         case Ref(column):
-            return None if column not in columns else _of_column(columns[column])
+            return columns.get(column)
         case syntax.Int(value) | syntax.Real(value):
             return Range(Fraction(value), Fraction(value))
         case syntax.Bool(value):
@@ -56,12 +56,12 @@ def range_of(w: Walker, e: Node, columns: Mapping[Column, Array]) -> Range | Non
         case syntax.Case(branches, otherwise):
             last = () if otherwise is None else (otherwise,)
             return _hull(w, [*(b.value for b in branches), *last], columns)
-        case syntax.Call(function=syntax.Name(name)):
+        case syntax.Call(function=syntax.Name(name)) if w.scope.find(name) is None:
             return _of_call(w, name.lower(), e, columns)
     return None
 
 
-def _of_call(w: Walker, name: str, e: syntax.Call, columns: Mapping[Column, Array]) -> Range | None:
+def _of_call(w: Walker, name: str, e: syntax.Call, columns: Mapping[Column, Range]) -> Range | None:
     named = {k.name.text: k.value for k in e.keywords}
     match name:
         case "clip" | "clamp":
@@ -77,7 +77,7 @@ def _of_call(w: Walker, name: str, e: syntax.Call, columns: Mapping[Column, Arra
     return None
 
 
-def _hull(w: Walker, items: list[Node] | tuple[Node, ...], columns: Mapping[Column, Array]) -> Range | None:
+def _hull(w: Walker, items: list[Node] | tuple[Node, ...], columns: Mapping[Column, Range]) -> Range | None:
     """All of them together; what is missing counts as 0 elsewhere."""
     found = [range_of(w, item, columns) for item in items if not isinstance(item, syntax.Null)]
     known = [r for r in found if r is not None]
@@ -86,7 +86,8 @@ def _hull(w: Walker, items: list[Node] | tuple[Node, ...], columns: Mapping[Colu
     return Range(min(r.lo for r in known), max(r.hi for r in known))
 
 
-def _of_column(a: Array) -> Range | None:
+def column_range(a: Array) -> Range | None:
+    """That of a column as it was declared, or as it follows from what its owner brings."""
     if a.value.dtype == BOOL:
         return Range(Fraction(0), Fraction(1))
     known = interval(a.value)

@@ -121,5 +121,6 @@ y = zeros(total)
 
 
 def test_what_is_not_there_yet_says_so() -> None:
-    text = "party p\ntable t from p rows <= 9:\n    a: int\nquery q: select a from t union all select a from t\n"
-    assert errors(text + "reveal q to p with laplace(epsilon=1.0)\n") == [("E0901", 4)]
+    text = "party p\ninput x: fixed[3] from p\ninput n: int[3] from p\n"
+    text += "y = reveal((clip(n, 0, 1), clip(x, 0, 1)), noise=laplace(epsilon=1.0))\n"
+    assert errors(text) == [("E0901", 4)]

@@ -91,6 +91,41 @@ QUERIES = [
     ("select count(*) as n from visits join people on visits.id = people.id bounded 30", [30]),
     ("select sex, count(*) as n from visits join people on visits.id = people.id bounded 30 group by sex", [60]),
     ("select count(*) as n from people a, people b where a.id = b.id", [2]),
+    ("select count(*) as n from (select age + 1 as y from people where age > 20) as z where y > 30", [1]),
+    ("select sum(a) as n from (select distinct age as a, sex from people) as z", [90]),
+    (
+        "select sum(a) as n from (select age as a from people union all select age from people where score > 0) as z",
+        [180],
+    ),
+    ("select sum(a) as n from (select age as a from people union select 95 as a from sales) as z", [95]),
+    ("select sum(y) as n from (select income as y from people union all select amount from sales) as z", [1005]),
+    ("select s, count(*) as n from (select sex as s from people order by age) as z group by s", [2]),
+    ("select count(*) as n from (select id, count(*) as c from visits group by id) as z where c > 3", [2]),
+    (
+        "select sum(clamp(c, 0, 9)) as n from (select id, count(*) as c from visits group by id having "
+        "count(*) > 1) as z",
+        [18],
+    ),
+    ("select sum(clamp(a, 0, 50)) as n from (select avg(age) as a from people) as z", [50]),
+    ("select sum(c) as n from (select id, count(*) as c from visits group by id) as z", None),
+    (
+        "select count(*) as n from people join (select id, count(*) as c from visits group by id) as z on "
+        "people.id = z.id",
+        [2],
+    ),
+    ("select count(*) as n from (select age from people order by age limit 5) as z", None),
+    ("select count(*) as n from (select age from people offset 1) as z", None),
+    (
+        "select count(*) as n from (select id, count(*) as c from visits group by id having count(*) > "
+        "(select max(age) from "
+        "people)) as z",
+        None,
+    ),
+    (
+        "select count(*) as n from people left join sales on people.id = sales.id and amount > (select "
+        "avg(amount) from sales)",
+        None,
+    ),
 ]
 
 
@@ -109,6 +144,47 @@ def test_sensitivity_goes_through_queries_over_queries():
     text = TABLES + "query old:\n    select sex, age, income from people where age > 60\n"
     query = "query q:\n    select sex, sum(clamp(income, 0, 50)) as x from old group by sex\n"
     assert sensitivities(made(text + query + LAPLACE + "\n")) == [100]
+
+
+def test_a_union_of_queries_has_the_rows_of_both():
+    text = TABLES + "query both: select sex, age from people union all select sex, age - 1 from people where age > 60\n"
+    query = "query q:\n    select sex, sum(clamp(age, 0, 50)) as x from both group by sex\n"
+    assert sensitivities(made(text + query + LAPLACE + "\n")) == [200]
+
+
+def test_what_a_query_shows_of_secret_values_depends_on_all_rows():
+    text = TABLES + "query whole: select sum(age) as s from people\ns = whole.s[0]\n"
+    query = "query old: select age + s as y from people\nquery q: select sum(clamp(y, 0, 9)) as x from old\n"
+    with pytest.raises(StudyError, match=r"E0701.*\n.*\n.*\n.*age \+ s"):
+        made(text + query + LAPLACE + "\n")
+
+
+FUNCTIONS = [
+    ("return 2 * x + limit", True),
+    ("y = abs(x) if x > 3 else other(x)\n    y -= 1\n    return round(y)", True),
+    ("return x - mean(x)", False),
+    ("return sum(x)", False),
+    ("return x[0]", False),
+    ("return x * hidden", False),
+    ("return last(x)", False),
+    ("return cumsum(x)", False),
+    ("return x @ x", False),
+    ("y = x\n    for i in range(2):\n        y += 1\n    return y", False),
+    ("return reveal(x)", False),
+]
+
+
+@pytest.mark.parametrize(("body", "fine"), FUNCTIONS)
+def test_functions_of_the_study_that_compute_on_one_row(body, fine):
+    text = TABLES + "query whole: select sum(age) as s from people\nhidden = whole.s[0]\nlimit = 7\n"
+    text += "def other(x):\n    return sign(x)\ndef last(x):\n    return sort(x)\n"
+    text += f"def f(x):\n    {body}\nquery q: select sum(clamp(f(age), 0, 9)) as n from people where f(age) > 1\n"
+    text += f"{LAPLACE}\n"
+    if fine:
+        assert sensitivities(made(text)) == [9]
+        return
+    with pytest.raises(StudyError, match="E0701"):
+        made(text)
 
 
 def test_rows_stay_those_of_their_owner_when_they_move():

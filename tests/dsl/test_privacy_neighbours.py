@@ -48,6 +48,18 @@ QUERIES = [
     "select sex, sum(coalesce(amount, 3)) as s from people left join sales on people.id = sales.id group by sex",
     "select a.sex, sum(b.age) as s from people a, people b where a.id = b.id group by a.sex",
     "select kind, count(*) as n from visits group by kind",
+    "select count(*) as n, sum(a) as s from (select distinct age as a, sex from people) as z",
+    "select sex, count(*) as n, sum(a) as s from (select sex, age as a from people union all "
+    "select sex, clamp(age, 2, 5) from people where age > 2) as z group by sex",
+    "select count(*) as n, sum(clamp(a, 0, 6)) as s from (select age as a from people union select 2 as a "
+    "from sales) as z",
+    "select count(*) as n, sum(clamp(c, 0, 4)) as s from (select id, count(*) as c from visits group by id) as z "
+    "where c > 1",
+    "select sum(clamp(a, 10, 16)) as s from (select sum(age) as a from people) as z",
+    "select age, count(*) as n from (select age, kind, count(*) as c from people join visits on people.id = visits.id "
+    "bounded 7 group by age, kind having count(*) > 1) as z group by age",
+    "select count(c) as n from people left join (select id, count(*) as c from visits group by id) "
+    "as z on people.id = z.id",
     "select sex, count(*) as n from visits join people on visits.id = people.id bounded 7 group by sex",
 ]
 

@@ -232,8 +232,8 @@ QUERIES = (
     "from t",
     "select id, round(d) as a, round(d, 1) as b, round(f) as c, round(f, 1) as e, round(v, -1) as h from t",
     "select id, ceil(d) as a, floor(d) as b, ceil(f) as c, trunc(d) as e, trunc(f) as h, ceiling(v) as i from t",
-    "select id, mod(v, 3) as a, mod(-g, 2) as b, mod(d, 0.75) as c, mod(g, v + 50) as e, power(g, 2) as h, sign(v) as i "
-    "from t",
+    "select id, mod(v, 3) as a, mod(-g, 2) as b, mod(d, 0.75) as c, mod(g, v + 50) as e, power(g, 2) as h, "
+    "sign(v) as i from t",
     "select id, ln(g + 1) as a, sqrt(g) as b, abs(d) as c from t",
     "select date_trunc('month', day) as m, count(*) as n from t group by date_trunc('month', day)",
     "select id, date_trunc('year', day) as a, date_trunc('quarter', day) as b, date_trunc('day', day) as c from t",
