@@ -87,9 +87,11 @@ def _both(
 def _side(w: Walker, condition: Array, span: Span, body: Sequence[syntax.Statement]) -> Side:
     if not condition.public:
         w.guards.append(Guard(condition.value, span))
+    w.tentative += 1
     try:
         result = w.rules.block(w, body)
     finally:
+        w.tentative -= 1
         if not condition.public:
             w.guards.pop()
     return Side(w.scope.names, result)

@@ -173,7 +173,7 @@ def _logical(w: Walker, e: syntax.Logical) -> Val:
     a = truth(w, left, e.left.span)
     if a.value.is_const and not a.shape and bool(a.value.constant) == (e.op == "or"):
         return a  # as in Python, the other side is not looked at
-    right = w.evaluate_known(e.right)
+    right = _tentatively(w, e.right)
     return logical(w, e.op, a, truth(w, right, e.right.span))
 
 
@@ -192,12 +192,21 @@ def _conditional(w: Walker, e: syntax.Conditional) -> Val:
     w.full(condition, e.condition.span)
     if condition.value.is_const and not condition.shape:
         return w.evaluate(e.then if bool(condition.value.constant) else e.otherwise)
-    then, otherwise = w.evaluate_known(e.then), w.evaluate_known(e.otherwise)
+    then, otherwise = _tentatively(w, e.then), _tentatively(w, e.otherwise)
     if condition.public and not condition.shape and not _alike(then, otherwise):
         known = w.concrete(condition.value, e.condition.span, "a choice")
         if known.is_const:
             return then if bool(known.constant) else otherwise
     return choose(w, condition, then, otherwise, e.span)
+
+
+def _tentatively(w: Walker, e: syntax.Expression) -> Val:
+    """The value of a side that may not be taken."""
+    w.tentative += 1
+    try:
+        return w.evaluate_known(e)
+    finally:
+        w.tentative -= 1
 
 
 def _alike(a: Val, b: Val) -> bool:

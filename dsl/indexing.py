@@ -5,8 +5,8 @@ Leaves to others: what an assignment may change (`assign`).
 
 An index that is known becomes a slice. A public one that a loop or a run gives becomes `dynamic_slice`; so does a slice
 whose two ends move together (`X[i * 10:i * 10 + 10]`). A secret one is a pass over the axis (`take`, or a choice at
-every place); outside the axis it gives 0 and stores nothing. Negative indices count from the end, those that are secret
-excepted.
+every place); outside the axis, which `parley check` says is taken not to be, it gives 0 and stores nothing. Negative
+indices count from the end.
 """
 
 from __future__ import annotations
@@ -124,7 +124,7 @@ def _index(w: Walker, plan: Plan, axis: int, val: Val, span: Span) -> None:
         plan.drop.append(axis)
     else:
         plan.parts.append((0, dim, 1))
-        plan.picks.append(Pick(axis, value))
+        plan.picks.append(Pick(axis, _from_end(w, value, dim, span)))
 
 
 def _at(w: Walker, value: Value, dim: Dim, span: Span) -> Part:
@@ -137,9 +137,7 @@ def _at(w: Walker, value: Value, dim: Dim, span: Span) -> Part:
 
 
 def _from_end(w: Walker, value: Value, dim: Dim, span: Span) -> Value:
-    """A public index or indices with those below zero counted from the end; secret ones as they are."""
-    if not value.type.public:
-        return value
+    """An index or indices with those below zero counted from the end."""
     if value.is_const and isinstance(dim, int):
         array = value.constant
         if array.size and (array.min() < -dim or array.max() >= dim):
@@ -154,8 +152,7 @@ def _from_end(w: Walker, value: Value, dim: Dim, span: Span) -> Value:
                 raise NeedsConstant(loops[-1])
         if lo >= 0:
             return value
-    end = w.region.dim(dim)
-    return w.builder.emit("select", value < 0, value + end, value)
+    return w.builder.emit("place", value, n=dim, checked=not w.tentative)
 
 
 def _positions(w: Walker, mask: Array, dim: Dim, span: Span) -> Array:
@@ -270,7 +267,7 @@ def _cut(w: Walker, value: Value, parts: list[Part]) -> Value:
 def stored(w: Walker, array: Array, plan: Plan, new: Array, span: Span) -> Array:
     """`array` with what `plan` selects replaced by `new`, which has its type."""
     w.full(array, span)
-    if any(p.index.ndim for p in plan.picks) or len(plan.picks) > 1:
+    if any(p.index.ndim for p in plan.picks):
         w.fail("E0301", "one place or one slice is assigned at a time", span)
     shape = _selected(plan)
     value = new.value
@@ -279,7 +276,7 @@ def stored(w: Walker, array: Array, plan: Plan, new: Array, span: Span) -> Array
     value = _fitted(w, value, plan)
     out = _store(w, array.value, plan.parts, plan.windows, value)
     if plan.picks:
-        out = _where(w, array.value, out, plan.picks[0])
+        out = _where(w, array.value, out, plan.picks)
     return array.with_value(out)
 
 
@@ -323,10 +320,18 @@ def _store(w: Walker, target: Value, parts: list[Part], windows: list[Window], v
     return w.builder.emit("dynamic_update", target, new, window.start, axis=window.axis)
 
 
-def _where(w: Walker, before: Value, after: Value, pick: Pick) -> Value:
+def _where(w: Walker, before: Value, after: Value, picks: Sequence[Pick]) -> Value:
     """`after` at the secret place, `before` elsewhere."""
-    dim = before.shape[pick.axis]
+    here = _here(w, before, picks[0])
+    for pick in picks[1:]:
+        here = here & _here(w, before, pick)
+    return w.builder.emit("select", here, after, before)
+
+
+def _here(w: Walker, array: Value, pick: Pick) -> Value:
+    """Whether an element is at the place along its axis: truth values that spread over the array."""
+    dim = array.shape[pick.axis]
     if isinstance(dim, Size):
-        return w.builder.emit("select", pick.index.equals(0), after, before)  # any place has the same type
-    places = w.builder.const(np.arange(dim).reshape((dim,) + (1,) * (before.ndim - 1 - pick.axis)), INT)
-    return w.builder.emit("select", places.equals(pick.index), after, before)
+        return pick.index.equals(0)  # any place has the same type
+    places = w.builder.const(np.arange(dim).reshape((dim,) + (1,) * (array.ndim - 1 - pick.axis)), INT)
+    return places.equals(pick.index)

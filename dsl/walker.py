@@ -111,6 +111,8 @@ class Walker:
     parties: dict[str, Span] = field(default_factory=dict)
     frames: list[Frame] = field(default_factory=list)
     guards: list[Guard] = field(default_factory=list)
+    tentative: int = 0
+    """Of how many choices a side is being walked that may not be taken: what it computes need not be defined."""
     loops: list[Region | None] = field(default_factory=list)
     """The loops being walked in the current function, innermost last: the body's region, None for an unrolled one."""
     loop_guards: list[int] = field(default_factory=list)

@@ -15,7 +15,7 @@ import numpy as np
 
 from mpc.circuit import Array, Const, Node, Origin, natural, reachable
 from mpc.local import KERNELS, decode, encode
-from mpc.op import find
+from mpc.op import OutsideError, find
 from mpc.places import Places
 from mpc.protocol import USES, Dealer, Exchange, Player, Scheme, Seat, Step, Template, blocks, interactive
 from mpc.ring import EncodingError
@@ -379,7 +379,11 @@ class Engine:
                 ref = find(node.op).ref
                 assert ref is not None
                 with np.errstate(all="ignore"):  # what is no number must not be used, and is refused where it is
-                    out = ref(*src, **dict(node.attrs))
+                    try:
+                        out = ref(*src, **dict(node.attrs))
+                    except OutsideError as error:
+                        error.origin = node.origin
+                        raise
                 return tuple(map(np.asarray, out)) if node.outs else np.asarray(out)
 
     def _input(self, node: Node) -> Array:

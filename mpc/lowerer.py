@@ -56,8 +56,13 @@ class Assumption(NamedTuple):
 
     origin: Origin | None
     op: str
-    limit_bits: int
-    """The value's magnitude is taken to stay below 2^limit_bits in natural units."""
+    limit_bits: int | None = None
+    """The value's magnitude is taken to stay below 2^limit_bits in natural units; None: `op` says what is taken."""
+
+    @property
+    def text(self) -> str:
+        """What is taken for granted, in words."""
+        return self.op if self.limit_bits is None else f"{self.op} stays below 2^{self.limit_bits} in magnitude"
 
 
 class RangeOverflowError(ValueError):
@@ -139,6 +144,10 @@ class Lowerer(Builder):
                 self.assumptions.append(Assumption(self.origin, what, bits - frac))
         elif interval.hi >= limit or interval.lo < -limit:
             raise RangeOverflowError(self.origin, what, interval, limit)
+
+    def taken(self, what: str) -> None:
+        """Note something other than a magnitude that is taken for granted."""
+        self.assumptions.append(Assumption(self.origin, what))
 
     # -- emitting ------------------------------------------------------------------------------
 

@@ -13,12 +13,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, ParamSpec, TypeVar
 
-from mpc.circuit import Attrs, Value
+from mpc.circuit import Attrs, Origin, Value
 from mpc.types import BOOL, INT, DType, Fixed, Shape, Type, TypeRuleError, broadcast_shapes
 
 __all__ = [
     "Interval",
     "Op",
+    "OutsideError",
     "Signature",
     "boolean",
     "catalogue",
@@ -35,6 +36,12 @@ Infer = Callable[[Sequence[Type], Attrs], "Signature | list[Signature]"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
+
+
+class OutsideError(IndexError):
+    """A definition (`Op.ref`) got an index outside its axis; whoever computed with it says where, in `origin`."""
+
+    origin: Origin | None = None
 
 
 class Interval(NamedTuple):

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from mpc.circuit import Array, Circuit, Node, natural, reachable
-from mpc.op import find
+from mpc.op import OutsideError, find
 
 __all__ = ["evaluate", "outputs"]
 
@@ -81,7 +81,11 @@ def _node(node: Node, src: Sequence[Any], inputs: Mapping[Key, Array], params: M
             if ref is None:
                 raise AssertionError(f"{node.op} has no definition in the clear")
             with np.errstate(all="ignore"):  # a result that is no number is refused where it is revealed
-                out = ref(*src, **dict(node.attrs))
+                try:
+                    out = ref(*src, **dict(node.attrs))
+                except OutsideError as error:
+                    error.origin = node.origin
+                    raise
             return tuple(np.asarray(o) for o in out) if node.outs else np.asarray(out)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -13,12 +13,13 @@ from dsl.disclosures import Disclosure, disclosures
 from dsl.elaborate import elaborate
 from dsl.inputs import Bindings, InputSpec, Told, requirements
 from dsl.parse import parse
-from dsl.source import Source
+from dsl.source import Source, Span
 from dsl.stored import loads
 from dsl.syntax import Study
-from mpc.circuit import Origin
+from mpc.circuit import Circuit, Origin
 from mpc.delays import delays
 from mpc.protocols import SCHEMES
+from mpc.types import size_of
 from network import WAN, Link
 from runtime.errors import UsageError
 from runtime.job import Job
@@ -74,6 +75,8 @@ class Report:
     """None while sizes are missing."""
     missing: tuple[str, ...]
     assumptions: tuple[str, ...]
+    passes: tuple[str, ...]
+    """Where an index that not all see costs a pass over an array."""
     staged: bool
     warnings: tuple[str, ...] = ()
     plans: tuple[PricedPlan, ...] = ()
@@ -106,6 +109,7 @@ class Report:
             "cost": cost,
             "missing_sizes": list(self.missing),
             "assumptions": list(self.assumptions),
+            "passes": list(self.passes),
             "stages": "first of several" if self.staged else "one",
             "warnings": list(self.warnings),
             **({"plans": [p.to_json() for p in self.plans]} if plans else {}),
@@ -152,6 +156,7 @@ def check_study(
         cost=None if stage is None else _cost(stage, study.source),
         missing=tuple(dict.fromkeys(missing)),
         assumptions=() if stage is None else _assumptions(stage, study.source),
+        passes=tuple(dict.fromkeys(_passes(done.circuit, study.source))),
         staged=stage is not None and stage.needs is not None,
         warnings=tuple(str(w.message) for w in done.warnings),
         plans=() if not plans else priced(done, stages, partial(_line_of, study.source)),
@@ -254,5 +259,18 @@ def _assumptions(stage: Stage, source: Source) -> tuple[str, ...]:
     for one in stage.assumptions:
         line = _line(source, one.origin)
         where = f"line {line}: " if line else ""
-        out[f"{where}{one.op} stays below 2^{one.limit_bits} in magnitude"] = None
+        out[f"{where}{one.text}"] = None
     return tuple(out)
+
+
+def _passes(circuit: Circuit, source: Source) -> Iterator[str]:
+    """A line for each index that is compared with every place of an axis, since not all may see where it points."""
+    alone = {node.src[1] for _, node in circuit if node.op == "take" and not node.type.secret}
+    for index, node in circuit:
+        if node.op == "loop":
+            yield from _passes(node["body"], source)
+        elif node.op == "place" and not node.type.public and index not in alone:
+            text = "" if node.origin is None else source.excerpt(Span(node.origin.start, node.origin.end))
+            many = f"{size_of(node.type.shape)} passes" if node.type.shape else "a pass"
+            line = _line(source, node.origin)
+            yield f"line {line}: `{' '.join(text.split())}` costs {many} over {node['n']} elements: its index is secret"

@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING, Any
 import click
 import numpy as np
 
+from dsl.diagnostics import StudyError
 from dsl.elaborate import elaborate
 from dsl.inputs import requirements
 from dsl.parse import parse
 from dsl.privacy.spending import spending
 from mpc import plain
 from mpc.circuit import Array
+from mpc.op import OutsideError
 from mpc.protocols import SCHEMES
 from runtime.export import write
 from runtime.inputs import FileInputs
@@ -28,6 +30,7 @@ from runtime.session import bound, learned
 from runtime.shelf import PlainShelf
 from runtime.sources import Database
 from runtime.terminal import amount, rendered
+from runtime.where import outside
 
 if TYPE_CHECKING:
     from rich.progress import TaskID
@@ -105,7 +108,10 @@ def run_plain(
     while True:
         done = elaborate(tree, bindings, known)
         roots = None if done.needs is None else [done.needs]
-        values = plain.evaluate(done.circuit, arrays, roots, values)
+        try:
+            values = plain.evaluate(done.circuit, arrays, roots, values)
+        except OutsideError as error:
+            raise StudyError([outside(error, tree)]) from None
         if done.needs is None:
             break
         known.append(np.asarray(values[done.needs]))

@@ -34,6 +34,7 @@ from dsl.syntax import Study
 from mpc.circuit import Array, Circuit
 from mpc.delays import delays
 from mpc.engine import Engine, InputKey, UndefinedError
+from mpc.op import OutsideError
 from mpc.places import Places
 from mpc.protocols import SCHEMES
 from mpc.schedule import Schedule
@@ -48,7 +49,7 @@ from runtime.shelf import Shelf
 from runtime.sources import bound_sizes
 from runtime.supply import shapes_of, told_by
 from runtime.vault import Vault
-from runtime.where import undefined, where
+from runtime.where import outside, undefined, where
 
 __all__ = ["Finished", "Inputs", "Phase", "Session"]
 
@@ -398,6 +399,8 @@ class Session:
             )
         except UndefinedError as error:
             raise StudyError([undefined(error.origin, self.study)]) from None
+        except OutsideError as error:
+            raise StudyError([outside(error, self.study)]) from None
 
     async def _part(self) -> None:
         """Wait until all are done, so that nobody is lost while others still need what it sent."""

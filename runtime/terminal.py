@@ -53,6 +53,10 @@ def print_report(report: Report, target: Console, *, brief: bool = False) -> Non
         target.print("\n[bold]Taken for granted[/bold] (declared ranges would prove it)")
         for line in report.assumptions:
             target.print(f"  {line}", markup=False)
+    if report.passes and not brief:
+        target.print("\n[bold]Passes over arrays[/bold]")
+        for line in report.passes:
+            target.print(f"  {line}", markup=False)
     for line in report.warnings:
         target.print(f"[yellow]warning[/yellow] {line}")
 

@@ -1,6 +1,7 @@
 """Where in a study something happened while it ran, for messages.
 
-For: `where` (what a round is about), `undefined` (the error for a value that is no number).
+For: `where` (what a round is about), `undefined` (the error for a value that is no number), `outside` (for
+an index).
 Leaves to others: raising them (`session`).
 """
 
@@ -10,9 +11,10 @@ from dsl.diagnostics import Diagnostic
 from dsl.source import Span
 from dsl.syntax import Study
 from mpc.circuit import Origin
+from mpc.op import OutsideError
 from mpc.schedule import Schedule
 
-__all__ = ["undefined", "where"]
+__all__ = ["outside", "undefined", "where"]
 
 
 def undefined(origin: Origin | None, study: Study) -> Diagnostic:
@@ -21,6 +23,15 @@ def undefined(origin: Origin | None, study: Study) -> Diagnostic:
     if origin is None:
         return Diagnostic("E0417", message)
     return Diagnostic("E0417", message, Span(origin.start, origin.end), "for these data", source=study.source)
+
+
+def outside(error: OutsideError, study: Study) -> Diagnostic:
+    """What is said when an index that a party computed in the clear is outside its axis."""
+    message = str(error)
+    if error.origin is None:
+        return Diagnostic("E0306", message)
+    span = Span(error.origin.start, error.origin.end)
+    return Diagnostic("E0306", message, span, "for these data", source=study.source)
 
 
 def where(timetable: Schedule, r: int, study: Study) -> str:

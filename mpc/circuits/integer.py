@@ -71,9 +71,13 @@ def _floordiv_bound(bounds: Bounds, types: Sequence[Type], attrs: Attrs) -> Inte
     return Interval(0.0 if x.lo >= 0 and y.lo >= 0 else -most, most)
 
 
-def _mod_bound(bounds: Bounds, types: Sequence[Type], attrs: Attrs) -> Interval | None:  # noqa: ARG001
+def _mod_bound(bounds: Bounds, types: Sequence[Type], attrs: Attrs) -> Interval | None:
+    """A unit less than the divisor at most."""
     _, y = bounds
-    return None if y is None else Interval(min(y.lo, 0.0), max(y.hi, 0.0))
+    if y is None:
+        return None
+    unit = 2.0 ** -numeric([t.with_(shape=()) for t in types], attrs)[0].frac
+    return Interval(min(y.lo + unit, 0.0), max(y.hi - unit, 0.0))
 
 
 class Parts(NamedTuple):

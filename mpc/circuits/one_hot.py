@@ -21,10 +21,10 @@ from mpc.circuits import estimate
 from mpc.circuits.estimate import Work
 from mpc.circuits.ordering import all_of
 from mpc.lowerer import Lowerer, is_share, low
-from mpc.op import Interval, Signature, op
-from mpc.types import BOOL, INT, ShapeError, Type, TypeRuleError
+from mpc.op import Interval, OutsideError, Signature, op
+from mpc.types import BOOL, INT, ShapeError, Size, Type, TypeRuleError
 
-__all__ = ["one_hot", "spread_bits", "take_secret"]
+__all__ = ["one_hot", "place", "spread_bits", "take_secret"]
 
 
 def _one_hot(types: Sequence[Type], attrs: Attrs) -> Signature:
@@ -113,6 +113,50 @@ def _product(halves: Sequence[Value], n: int, axis: int) -> Value:
     upper = upper[(*lead, slice(0, needed))]
     both = upper.reshape((*before, needed, 1, *after)) & lower.reshape((*before, 1, a, *after))
     return both.reshape((*before, needed * a, *after))[(*lead, slice(0, n))]
+
+
+# -- indices -----------------------------------------------------------------------------------
+
+
+def _place(types: Sequence[Type], attrs: Attrs) -> Signature:  # noqa: ARG001
+    if types[0].dtype != INT:
+        raise TypeRuleError(f"an index is a whole number, not {types[0].dtype}")
+    return INT, types[0].shape
+
+
+def _place_ref(x: Array, *, n: int, checked: bool) -> Array:
+    if checked and x.size and (x.min() < -n or x.max() >= n):
+        raise OutsideError(f"an index is outside an axis of {n} elements")
+    return np.where(x < 0, x + n, x)
+
+
+def _place_bound(bounds: Sequence[Interval | None], types: Sequence[Type], attrs: Attrs) -> Interval | None:
+    """What is checked is within the axis; other indices outside stay so."""
+    known, n = bounds[0], attrs["n"]
+    if isinstance(n, Size):
+        return None
+    if attrs["checked"] and not types[0].secret:
+        return Interval(0, max(n - 1, 0))
+    if known is None or known.lo >= 0:
+        return known
+    return Interval(min(known.lo + n, 0), max(known.hi, n - 1))
+
+
+@op("place", infer=_place, ref=_place_ref, bound=_place_bound)
+def place(x: Value, *, n: int, checked: bool) -> Value:
+    """The place of an index in an axis of n elements: below zero it counts from the end.
+
+    In the clear an index outside -n..n-1 is an OutsideError where it is `checked`, which it is not on the side of a
+    choice that may not be taken; else, and where it is secret and nobody sees it, it becomes a place outside.
+    """
+    del checked
+    b = low(x)
+    known = b.range(x)
+    if known is None or known.lo < -n or known.hi >= n:
+        b.taken(f"the index is in {-n}..{n - 1}")
+    if known is not None and known.lo >= 0:
+        return x
+    return b.emit("select", x < 0, x + n, x)
 
 
 # -- elements at secret places -----------------------------------------------------------------

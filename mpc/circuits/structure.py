@@ -102,9 +102,14 @@ def _take(types: Sequence[Type], attrs: Attrs) -> Signature:
 
 
 def _take_ref(x: Array, index: Array, *, axis: int) -> Array:
-    if index.size and (index.min() < 0 or index.max() >= x.shape[axis]):
-        raise IndexError(f"an index is outside an axis of size {x.shape[axis]}")
-    return np.take(x, index, axis=axis)
+    n = x.shape[axis]
+    inside = (index >= 0) & (index < n)
+    if inside.all():
+        return np.take(x, index, axis=axis)
+    if not n:
+        return np.zeros((*x.shape[:axis], *index.shape, *x.shape[axis + 1 :]), x.dtype)
+    there = inside.reshape((*index.shape, *(1,) * (x.ndim - axis - 1)))
+    return np.where(there, np.take(x, np.where(inside, index, 0), axis=axis), np.zeros((), x.dtype))
 
 
 def _dynamic_slice(types: Sequence[Type], attrs: Attrs) -> Signature:
@@ -178,10 +183,11 @@ def _concat_ref(*xs: Array, axis: int) -> Array:
     return np.concatenate(xs, axis=axis)
 
 
-def _take_bound(bounds: Sequence[Interval | None], types: Sequence[Type], attrs: Attrs) -> Interval | None:  # noqa: ARG001
-    """That of the array; a secret index outside it gives 0."""
-    known = bounds[0]
-    if known is None or not types[1].secret:
+def _take_bound(bounds: Sequence[Interval | None], types: Sequence[Type], attrs: Attrs) -> Interval | None:
+    """That of the array, and 0, which an index outside gives."""
+    known, at = bounds
+    n = types[0].shape[attrs["axis"]]
+    if known is None or (at is not None and not isinstance(n, Size) and at.lo >= 0 and at.hi < n):
         return known
     return Interval(min(known.lo, 0), max(known.hi, 0))
 

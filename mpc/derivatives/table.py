@@ -81,6 +81,7 @@ PIECEWISE_CONSTANT: Final[dict[str, str]] = {
     "argmin": "a place does not change by degrees",
     "argsort": "a place does not change by degrees",
     "one_hot": "a place does not change by degrees",
+    "place": "a place does not change by degrees",
     "abs_slope": "a sign does not change by degrees",
     "row_number": "a place does not change by degrees",
     "match_rows": "a truth value does not change by degrees",

@@ -6,6 +6,7 @@ import itertools
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -28,7 +29,7 @@ from mpc.link import NEAR
 from mpc.lockstep import lockstep
 from mpc.lower import lower
 from mpc.lowerer import Lowerer
-from mpc.op import find
+from mpc.op import OutsideError, find
 from mpc.protocols import SCHEMES
 from mpc.schedule import schedule
 from mpc.simulate import pair_keys, simulate
@@ -456,8 +457,6 @@ def test_elements_at_secret_places(where: str, n: int) -> None:
 
 @pytest.mark.parametrize("n", [4, 40, 64])
 def test_a_secret_place_outside_gives_zero(n: int) -> None:
-    """The definition refuses such a place, so nothing is compared with it here."""
-
     def at(index: Array, within: tuple[int, int] | None) -> Array:
         circuit, inputs = study(
             lambda b, v: [b.emit("take", v[0], v[1], axis=0)], [np.arange(1, n + 1), index], [(1, n), within]
@@ -469,6 +468,43 @@ def test_a_secret_place_outside_gives_zero(n: int) -> None:
     near = np.array([-1, -n, 0, n - 1])
     np.testing.assert_array_equal(at(near, (-n, n - 1)), [0, 0, 1, n])
     np.testing.assert_array_equal(at(near + 1, (1 - n, n)), [1, 0, 2, 0])
+    agree(lambda b, v: [b.emit("take", v[0], v[1], axis=0)], [np.arange(1, n + 1), anywhere])
+
+
+@everywhere
+@pytest.mark.parametrize("n", [1, 6, 40])
+def test_places_count_from_the_end(where: str, n: int) -> None:
+    rng = np.random.default_rng(n)
+    index = np.concatenate([[-n, -1, 0, n - 1], rng.integers(-n, n, 4)])
+
+    def at(b: Builder, v: Sequence[Value], *, checked: bool = True) -> list[Value]:
+        place = b.emit("place", v[1], n=n, checked=checked)
+        return [place, b.emit("take", v[0], place, axis=0)]
+
+    table = np.arange(1, n + 1)
+    for within in (None, (-n, n - 1)):
+        agree(at, [table, index], where, [None, within])
+    agree(at, [table, np.abs(index) % n], where, [None, (0, n - 1)])
+    outside = np.array([-n - 1, n, ENDS.min, ENDS.max])
+    agree(partial(at, checked=False), [table, outside], where)
+
+
+def test_what_is_taken_of_an_index_is_said() -> None:
+    def noted(within: tuple[int, int] | None) -> list[str]:
+        circuit, _ = study(lambda b, v: [b.emit("place", v[0], n=4, checked=True)], [np.zeros(2, np.int64)], [within])
+        return [a.text for a in lower(circuit, ("a", "b", "c")).assumptions]
+
+    assert noted(None) == noted((-5, 3)) == noted((0, 4)) == ["the index is in -4..3"]
+    assert noted((-4, 3)) == noted((0, 3)) == []
+
+
+def test_an_index_outside_is_refused_where_it_is_seen() -> None:
+    place = find("place").ref
+    assert place is not None
+    for index in (-5, 4):
+        with pytest.raises(OutsideError, match="axis of 4 elements"):
+            place(np.array([0, index]), n=4, checked=True)
+    assert place(np.array([-5, 4]), n=4, checked=False).tolist() == [-1, 4]
 
 
 def test_a_long_axis_needs_few_ring_elements() -> None:

@@ -103,3 +103,48 @@ reveal q to cora
         done = call(tmp_path / "study.parley", tmp_path, *options)
         assert done.returncode == 0, done.stderr
         assert json.loads(done.stdout)["outputs"]["cora"] == {"q": [{"g": "v", "s": 5}]}
+
+
+INDEXED = """party anna, bert, cora
+
+input x: int in 0..9[n] from anna
+input y: int in -9..9[n] from bert
+
+i = y[0]
+if i < n:
+    held = x[i]
+else:
+    held = -1
+reveal held to cora
+reveal x[i] if i < n else -1 to cora as chosen
+secret = x[0] + i - x[0]
+moved = x + 0
+moved[secret] = 7
+reveal x[secret], moved to cora as taken, moved
+"""
+
+
+@pytest.mark.slow
+def test_indices_count_from_the_end_whoever_sees_them(tmp_path: Path) -> None:
+    (tmp_path / "study.parley").write_text(INDEXED)
+    for party, name, text in (("anna", "x", "4\n5\n6\n"), ("bert", "y", "-1\n0\n0\n")):
+        (tmp_path / party).mkdir()
+        (tmp_path / party / f"{name}.csv").write_text(text)
+    for options in ((), ("--plain",)):
+        done = call(tmp_path / "study.parley", tmp_path, *options)
+        assert done.returncode == 0, done.stderr
+        learned = json.loads(done.stdout)["outputs"]["cora"]
+        assert learned == {"held": 6, "chosen": 6, "taken": 6, "moved": [4, 5, 7]}
+
+
+@pytest.mark.slow
+def test_an_owners_index_is_outside(tmp_path: Path) -> None:
+    """Where it is used; on the side of a choice that is not taken it harms nobody."""
+    study = INDEXED[: INDEXED.index("secret")]
+    assert outcome(tmp_path, "4\n5\n6\n", "8\n0\n0\n", study) == (0, {}, "")
+    for party in ("anna", "bert"):
+        (tmp_path / party).rename(tmp_path / f"first_{party}")
+    code, error, text = outcome(tmp_path, "4\n5\n6\n", "8\n0\n0\n", study + "reveal x[i] to cora as last\n")
+    assert (code, error["code"]) == (1, "E0306")
+    assert "study.parley:13:8" in error["where"]
+    assert "axis of 3 elements" in text

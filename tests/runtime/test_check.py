@@ -1,0 +1,39 @@
+"""What `parley check` says beside disclosures and costs."""
+
+from __future__ import annotations
+
+from runtime.check import Report, check_study
+from runtime.job import Job, choose
+
+HEAD = """party a, b, c
+input x: int in 0..9[n] from a
+input k: int in 0..9 from b
+input far: int in 0..9 from c
+"""
+
+
+def checked(lines: str) -> Report:
+    protocol, nodes, dealer = choose(("a", "b", "c"), protocol="rep3", preprocessing=None)
+    return check_study(Job(HEAD + lines, "s.parley", ("a", "b", "c"), nodes, protocol, dealer), None, {}, ["n=6"])
+
+
+def test_a_secret_index_is_said_to_cost_a_pass() -> None:
+    report = checked("i = k + far\ny = x[i]\nfor t in range(3):\n    y += x[(i + t) % n]\nreveal y to a\n")
+    assert report.passes == (
+        "line 6: `x[i]` costs a pass over 6 elements: its index is secret",
+        "line 8: `x[(i + t) % n]` costs a pass over 6 elements: its index is secret",
+    )
+    assert report.assumptions == ("line 6: the index is in -6..5",)
+    assert report.to_json()["passes"] == list(report.passes)
+
+
+def test_an_index_that_all_or_its_owner_alone_needs_costs_none() -> None:
+    report = checked("y = x[2] + x[reveal(k) % n]\nz = x[x[0] % n]\nreveal y, z to a\n")
+    assert report.passes == ()
+
+
+def test_an_assigned_place_costs_a_pass_for_each_secret_index() -> None:
+    report = checked("X = zeros((6, 10))\nX[k % 6, far] = 1\nreveal X to a\n")
+    assert [line.split(":")[0] for line in report.passes] == ["line 6"] * 2
+    assert "pass over 6" in report.passes[0]
+    assert "pass over 10" in report.passes[1]
