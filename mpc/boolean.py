@@ -48,6 +48,8 @@ class Term(NamedTuple):
     x: Words
     y: Words
     plus: Words | None = None
+    more: tuple[tuple[Words, Words], ...] = ()
+    """Further products, like x & y, on top: a sum of products is one gate."""
 
     @property
     def lead(self) -> tuple[int, ...]:

@@ -18,6 +18,7 @@ from mpc.local import KERNELS, decode, encode
 from mpc.op import OutsideError, find
 from mpc.places import Places
 from mpc.protocol import USES, Dealer, Exchange, Player, Scheme, Seat, Step, Template, blocks, interactive
+from mpc.quicksort import batches
 from mpc.ring import EncodingError
 from mpc.schedule import Schedule
 from mpc.types import BOOL, INT, Layout, Type
@@ -91,6 +92,11 @@ def _part(got: Mapping[int, Sequence[Array]], ex: Exchange, taken: dict[int, int
         taken[p] = first + len(templates)
         mine[p] = got[p][first : taken[p]]
     return mine
+
+
+def _comparisons(node: Node) -> int:
+    """How many times an `order` compares."""
+    return sum(1 for _ in batches(node["stages"]))
 
 
 class Engine:
@@ -208,7 +214,7 @@ class Engine:
         types = [s.circuit.nodes[i].type for i in node.src]
         parts = blocks(node, types)
         use = self.use
-        self.use += USES * len(parts)
+        self.use += USES * (_comparisons(node) if node.op == "order" else len(parts))
         if len(parts) > 1:
             computes = self.player is not None or self.dealer is not None
             return self._blocks(node, parts, use, src, attrs, types) if computes else None

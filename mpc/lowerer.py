@@ -25,6 +25,7 @@ import numpy as np
 from mpc.circuit import Builder, Origin, Value
 from mpc.link import NEAR
 from mpc.op import Interval, Op, find
+from mpc.quicksort import Stage
 from mpc.types import (
     BOOL,
     DEFAULT_FRAC,
@@ -310,6 +311,14 @@ class Lowerer(Builder):
     def open_to_nodes(self, x: Value) -> Value:
         """x in the clear at the compute nodes, inside an algorithm whose security argument allows it."""
         return self.deliver(x, self.names)
+
+    def order_to_nodes(self, bits: Value, stages: Sequence[Stage]) -> Value:
+        """The places of rows in ascending order, (n,), in the clear at the nodes; bits (n, width), lowest first.
+
+        The rows are distinct numbers, and have just been moved by a fresh permutation: see `Player.order`.
+        """
+        t = Type(INT, bits.shape[:1], frozenset(self.names))
+        return self.append("order", (bits,), {"stages": tuple(stages)}, t, pure=False)
 
     # -- primitives for composite operations ----------------------------------------------------
 

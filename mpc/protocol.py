@@ -37,6 +37,7 @@ __all__ = [
     "BLOCK",
     "ELEMENTWISE",
     "NARROW",
+    "OPENING",
     "STEPS",
     "Cost",
     "Dealer",
@@ -308,6 +309,14 @@ class Player(ABC):
         out[i] = x[p[i]]; with `inverse` the rows move back: permute(permute(x), inverse=True) = x.
         """
 
+    @abstractmethod
+    def order(self, use: int, x: Share, *, stages: Sequence[Any]) -> Step[Array]:
+        """In the clear at all nodes: the places of rows in ascending order, int64 (n,), from BITS (k, n, width).
+
+        The rows are distinct numbers, lowest bit first, freshly moved by a uniform permutation that nobody knows.
+        stages: `quicksort.Stage`s, each as a tuple.
+        """
+
 
 class Dealer(ABC):
     """The dealer's side: for each primitive, the same rounds, sending corrections, expecting nothing, holding no value.
@@ -342,18 +351,22 @@ STEPS = frozenset(
         "leading",
         "b2a",
         "permute",
+        "order",
     ]
 )
 """Interactive primitives: names of Player's step methods and of nodes in a lowered circuit."""
 
+
+OPENING = frozenset(["open", "order"])
+"""Steps whose result is in the clear."""
 
 NARROW = frozenset(["open", "mul", "matmul", "mask", "b2a", "permute"])
 """Primitives that work in narrow rings too: operands and result of one width (of `b2a`, the result alone)."""
 
 
 def interactive(node: Node) -> bool:
-    """True if the node of a lowered circuit is a step: `open`, or on shares (a private value's `mul` is none)."""
-    return node.op in STEPS and (node.op == "open" or node.type.shared)
+    """True if the node of a lowered circuit is a step: it opens, or is on shares (a private value's `mul` is none)."""
+    return node.op in STEPS and (node.op in OPENING or node.type.shared)
 
 
 ELEMENTWISE = frozenset(["mul", "trunc", "mul_trunc", "shift", "and_", "ltz", "eqz", "bits", "leading", "b2a"])
@@ -375,7 +388,8 @@ def blocks(node: Node, types: Sequence[Type]) -> list[tuple[int, int]]:
 
 
 USES = 16
-"""Use numbers that one step may consume: use, use+1, …, use+15 are its own."""
+"""Use numbers that one step may consume: use, use+1, …, use+15 are its own.  An `order` has so many for each of its
+comparisons."""
 
 
 class Scheme(ABC):

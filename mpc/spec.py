@@ -14,7 +14,7 @@ ENGINE = frozenset(
 )
 """Operations that the engine itself knows."""
 
-OPENED = frozenset(["open", "tell", "reveal", "decode"])
+OPENED = frozenset(["open", "order", "tell", "reveal", "decode"])
 """The only operations whose result may be seen by someone who does not see all operands."""
 
 

@@ -28,6 +28,12 @@ from mpc.types import BOOL, INT
 
 __all__ = ["digits", "elements_of", "radix", "radix_work"]
 
+ROUNDS = 5
+"""Rounds of a digit."""
+
+SAVED = 3
+"""Rounds that a digit less saves: the other digits have more bits then, and take more."""
+
 DIGITS = (2, 3, 4, 5)
 """Bits of a digit: 2^d - 1 flags become ring elements for each, so many bits cost bytes and few cost rounds."""
 
@@ -76,15 +82,15 @@ def radix_work(width: int, total: int, columns: float, at: int) -> Work:
 
     at: what a round counts in bytes.
     """
-    return _work(width, total, columns, _digit(width, total, columns, at))
+    return _work(width, total, columns, _digit(width, total, columns, at), ROUNDS)
 
 
 @cache
 def _digit(width: int, total: int, columns: float, at: int) -> int:
-    return min(DIGITS, key=lambda most: _work(width, total, columns, most).weight(at))
+    return min(DIGITS, key=lambda most: _work(width, total, columns, most, SAVED).weight(at))
 
 
-def _work(width: int, total: int, columns: float, most: int) -> Work:
+def _work(width: int, total: int, columns: float, most: int, rounds: int) -> Work:
     work = Work(0, 0)
     left = width
     part = row_bits(total) / 64
@@ -93,8 +99,7 @@ def _work(width: int, total: int, columns: float, most: int) -> Work:
         kinds = 1 << size
         turn = estimate.TO_RING.times((kinds - 1) * part).then(estimate.MUL.times(part))
         turn = turn.then(estimate.MOVE.times(part + columns + left / 64))
-        # What a digit less saves: it takes five rounds, but the other digits have more bits then, and take more.
-        work = work.then(Work(3, turn.bytes + estimate.OPEN.bytes * part))
+        work = work.then(Work(rounds, turn.bytes + estimate.OPEN.bytes * part))
     return work.times(total)
 
 

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from mpc.circuit import Array, Attrs, Value
+from mpc.circuits.by_bits import order_by
 from mpc.circuits.moving import row_bits, scatter
 from mpc.circuits.relational_columns import (
     Packed,
@@ -31,7 +32,7 @@ from mpc.circuits.relational_columns import (
 from mpc.circuits.relational_expand import expanded
 from mpc.circuits.relational_lookup import check_keys, joined_keys
 from mpc.circuits.relational_move import running, spread
-from mpc.circuits.relational_sort import joint_bits, key_codes, order_of, same_as_before
+from mpc.circuits.relational_sort import joint_bits, key_codes, same_as_before
 from mpc.lowerer import Lowerer, low
 from mpc.op import Interval, Signature, op
 from mpc.types import BOOL, INT, ShapeError, Type, TypeRuleError
@@ -144,7 +145,7 @@ class _Plan(NamedTuple):
 
 def _plan(b: Lowerer, keys: Sequence[Value], table: Value) -> _Plan:
     bits = joint_bits(keys)
-    order = order_of(bits)
+    order = order_by(bits)
     ordered = order.there(table)
     shown = ordered[:, :2]
     before = minus(running(shown), shown)

@@ -20,12 +20,13 @@ import numpy as np
 
 from mpc.circuit import Array, Attrs, Value
 from mpc.circuits import estimate
+from mpc.circuits.by_bits import order_by
 from mpc.circuits.estimate import Work
 from mpc.circuits.moving import row_bits
 from mpc.circuits.ordering import all_of, difference_width
 from mpc.circuits.relational_columns import Packed, flag_column, rows_of, signature, stacked, zeros
 from mpc.circuits.relational_move import spread, weighed
-from mpc.circuits.relational_sort import joint_bits, key_codes, order_of, same_as_before, sorting_work
+from mpc.circuits.relational_sort import joint_bits, key_codes, same_as_before, sorting_work
 from mpc.lowerer import Lowerer, low
 from mpc.op import Signature, op
 from mpc.types import BOOL, INT, Dim, Type, TypeRuleError
@@ -191,7 +192,7 @@ def _by_sorting(
     if not _always(visible):
         last = b.emit("concat", ~b.shared(visible), b.const(np.ones(n, np.bool_)), axis=0)
         order_bits = stacked([last.reshape((m + n, 1)), bits])
-    order = order_of(order_bits)
+    order = order_by(order_bits)
     first = ~same_as_before(order.there(bits))
     copied = spread(first, [order.there(stacked([x, zeros(x, n)], axis=0)) for x in table], masked=unique)
     return [order.back(x, slice(m, m + n)) for x in copied]

@@ -1,29 +1,27 @@
 """Tables in the order of several keys: all columns move at once, whatever the keys are.
 
-For: `sort_rows`, and for other relational operations `joint_bits`, `arranged`, `order_of`, `same_as_before`.
-Leaves to others: radix sort itself (`radix`), why what it opens is harmless (`moving`), sorting an array (`sort`).
+For: `sort_rows`, and for other relational operations `joint_bits`, `arranged`, `same_as_before`.
+Leaves to others: how rows come into the order of bits (`by_bits`), sorting an array (`sort`).
 
 All keys become one number of bits, the last key lowest: a descending key has its bits turned, a text is its words one
 after another, and a declared range leaves only the bits that differ.  So a composite key costs its bits and nothing
-else. Few rows are ranked by comparing all pairs of such numbers at once, bit by bit in a tree: three conjunctions a
-bit.
+else.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from mpc.circuit import Array, Attrs, Value
 from mpc.circuits import estimate
+from mpc.circuits.by_bits import arranged_by, arranging_work
 from mpc.circuits.estimate import Work
-from mpc.circuits.moving import row_bits, row_numbers, rows_at, scatter
-from mpc.circuits.ordering import all_of, at_all
-from mpc.circuits.radix import elements_of, radix, radix_work
+from mpc.circuits.ordering import all_of
 from mpc.circuits.relational_columns import Packed, rows_of, signature, stacked
 from mpc.circuits.sort import key_bits
 from mpc.lowerer import low
@@ -31,19 +29,14 @@ from mpc.op import Signature, op
 from mpc.types import BOOL, Type, TypeRuleError
 
 __all__ = [
-    "Order",
     "any_of",
     "arranged",
     "joint_bits",
     "key_codes",
-    "order_of",
     "same_as_before",
     "sort_rows",
     "sorting_work",
 ]
-
-PAIRS = 1 << 19
-"""Pairs of rows above which they are not all compared at once: memory, not bytes, would be in the way."""
 
 Codes = npt.NDArray[np.int64]
 
@@ -79,125 +72,21 @@ def key_codes(columns: Sequence[Array], descending: Sequence[bool] | None = None
 # -- the order ---------------------------------------------------------------------------------
 
 
-def _pairs_work(n: int, width: int) -> Work:
-    pairs = n * (n - 1) // 2
-    compared = Work(1 + estimate.depth(width), 3 * width * estimate.AND.bytes)
-    return compared.then(estimate.TO_RING.times(row_bits(n) / 64)).times(pairs)
-
-
-def _ordered_work(n: int) -> Work:
-    """What it costs to move n destinations or numbers, and to open them."""
-    return estimate.MOVE.then(estimate.OPEN).times(n * row_bits(n) / 64)
-
-
-def _travel_work(n: int, width: int, elements: float, at: int) -> tuple[Work, bool]:
-    """What radix sort costs, and whether the columns travel themselves, or their rows' numbers."""
-    direct = radix_work(width, n, elements, at)
-    fetched = _ordered_work(n).then(estimate.MOVE.times(elements * n))
-    numbered = radix_work(width, n, row_bits(n) / 64, at).then(fetched)
-    return (direct, True) if direct.weight(at) <= numbered.weight(at) else (numbered, False)
-
-
-def _by_pairs(n: int, width: int, other: Work, at: int) -> bool:
-    pairs = _pairs_work(n, width).then(_ordered_work(n))
-    return n * (n - 1) // 2 <= PAIRS and pairs.weight(at) < other.weight(at)
-
-
 def sorting_work(n: int, width: int, at: int) -> Work:
     """About what it costs to find the order of n rows by keys of `width` bits, and to move a column by it.
 
     at: what a round counts in bytes.
     """
-    start = estimate.bits(min(width, 64)).times(n * max(1, width / 64))
-    if n < 2:
+    if n < 2 or not width:
         return Work(0, 0)
-    travel = _travel_work(n, width, 1, at)[0]
-    pairs = _pairs_work(n, width).then(_ordered_work(n)).then(estimate.MOVE.times(n))
-    return start.then(pairs if n * (n - 1) // 2 <= PAIRS and pairs.weight(at) < travel.weight(at) else travel)
-
-
-def _ranks(bits: Value) -> Value:
-    """The place of each row of (n, width): the number of rows that come before it, equal ones in their order."""
-    b = low(bits)
-    n = bits.type.sizes[0]
-    first, second = np.triu_indices(n, 1)
-    swapped = b.narrow(_less(_at(bits, second), _at(bits, first)), row_bits(n))
-    signed = stacked([swapped, -swapped], axis=0)
-    number = np.zeros((n, n), np.int64)
-    number[first, second] = np.arange(len(first))
-    number[second, first] = np.arange(len(first)) + len(first)
-    others = np.array([[j for j in range(n) if j != i] for i in range(n)])
-    return at_all(signed, number[np.arange(n)[:, None], others]).sum(axis=1) + b.const(np.arange(n))
-
-
-def _at(bits: Value, rows: Codes) -> Value:
-    return bits.builder.emit("take", bits, bits.builder.const(rows), axis=0)
-
-
-def _less(x: Value, y: Value) -> Value:
-    """x < y for rows of bits (m, width), lowest first: of two halves, the upper decides unless it is equal."""
-    less, equal = ~x & y, ~(x ^ y)
-    while less.type.sizes[1] > 1:
-        width = less.type.sizes[1]
-        odd = width % 2  # the lowest stands by
-        low_less, high_less = less[:, odd::2], less[:, odd + 1 :: 2]
-        low_equal, high_equal = equal[:, odd::2], equal[:, odd + 1 :: 2]
-        joined = high_less ^ (high_equal & low_less)
-        both = high_equal & low_equal
-        less = stacked([less[:, :1], joined]) if odd else joined
-        equal = stacked([equal[:, :1], both]) if odd else both
-    return less.reshape((less.type.sizes[0],))
+    start = estimate.bits(min(width, 64)).times(n * max(1, width / 64))
+    return start.then(arranging_work(width, 1, n, 1, at))
 
 
 def arranged(bits: Value, columns: Packed) -> Packed:
     """The rows of all columns in the order of their keys' bits (n, width), equal ones as they stood."""
-    n, width = bits.type.sizes
-    if n < 2:
-        return columns
-    arrays = [a for a in (columns.numbers, columns.bits) if a is not None]
-    elements = elements_of(arrays)
-    at = low(bits).round_bytes
-    work, direct = _travel_work(n, width, elements, at)
-    if _by_pairs(n, width, work, at):
-        moved = scatter(_ranks(bits), arrays)
-    elif direct:
-        moved = radix(bits, 1, arrays)
-    else:
-        return columns.each(order_of(bits).there)
-    left = iter(moved)
-    return columns.each(lambda _: next(left))
-
-
-class Order(NamedTuple):
-    """An order of rows that nobody knows, by a permutation and what was opened of the order after it."""
-
-    handle: Value
-    seen: Value
-    """Row i after the permutation is row seen[i] of those that are to be put in order; in the clear at the nodes."""
-
-    def there(self, x: Value) -> Value:
-        """The rows of x in the order."""
-        return low(x).permute(self.handle, rows_at(x, self.seen), inverse=True)
-
-    def back(self, x: Value, rows: slice) -> Value:
-        """Rows in the order to where they stood: those that come to stand at `rows`."""
-        b = low(x)
-        return rows_at(b.permute(self.handle, x), b.emit("inverse_order", self.seen)[rows])
-
-
-def order_of(bits: Value) -> Order:
-    """The order of the rows by their keys' bits (n, width), equal ones as they stood; n > 0.
-
-    It is opened after a fresh permutation, with which every column goes there and back: `moving` says why that is safe.
-    """
-    b = low(bits)
-    n, width = bits.type.sizes
-    handle = b.permutation(n)
-    if n > 1 and _by_pairs(n, width, _travel_work(n, width, 1, b.round_bytes)[0], b.round_bytes):
-        (at,) = scatter(_ranks(bits), [row_numbers(b, n)])
-    else:
-        (at,) = radix(bits, 1, [row_numbers(b, n)])
-    return Order(handle, b.open_to_nodes(b.permute(handle, at)))
+    moved = iter(arranged_by(bits, 1, [a for a in (columns.numbers, columns.bits) if a is not None]))
+    return columns.each(lambda _: next(moved))
 
 
 def same_as_before(bits: Value) -> Value:

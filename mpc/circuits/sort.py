@@ -1,8 +1,8 @@
 """Sorting: exact over the whole of every type, stable, in a number of rounds that depends on shapes and types alone.
 
-Short arrays are sorted by the ranks that all pairs give, in one comparison's rounds; longer ones by radix sort, where
-declared ranges pay: a key of 8 bits takes 3 turns, one of 64 bits 22.  Which is cheaper is worked out from the numbers
-of rows and of bits (`estimate`).  Rows that are wide do not travel in every turn: their numbers do, and the rows once.
+Short arrays are sorted by the ranks that all pairs give, in one comparison's rounds; longer ones by the bits of their
+keys (`by_bits`), where declared ranges pay.  Which is cheaper is worked out from the numbers of rows and of bits
+(`estimate`).
 """
 
 from __future__ import annotations
@@ -18,10 +18,11 @@ from mpc.circuit import Array, Attrs, Value
 from mpc.circuits import estimate
 from mpc.circuits.arithmetic import keep_bound
 from mpc.circuits.axes import as_rows, from_rows
+from mpc.circuits.by_bits import arranged_by, arranging_work
 from mpc.circuits.estimate import Work
-from mpc.circuits.moving import gather, row_bits, row_numbers, scatter
+from mpc.circuits.moving import row_bits, scatter
 from mpc.circuits.ordering import difference_width
-from mpc.circuits.radix import elements_of, radix, radix_work
+from mpc.circuits.radix import elements_of
 from mpc.circuits.ranks import ranks, ranks_work
 from mpc.lowerer import low
 from mpc.op import Interval, Signature, op
@@ -68,20 +69,13 @@ def _by_pairs(rows: int, n: int, width: int, columns: float) -> Work:
     return ranks_work(rows, n, width, bits).then(moved)
 
 
-def _by_radix(rows: int, n: int, width: int, columns: float, at: int) -> tuple[Work, bool]:
-    """What radix sort costs, and whether the columns travel themselves, or their rows' numbers."""
-    total = rows * n
-    start = estimate.bits(width).times(total).then(Work(2, 0))
-    part = row_bits(total) / 64
-    direct = start.then(radix_work(width, total, columns, at))
-    fetch = estimate.MOVE.then(estimate.OPEN).times(part).then(estimate.MOVE.times(columns)).times(total)
-    numbered = start.then(radix_work(width, total, part, at)).then(fetch)
-    return (direct, True) if direct.weight(at) <= numbered.weight(at) else (numbered, False)
+def _by_bits(rows: int, n: int, width: int, columns: float, at: int) -> Work:
+    return estimate.bits(width).times(rows * n).then(arranging_work(width, rows, n, columns, at))
 
 
 def _weight(rows: int, n: int, key_width: int, difference: int, columns: float, at: int) -> float:
     pairs = _by_pairs(rows, n, difference, columns).weight(at)
-    return min(pairs, _by_radix(rows, n, key_width, columns, at)[0].weight(at))
+    return min(pairs, _by_bits(rows, n, key_width, columns, at).weight(at))
 
 
 def arrange(key: Value, columns: Sequence[Value]) -> list[Value]:
@@ -98,14 +92,12 @@ def arrange(key: Value, columns: Sequence[Value]) -> list[Value]:
     numeric = key if key.dtype != BOOL else None
     difference = 2 if numeric is None else difference_width(key)
     at = b.round_bytes
-    cost, direct = _by_radix(rows, n, width, elements, at)
-    if _by_pairs(rows, n, difference, elements).weight(at) < cost.weight(at):
+    by_bits = _by_bits(rows, n, width, elements, at)
+    if _by_pairs(rows, n, difference, elements).weight(at) < by_bits.weight(at):
         numeric = b.emit("to_int", key) if numeric is None else numeric
         to = ranks(numeric, row_bits(total)) + b.const(np.arange(rows)[:, None] * n)
         return scatter(to.reshape((total,)), columns)
-    if direct:
-        return radix(key_bits(key), rows, columns)
-    return gather(radix(key_bits(key), rows, [row_numbers(b, total)])[0], columns)
+    return arranged_by(key_bits(key), rows, columns)
 
 
 # -- the operations ----------------------------------------------------------------------------

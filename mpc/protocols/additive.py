@@ -36,12 +36,13 @@ from mpc.prg import Prg
 from mpc.protocol import Cost, Dealer, Exchange, Player, ProtocolError, Scheme, Seat, Share, Step, Template, exchange
 from mpc.protocols import additive_boolean as boolean
 from mpc.protocols import additive_correlations as deal
-from mpc.protocols import additive_plan
+from mpc.protocols import additive_order, additive_plan
 from mpc.protocols.additive_dealer import AdditiveDealer
 from mpc.protocols.additive_masks import mask_once
 from mpc.protocols.additive_node import Node
 from mpc.protocols.additive_plan import SEED_BYTES, data_part, order_part, owners
 from mpc.protocols.additive_supply import Draw, Part, decode, encode, join, ring, rows, trim
+from mpc.quicksort import Stage
 from mpc.types import Type
 
 __all__ = ["ADDITIVE", "Additive", "AdditivePlayer", "Handle"]
@@ -339,6 +340,15 @@ class AdditivePlayer(Player):
                 share = draw.settle(got.get(node.dealer, ()))[0][_order(decode(places, got[owner][0]))]
         out: Share = share[None]
         return out
+
+    def order(self, use: int, x: Share, *, stages: Sequence[Stage]) -> Step[Array]:
+        """2 + ceil(log4 width) rounds a comparison: see `additive_order`."""
+        return (yield from additive_order.order(self._node, use, x, stages, self._blind))
+
+    def _blind(self, use: int, words: Array) -> None:
+        """This node's part of a sharing of zero, onto words of bits: one of a pair adds what the other does too."""
+        for prg in self._node.pairs.values():
+            words ^= prg.cursor(use).words(words.shape)
 
 
 def _order(received: Array) -> Array:

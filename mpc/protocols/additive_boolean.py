@@ -19,7 +19,7 @@ from mpc.protocols.additive_node import Node
 from mpc.protocols.additive_supply import Correlation, Draw, Stream, ring, rows
 from mpc.protocols.additive_trees import Level, Prefix, and_tree, bit_tree, carry_tree, leading_tree
 
-__all__ = ["bit_rows", "eqz", "leading_rows", "ltz", "shift", "to_ring"]
+__all__ = ["bit_rows", "eqz", "leading_rows", "ltz", "pairs_of", "reduce", "shift", "to_ring"]
 
 
 def _mask(node: Node, stream: Stream, x: Array, width: int, correlation: Correlation) -> Step[tuple[Array, Draw]]:
@@ -52,15 +52,17 @@ def _level(
     return above, over
 
 
-def _reduce(
+def reduce(
     node: Node, stream: Stream, levels: Sequence[Level], kind: str, n: int, g: Array, p: Array
 ) -> Step[tuple[Array, Array]]:
+    """Level after level of a tree, from rows of generate and propagate bits to those of what is left."""
     for level in levels:
         g, p = yield from _level(node, stream, level, kind, n, g, p)
     return g, p
 
 
-def _pairs(node: Node, stream: Stream, pairs: Pairs, kind: str, n: int, left: Array, right: Array) -> Step[Array]:
+def pairs_of(node: Node, stream: Stream, pairs: Pairs, kind: str, n: int, left: Array, right: Array) -> Step[Array]:
+    """One round of products of rows (left rows, W)."""
     draw = stream.draw(pairs.correlation(kind, n))
     hidden = np.concatenate([left, right[: pairs.inputs - pairs.left]])
     hidden ^= draw.masks[0]
@@ -80,7 +82,7 @@ def ltz(node: Node, use: int, x: Array, *, width: int) -> Step[Array]:
     sign = table[width - 1 : width] ^ (public[width - 1 :] if node.first else np.uint64(0))
     if leaves.groups:
         g, p = leaves.steps(_stack(node, leaves, table), public)
-        g, _ = yield from _reduce(node, stream, levels, "comparison step", n, g, p)
+        g, _ = yield from reduce(node, stream, levels, "comparison step", n, g, p)
         sign ^= g
     return sign
 
@@ -92,7 +94,7 @@ def eqz(node: Node, use: int, x: Array, *, width: int) -> Step[Array]:
     c, draw = yield from _mask(node, stream, x, width, compared("equality", n, width, [leaves]))
     assert draw.dependent is not None
     g, p = leaves.steps(_stack(node, leaves, draw.dependent[0]), slice_bits(c, width), lt=False)
-    _, p = yield from _reduce(node, stream, levels, "equality step", n, g, p)
+    _, p = yield from reduce(node, stream, levels, "equality step", n, g, p)
     return p
 
 
@@ -127,7 +129,7 @@ def bit_rows(node: Node, stream: Stream, x: Array, *, width: int) -> Step[Array]
     out[4::4] ^= carry
     if tree.pairs is not None:
         left = below[tree.bits % 4, tree.bits // 4]
-        out[tree.bits] ^= yield from _pairs(node, stream, tree.pairs, "bits step", n, left, carry)
+        out[tree.bits] ^= yield from pairs_of(node, stream, tree.pairs, "bits step", n, left, carry)
     return out
 
 
@@ -145,7 +147,7 @@ def leading_rows(node: Node, stream: Stream, x: Array, *, width: int) -> Step[Ar
     if tree.prefix is not None and tree.select is not None and tree.final is not None:
         g, p = tree.leaves.steps(stack, public)
         carry, _ = yield from _prefix(node, stream, tree.prefix, kind, n, g[:-1], p[:-1])
-        suffix[4:] ^= yield from _pairs(node, stream, tree.select, kind, n, change[4:], carry)
+        suffix[4:] ^= yield from pairs_of(node, stream, tree.select, kind, n, change[4:], carry)
         joined = suffix
         if tree.within is not None:
             _, more = yield from _level(node, stream, tree.within, kind, n, suffix[:0], suffix)
@@ -211,7 +213,7 @@ def _shift_narrow(node: Node, stream: Stream, x: Array, m: int, width: int) -> S
     table, u, top = draw.dependent
     out = untruncate(node, c, u, top, m, width)
     g, p = leaves.steps(_stack(node, leaves, table), slice_bits(c, m))
-    g, _ = yield from _reduce(node, stream, levels, "comparison step", n, g, p)
+    g, _ = yield from reduce(node, stream, levels, "comparison step", n, g, p)
     borrow = yield from to_ring(node, stream, g, n)
     out -= borrow[0]
     return out
@@ -246,7 +248,7 @@ def _shift_full(node: Node, stream: Stream, x: Array, m: int) -> Step[Array]:
     h, q = low.leaves.steps(_stack(node, low.leaves, draw.dependent[0]), public[:m])
     # Side by side: in each round the full tree draws before the other, as in the plan.
     kind = "comparison step"
-    trees = [_reduce(node, stream, full.levels, kind, n, g, p), _reduce(node, stream, low.levels, kind, n, h, q)]
+    trees = [reduce(node, stream, full.levels, kind, n, g, p), reduce(node, stream, low.levels, kind, n, h, q)]
     (g, _), (h, _) = yield from parallel(trees)
     borrow = yield from to_ring(node, stream, np.concatenate([h, g]), n)
     out: Array = (borrow[1] << np.uint64(64 - m)) - borrow[0]

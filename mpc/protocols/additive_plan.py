@@ -14,8 +14,10 @@ from mpc.protocol import Cost, ProtocolError, Seat
 from mpc.protocols import additive_correlations as deal
 from mpc.protocols.additive_boolean import full_shift, narrow_shift
 from mpc.protocols.additive_gates import Pairs
+from mpc.protocols.additive_order import KIND, comparison
 from mpc.protocols.additive_supply import Correlation, Part, flags, ring, rows
 from mpc.protocols.additive_trees import Level, Prefix, and_tree, bit_tree, carry_tree, leading_tree
+from mpc.quicksort import Stage, batches
 from mpc.types import BOOL, Layout, Type
 
 __all__ = ["SEED_BYTES", "Round", "cost", "data_part", "order_part", "owners", "plan"]
@@ -108,6 +110,14 @@ def _shift(n: int, m: int, width: int) -> list[Round]:
     return [Round((ring((n,)),), (full_shift(n, m),)), *full, _dabits(2, n)]
 
 
+def _order(width: int, stages: Sequence[Stage]) -> list[Round]:
+    gates = comparison(width)
+    out: list[Round] = []
+    for n in batches(stages):
+        out += [*_pairs(gates.generate, KIND, n), *_layers(gates.levels, KIND, n), Round((rows(1, n),))]
+    return out
+
+
 def plan(op: str, types: Sequence[Type], attrs: Attrs, held: Sequence[Array] = ()) -> list[Round]:
     """The rounds of a step between nodes and dealer; all but `share`, `open` and `permute`, which have their own.
 
@@ -121,6 +131,8 @@ def plan(op: str, types: Sequence[Type], attrs: Attrs, held: Sequence[Array] = (
         x, y = _shape(types[0]), _shape(types[1])
         triple = deal.bit_triple(x, y)
         return [Round(triple.masks, (triple,))]
+    if op == "order":
+        return _order(types[0].sizes[1], attrs["stages"])
     n = _size(types[0])
     if op == "trunc":
         shape = _shape(types[0])

@@ -22,7 +22,18 @@ import numpy as np
 from mpc.circuit import Array
 from mpc.protocols.additive_gates import Gate, Index, Layer, Leaves, Pairs
 
-__all__ = ["BitTree", "LeadingTree", "Level", "Prefix", "Tree", "and_tree", "bit_tree", "carry_tree", "leading_tree"]
+__all__ = [
+    "BitTree",
+    "LeadingTree",
+    "Level",
+    "Prefix",
+    "Tree",
+    "and_tree",
+    "bit_tree",
+    "carry_tree",
+    "joined",
+    "leading_tree",
+]
 
 
 class Level(NamedTuple):
@@ -86,6 +97,12 @@ def _groups(bits: int) -> list[tuple[int | None, ...]]:
     """Bits 0..bits-1 in fours, the lowest group short."""
     gap = -bits % 4
     return [tuple(k if k >= 0 else None for k in range(at - gap, at - gap + 4)) for at in range(0, bits + gap, 4)]
+
+
+@cache
+def joined(nodes: int) -> tuple[Level, ...]:
+    """The levels that join so many (generate, propagate) bits, lowest first, to one generate bit."""
+    return _reduce(nodes, lt=True)
 
 
 @cache

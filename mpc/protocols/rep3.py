@@ -24,8 +24,9 @@ from mpc import ring
 from mpc.circuit import Array, Attrs
 from mpc.prg import Prg, fresh_key
 from mpc.protocol import Cost, Exchange, Player, ProtocolError, Scheme, Seat, Share, Step, Template, exchange
-from mpc.protocols import rep3_bits, rep3_cost, rep3_shuffle, rep3_truncate
+from mpc.protocols import rep3_bits, rep3_cost, rep3_order, rep3_shuffle, rep3_truncate
 from mpc.protocols.rep3_place import DIGEST, PARTIES, SEED, Place, close, template, unclose
+from mpc.quicksort import Stage
 from mpc.types import Type
 
 __all__ = ["REP3", "Rep3", "Rep3Player"]
@@ -234,6 +235,10 @@ class Rep3Player(Player):
         rows = x.reshape(2, x.shape[1], int(np.prod(x.shape[2:], dtype=np.int64)))
         out = yield from rep3_shuffle.permute(self.place, use, handle, rows, inverse=inverse, bits=bits, width=width)
         return out.reshape(x.shape)
+
+    def order(self, use: int, x: Share, *, stages: Sequence[Stage]) -> Step[Array]:
+        """2 + ceil(log2(width / 3)) rounds a comparison, and 7/3 bits a position: see `rep3_order`."""
+        return (yield from rep3_order.order(self.place, use, x, stages))
 
 
 class Rep3(Scheme):

@@ -63,24 +63,32 @@ class WordGates:
 
     def and_words(self, use: int, terms: Sequence[Term], n: int) -> Step[Words]:
         """One round, rows * n bits from each party to the one before it."""
-        place = self._place
-        leads = [t.lead for t in terms]
-        counts = [int(np.prod(lead, dtype=np.int64)) for lead in leads]
-        rows, width = sum(counts), terms[0].x.shape[-1]
+        place, z = self._place, self.products(use, terms)
+        rows, width = z.shape
         out = np.empty((2, rows, width), np.uint64)
-        z = out[0]
-        at = 0
-        for (x, y, plus), lead, count in zip(terms, leads, counts, strict=True):
-            target = z[at : at + count].reshape(*lead, width)
-            ring.and_cross(x[0], x[1], y[0], y[1], out=target)
-            if plus is not None:
-                target ^= plus[0]
-            at += count
-        place.blind(use, z.reshape(-1), bits=True)
+        out[0] = z
         message = to_message(z, n)
         got = yield from exchange({place.before: message}, {place.after: message})
         out[1] = from_message(got[place.after], rows, n)
         return out
+
+    def products(self, use: int, terms: Sequence[Term]) -> npt.NDArray[np.uint64]:
+        """This place's part of all terms, with a sharing of zero: (total rows, W)."""
+        leads = [t.lead for t in terms]
+        counts = [int(np.prod(lead, dtype=np.int64)) for lead in leads]
+        width = terms[0].x.shape[-1]
+        z = np.empty((sum(counts), width), np.uint64)
+        at = 0
+        for term, lead, count in zip(terms, leads, counts, strict=True):
+            target = z[at : at + count].reshape(*lead, width)
+            ring.and_cross(term.x[0], term.x[1], term.y[0], term.y[1], out=target)
+            for x, y in term.more:
+                target ^= ring.and_cross(x[0], x[1], y[0], y[1])
+            if term.plus is not None:
+                target ^= term.plus[0]
+            at += count
+        self._place.blind(use, z.reshape(-1), bits=True)
+        return z
 
     def not_words(self, x: Words) -> Words:
         """Turns component 0, without a message."""

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from mpc.boolean import depth, prefix_rows, tree_rows
 from mpc.circuit import Attrs
 from mpc.protocol import Cost
+from mpc.protocols.rep3_order import nodes_of
 from mpc.protocols.rep3_place import DIGEST, PARTIES, SEED, thirds
+from mpc.protocols.rep3_shuffle import packed_bits
+from mpc.quicksort import Stage, batches
 from mpc.ring import dtype_for
 from mpc.types import BOOL, Type, count
 
@@ -44,7 +47,9 @@ def cost(op: str, types: Sequence[Type], out: Type, attrs: Attrs) -> Cost:
         case "b2a":
             return _to_ring(count(out.sizes), out.dtype.bits)
         case "permute":
-            return _permute(_size(out), attrs["inverse"])
+            return _permute(_moved(out), attrs["inverse"])
+        case "order":
+            return _order(types[0].sizes[1], attrs["stages"])
     raise AssertionError(f"rep3 has no primitive {op}")
 
 
@@ -52,6 +57,13 @@ def _size(t: Type) -> int:
     """Bytes of one component on the wire."""
     n = count(t.sizes)
     return _packed(n if t.dtype == BOOL else t.dtype.bits * n)
+
+
+def _moved(t: Type) -> int:
+    """Bytes of one component of rows that are permuted."""
+    if t.dtype != BOOL or not t.sizes[0]:
+        return _size(t)
+    return _packed(packed_bits(t.sizes[0], count(t.sizes[1:])))
 
 
 def _packed(bits: int) -> int:
@@ -162,3 +174,14 @@ def _shift(n: int, m: int, width: int) -> Cost:
 def _permute(size: int, inverse: bool) -> Cost:
     one, two, three = (2, 1, 0) if inverse else (0, 1, 2)
     return _rounds({(one, two): size, (two, three): size}, {(two, three): size, (three, two): size})
+
+
+def _order(width: int, stages: Sequence[Stage]) -> Cost:
+    nodes = nodes_of(width)
+    rows = [3 * nodes, 2 * nodes - 1, *tree_rows(nodes)]
+    rounds: list[Mapping[tuple[int, int], int]] = []
+    for n in batches(stages):
+        rounds += _gates(n, rows[:-1]).rounds
+        last = _packed(rows[-1] * n)
+        rounds.append({(p, q): last for p in range(PARTIES) for q in range(PARTIES) if p != q})
+    return Cost(tuple(rounds))

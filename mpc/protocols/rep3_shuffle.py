@@ -13,7 +13,8 @@ masked by z12 and C1 masked by B': each mask is unknown to its receiver and used
 nothing.  (Published forms mask once more before p23; both who receive next know that mask, and A', B' already hide.)
 
 Forward, parts 1, 2, 3 are parties 0, 1, 2.  To move rows back, the inverse permutations are taken in the opposite
-order, which is the same protocol with parts 1, 2, 3 at parties 2, 1, 0.  Truth values go by exclusive or, packed.
+order, which is the same protocol with parts 1, 2, 3 at parties 2, 1, 0.  Truth values go by exclusive or, packed; rows
+of many are packed each by itself to whole bytes, in which they are moved, too.
 """
 
 from __future__ import annotations
@@ -29,10 +30,19 @@ from mpc.prg import Cursor
 from mpc.protocol import ProtocolError, Step, Template, exchange
 from mpc.protocols.rep3_place import Place, close, template, unclose
 
-__all__ = ["Handle", "draw", "permute"]
+__all__ = ["Handle", "draw", "packed_bits", "permute"]
 
 _Order = npt.NDArray[np.int64]
 _Rows = npt.NDArray[Any]
+
+
+_MANY = 32
+"""Truth values in a row from which on they are packed row by row."""
+
+
+def packed_bits(n: int, columns: int) -> int:
+    """Bits on the wire of n rows of so many truth values."""
+    return n * (columns if columns < _MANY else -(-columns // 8) * 8)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -63,8 +73,16 @@ def permute(
     """x (2, n, columns), of Z_2^width or bits in uint8, with its rows moved, or moved back; a fresh share."""
     if x.shape[1] != handle.n:
         raise ProtocolError(f"a permutation of {handle.n} rows cannot move {x.shape[1]}")
-    one, two, three = (2, 1, 0) if inverse else (0, 1, 2)
+    if bits and x.shape[2] >= _MANY:
+        packed = np.packbits(x, axis=-1)
+        moved = yield from _permute(place, use, handle, packed, _Group(packed.dtype, True, 8), inverse=inverse)
+        return np.unpackbits(moved, axis=-1, count=x.shape[2])
     group = _Group(x.dtype, bits, 1 if bits else width)
+    return (yield from _permute(place, use, handle, x, group, inverse=inverse))
+
+
+def _permute(place: Place, use: int, handle: Handle, x: _Rows, group: _Group, *, inverse: bool) -> Step[_Rows]:
+    one, two, three = (2, 1, 0) if inverse else (0, 1, 2)
     shape = x.shape[1:]
     me = place.me
     out = np.empty((2, *shape), x.dtype)
@@ -120,6 +138,11 @@ class _Group:
     width: int
 
     @property
+    def single(self) -> bool:
+        """Truth values, one in a byte in memory and eight on the wire."""
+        return self.bits and self.width == 1
+
+    @property
     def plus(self) -> np.ufunc:
         return np.bitwise_xor if self.bits else np.add
 
@@ -128,16 +151,16 @@ class _Group:
         return np.bitwise_xor if self.bits else np.subtract
 
     def draw(self, cursor: Cursor, shape: tuple[int, ...]) -> _Rows:
-        return cursor.bits(shape) if self.bits else cursor.narrow(shape, 8 * self.dtype.itemsize)
+        return cursor.bits(shape) if self.single else cursor.narrow(shape, 8 * self.dtype.itemsize)
 
     def template(self, shape: tuple[int, ...]) -> Template:
         return template(math.prod(shape), self.width)
 
     def wire(self, rows: _Rows) -> _Rows:
         flat = rows.reshape(-1)
-        return np.packbits(flat, bitorder="little") if self.bits else close(flat, self.width)
+        return np.packbits(flat, bitorder="little") if self.single else close(flat, self.width)
 
     def read(self, wire: _Rows, shape: tuple[int, ...]) -> _Rows:
-        if not self.bits:
+        if not self.single:
             return unclose(wire, math.prod(shape), self.width).reshape(shape)
         return np.unpackbits(wire, count=math.prod(shape), bitorder="little").reshape(shape)

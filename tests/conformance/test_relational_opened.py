@@ -37,7 +37,8 @@ def opened_inside(compute: Any, arrays: Sequence[Array], runs: int) -> Opened:
     circuit, inputs = study(compute, arrays)
     lowered = lower(circuit, PLACES["rep3"].nodes).circuit
     nodes = frozenset(PLACES["rep3"].nodes)
-    return kept(lowered, inputs, [i for i, n in lowered if n.op == "decode" and n.type.seen_by == nodes], runs)
+    opened = [i for i, n in lowered if n.op in ("decode", "order") and n.type.seen_by == nodes]
+    return kept(lowered, inputs, opened, runs)
 
 
 def kept(lowered: Circuit, inputs: Any, at: Sequence[int], runs: int) -> Opened:

@@ -1,0 +1,166 @@
+"""Rows in the order of their keys' bits, in the way that costs least: by radix sort, or by opened comparisons.
+
+For: `arranged_by`, `order_by`, `Order`, and what they cost, `arranging_work`.
+Leaves to others: where the bits come from (`sort`, `relational_sort`), radix sort itself (`radix`), which comparisons
+are opened (`mpc.quicksort`).
+
+*Opened comparisons.*  Rows and the bits of their keys are moved by one fresh permutation, and the keys then compared in
+the open.  Below a key's bits stand those of its row's number: no two are equal, and equal keys keep their order.
+So what is opened is the order that a uniform permutation left, whatever the keys are; the rows are put into it without
+a further message.  Sorting takes about n log2 n comparisons whose bits are those of the key and of the row's number,
+where radix sort takes a few ring elements of every row for each two or three bits of the key: short keys are radix
+sort's, and so are links on which a round is dear.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import Enum
+from typing import NamedTuple
+
+import numpy as np
+
+from mpc.circuit import Value
+from mpc.circuits import estimate
+from mpc.circuits.estimate import Work
+from mpc.circuits.moving import gather, row_bits, row_numbers, rows_at
+from mpc.circuits.radix import elements_of, radix, radix_work
+from mpc.lowerer import Lowerer, low
+from mpc.quicksort import Stage, batches, plan
+from mpc.types import BOOL
+
+__all__ = ["Order", "arranged_by", "arranging_work", "order_by"]
+
+GATES = 7 / 3
+"""Gates that an opened comparison takes for each bit."""
+
+
+class Way(Enum):
+    """How rows come into their order."""
+
+    OPENED = "opened comparisons"
+    RADIX = "radix sort, and the columns travel"
+    NUMBERED = "radix sort of row numbers, and the columns follow at the end"
+
+
+def arranging_work(width: int, rows: int, n: int, columns: float, at: int) -> Work:
+    """What it costs to put `rows` runs of n rows in the order of keys whose bits are there.
+
+    columns: elements of a row that move.  at: what a round counts in bytes.
+    """
+    return _choice(width, rows, n, columns, at)[0]
+
+
+def arranged_by(bits: Value, rows: int, columns: Sequence[Value]) -> list[Value]:
+    """The columns (rows * n, ...) with each run of n rows in the order of `bits` (rows * n, width), lowest bit first.
+
+    Equal keys keep their order.  Columns are shares of any type and ring.
+    """
+    b = low(bits)
+    total, width = bits.type.sizes
+    if total < 2 or not width:
+        return list(columns)
+    match _choice(width, rows, total // rows, elements_of(columns), b.round_bytes)[1]:
+        case Way.OPENED:
+            order = _opened(bits, rows)
+            return [order.there(c) for c in columns]
+        case Way.RADIX:
+            return radix(bits, rows, columns)
+        case Way.NUMBERED:
+            return gather(radix(bits, rows, [row_numbers(b, total)])[0], columns)
+
+
+class Order(NamedTuple):
+    """An order of rows that nobody knows: a permutation, and what was opened of the order, in the clear at the nodes.
+
+    before: the permutation comes first, and row i in the order is then row seen[i]; else the rows are taken from seen,
+    and then the permutation is undone.
+    """
+
+    handle: Value
+    seen: Value
+    before: bool
+
+    def there(self, x: Value) -> Value:
+        """The rows of x in the order."""
+        b = low(x)
+        if self.before:
+            return rows_at(b.permute(self.handle, x), self.seen)
+        return b.permute(self.handle, rows_at(x, self.seen), inverse=True)
+
+    def back(self, x: Value, rows: slice) -> Value:
+        """Rows in the order to where they stood: those that come to stand at `rows`."""
+        b = low(x)
+        undo = b.emit("inverse_order", self.seen)
+        if self.before:
+            return b.permute(self.handle, rows_at(x, undo), inverse=True)[rows]
+        return rows_at(b.permute(self.handle, x), undo[rows])
+
+
+def order_by(bits: Value) -> Order:
+    """The order of the rows by their keys' bits (n, width), equal ones as they stood; n > 0.
+
+    It is opened before or after a fresh permutation, with which every column goes there and back: `moving` says why
+    that is safe, and `mpc.quicksort`.
+    """
+    b = low(bits)
+    n, width = bits.type.sizes
+    if n > 1 and width and _choice(width, 1, n, 1, b.round_bytes)[1] is Way.OPENED:
+        return _opened(bits, 1)
+    handle = b.permutation(n)
+    (at,) = radix(bits, 1, [row_numbers(b, n)]) if width else [row_numbers(b, n)]
+    return Order(handle, b.open_to_nodes(b.permute(handle, at)), before=False)
+
+
+# -- the ways ----------------------------------------------------------------------------------
+
+
+def _opened(bits: Value, rows: int) -> Order:
+    b = low(bits)
+    total, width = bits.type.sizes
+    n = total // rows
+    run, number = np.divmod(np.arange(total), n)
+    keyed = b.emit("concat", _const_bits(b, number, n), bits, _const_bits(b, run, rows), axis=1)
+    handle = b.permutation(total)
+    seen = b.order_to_nodes(b.permute(handle, keyed), _stages(width, rows, n, b.round_bytes))
+    return Order(handle, seen, before=True)
+
+
+def _const_bits(b: Lowerer, numbers: np.ndarray, below: int) -> Value:
+    places = np.arange((below - 1).bit_length())
+    return b.shared(b.const(numbers[:, None] >> places & 1 == 1, BOOL))
+
+
+def _keyed(width: int, rows: int, n: int) -> int:
+    """Bits of a key with those of its row's number and run."""
+    return width + (n - 1).bit_length() + (rows - 1).bit_length()
+
+
+def _comparison(width: int) -> Work:
+    return Work(2 + estimate.depth(-(-width // 3)), GATES * width * estimate.AND.bytes)
+
+
+def _stages(width: int, rows: int, n: int, at: int) -> tuple[Stage, ...]:
+    one = _comparison(_keyed(width, rows, n))
+    return plan(rows * n, one.bytes, float(one.rounds * at))
+
+
+def _opened_work(width: int, rows: int, n: int, columns: float, at: int) -> Work:
+    keyed = _keyed(width, rows, n)
+    one = _comparison(keyed)
+    compared = list(batches(_stages(width, rows, n, at)))
+    moved = estimate.MOVE.times(rows * n * (keyed / 64 + columns))
+    return moved.then(Work(one.rounds * len(compared), one.bytes * sum(compared)))
+
+
+def _choice(width: int, rows: int, n: int, columns: float, at: int) -> tuple[Work, Way]:
+    total = rows * n
+    part = row_bits(total) / 64
+    fetch = estimate.MOVE.then(estimate.OPEN).times(part).then(estimate.MOVE.times(columns)).times(total)
+    works = {
+        Way.OPENED: _opened_work(width, rows, n, columns, at),
+        Way.RADIX: radix_work(width, total, columns, at),
+        Way.NUMBERED: radix_work(width, total, part, at).then(fetch),
+    }
+    way = min(works, key=lambda w: works[w].weight(at))
+    return works[way], way
