@@ -16,7 +16,7 @@ from typing import Any, Literal
 from dsl import syntax
 from dsl.inputs import requirements
 from dsl.outputs import Elaborated
-from dsl.privacy.spending import noise_behind
+from dsl.privacy.spending import noise_behind, spending
 from dsl.source import Span
 from dsl.why import source_of
 from mpc.circuit import Circuit, Node, reachable
@@ -170,5 +170,6 @@ def _sizes(study: syntax.Study, done: Elaborated) -> list[Disclosure]:
     told = [n for _, n in done.circuit if n.op == "input" and n.get("told") is not None]
     for party, table, scan in dict.fromkeys((n["party"], n["name"], n["scan"]) for n in told):
         line = min(study.source.position(place).line for place, number in done.scans if number == scan)
-        sources[f"rows of {table} at {party} that conditions on it keep", line] = [f"{party}'s `{table}`"]
+        exactly = ", which no noise hides" if (party, table) in spending(done.circuit) else ""
+        sources[f"rows of {table} at {party} that conditions on it keep{exactly}", line] = [f"{party}'s `{table}`"]
     return [Disclosure("size", done.parties, name, line, tuple(s)) for (name, line), s in sources.items()]

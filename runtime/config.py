@@ -37,6 +37,7 @@ Leaves to others: reading keys and cards (`network.identity`), judging a study b
     max_delta       = 1e-5                  # likewise
     table_epsilon   = { accounts = 1.0 }    # of single tables, in place of max_epsilon
     only_with_noise = true                  # whether all that derives from this party's data must have noise
+    counts_beside_noise = ["visits"]        # tables whose `counts=public` may be told although noise is to hide them
 
 Paths are relative to the file. Every key that is not known is an error, with the line where it stands.
 """
@@ -97,7 +98,8 @@ class Policy:
     data, or None for every party that the study names. min_rows: smallest table of this party that may take part.
     nodes: who may compute beside the parties of the study. dealers: who may deal. protocols: those that may be used,
     None for all. parameters: those that a proposer may set, None for all. budget: of privacy. only_with_noise: what
-    derives from this party's data is told with noise or not at all.
+    derives from this party's data is told with noise or not at all. counts_beside_noise: tables of which numbers of
+    rows may be told all the same.
     """
 
     studies: frozenset[str] | None = frozenset()
@@ -109,6 +111,7 @@ class Policy:
     parameters: frozenset[str] | None = None
     budget: Budget = field(default_factory=Budget)
     only_with_noise: bool = False
+    counts_beside_noise: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,6 +239,7 @@ def _policy(section: _Section) -> Policy:
             _amounts(section, "table_epsilon"),
         ),
         only_with_noise=section.flag("only_with_noise"),
+        counts_beside_noise=section.names("counts_beside_noise") or frozenset(),
     )
     section.finish()
     return policy

@@ -7,7 +7,7 @@ compiles itself: what is judged is what will be computed.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from dsl.compile import Stage
@@ -95,6 +95,21 @@ class PolicyGuard:
         self._noise(job, done)
         if self.ledger is not None:
             self.ledger.weigh(self._mine_of(spending(done.circuit)))
+
+    def count(self, done: Elaborated, tables: Iterable[str]) -> None:
+        """PolicyRefused if numbers of rows would be told of tables that noise is to hide.
+
+        Such a number is exact, and known to all: it would undo what noise promises, and the ledger cannot weigh it.
+        """
+        policy = self.config.policy
+        charged = self._mine_of(spending(done.circuit))
+        for table in sorted(set(tables) - policy.counts_beside_noise):
+            if policy.only_with_noise or table in charged:
+                why = "[policy] only_with_noise" if policy.only_with_noise else "the study promises noise on it"
+                self._refuse(
+                    f"it tells how many rows of {table} conditions keep (counts=public), without noise: {why}; "
+                    "[policy] counts_beside_noise names the tables of which that is allowed"
+                )
 
     def charge(self, job: Job, costs: Mapping[Owned, Spending]) -> None:
         """Enter what a stage spends of this party's tables, before it runs.  BudgetSpent if too little is left."""

@@ -13,7 +13,7 @@ import hashlib
 import json
 import math
 import secrets
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Any, Protocol
@@ -115,6 +115,9 @@ class Guardian(Protocol):
 
     def review(self, job: Job, stage: Stage) -> None:
         """Raises PolicyRefused."""
+
+    def count(self, done: Elaborated, tables: Iterable[str]) -> None:
+        """Raises PolicyRefused if of these tables no number of rows may be told beside what a study reveals."""
 
     def charge(self, job: Job, costs: Mapping[Owned, Spending]) -> None:
         """Enter what a stage that all have agreed on spends of tables' privacy.  Raises BudgetSpent."""
@@ -272,6 +275,8 @@ class Session:
             return {}
         abstract = elaborate(self.study, Bindings(params=dict(self.job.params), frac=self.job.frac), check=True)
         found = self.inputs.counts(abstract)
+        if self.guardian is not None:
+            self.guardian.count(abstract, (name for name, told in found.items() if told))
         return {name: [[place, t.rows, list(t.at)] for place, t in told.items()] for name, told in found.items()}
 
     async def _salt(self, specs: Sequence[InputSpec]) -> bytes | None:

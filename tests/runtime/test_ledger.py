@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from decimal import Decimal
 from pathlib import Path
@@ -12,11 +13,17 @@ from dsl.elaborate import elaborate
 from dsl.inputs import Bindings
 from dsl.parse import parse
 from dsl.privacy.spending import Spending
+from network.memory import memory_mesh
 from runtime.config import NodeConfig, Policy, load_config
 from runtime.errors import BudgetSpent, ConfigError, PolicyRefused, StoreDamaged, as_json, exit_code
+from runtime.inputs import FileInputs
 from runtime.job import Job
 from runtime.ledger import Budget, Ledger, told
 from runtime.policy import PolicyGuard
+from runtime.session import Session
+from runtime.sources import parse_database
+
+duckdb = pytest.importorskip("duckdb")
 
 JOB = Job(study="party a, b, c\n", name="s.parley", roles=("a", "b", "c"), nodes=("a", "b", "c"), protocol="rep3")
 
@@ -104,11 +111,13 @@ def settings(tmp_path: Path, policy: str) -> NodeConfig:
 
 
 def test_budgets_are_taken_as_written(tmp_path):
-    text = "max_epsilon = 0.1\nmax_delta = 1e-6\ntable_epsilon = { people = 2 }\nonly_with_noise = true"
+    text = "max_epsilon = 0.1\nmax_delta = 1e-6\ntable_epsilon = { people = 2 }\nonly_with_noise = true\n"
+    text += "counts_beside_noise = ['people']"
     policy = settings(tmp_path, text).policy
     assert policy.budget.of("sales") == (Decimal("0.1"), Decimal("1e-06"))
     assert policy.budget.of("people") == (Decimal(2), Decimal("1e-06"))
     assert policy.only_with_noise
+    assert policy.counts_beside_noise == {"people"}
     assert settings(tmp_path, "").policy.budget == Budget()
 
 
@@ -161,6 +170,32 @@ def test_what_has_noise_passes(text):
 
 
 @pytest.mark.parametrize(
+    ("policy", "reveals", "fine"),
+    [
+        (Policy(), "reveal q to office with laplace(epsilon=1)\n", False),
+        (Policy(), "reveal q to office\n", True),
+        (Policy(only_with_noise=True), "reveal q to bank\n", False),
+        (Policy(only_with_noise=True, counts_beside_noise=frozenset({"people"})), "reveal q to bank\n", True),
+        (
+            Policy(counts_beside_noise=frozenset({"people"})),
+            "reveal q to office with laplace(epsilon=1)\n",
+            True,
+        ),
+    ],
+)
+def test_numbers_of_rows_are_not_told_of_what_noise_is_to_hide(policy, reveals, fine):
+    config = NodeConfig(Path("node.toml"), "bank", Path("k"), Path("c"), None, (), policy=policy)
+    done = elaborate(parse(BARE + reveals), Bindings(), check=True)
+    guard = PolicyGuard(config)
+    guard.count(done, [])
+    if fine:
+        guard.count(done, ["people"])
+        return
+    with pytest.raises(PolicyRefused, match="counts_beside_noise"):
+        guard.count(done, ["people"])
+
+
+@pytest.mark.parametrize(
     "text",
     [
         "reveal q to office\n",
@@ -173,3 +208,37 @@ def test_what_has_noise_passes(text):
 def test_what_has_none_is_refused_where_noise_is_asked_for(text):
     with pytest.raises(PolicyRefused, match="without noise"):
         review(text)
+
+
+COUNTED = """party bank, shop, office
+table people from bank:
+    sex: enum('f', 'm')
+    age: int in 0..120
+query q:
+    select sex, count(*) as n from people where age > 40 group by sex
+reveal q to office with laplace(epsilon=1)
+"""
+
+
+async def test_a_job_ends_before_a_number_of_rows_is_told_that_noise_is_to_hide(tmp_path):
+    with duckdb.connect(str(tmp_path / "p.duckdb")) as connection:
+        connection.execute("create table people as select 'f' as sex, i as age from range(20, 90) r(i)")
+    place = parse_database(f"duckdb:{tmp_path / 'p.duckdb'}?table=people&counts=public")
+    names = ("bank", "shop", "office")
+    job = Job(study=COUNTED, name="s", roles=names, nodes=names, protocol="rep3")
+
+    async def ended(policy: Policy) -> list[object]:
+        mesh = memory_mesh(names)
+        config = NodeConfig(Path("node.toml"), "bank", Path("k"), Path("c"), None, (), policy=policy)
+        guards = {"bank": PolicyGuard(config)}
+        sessions = [
+            Session(job, n, mesh[n], FileInputs(n, tmp_path, {("bank", "people"): place}), 60.0, guardian=guards.get(n))
+            for n in names
+        ]
+        return await asyncio.gather(*(s.run() for s in sessions), return_exceptions=True)
+
+    refused = (await ended(Policy(studies=None)))[0]
+    assert isinstance(refused, PolicyRefused)
+    assert "counts_beside_noise" in str(refused)
+    fine = await ended(Policy(studies=None, counts_beside_noise=frozenset({"people"})))
+    assert not any(isinstance(one, BaseException) for one in fine), fine
