@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import mpc.rules  # noqa: F401 - fills RULES
 from mpc.circuit import Circuit, Node, Value, reachable
@@ -16,6 +16,18 @@ from mpc.passes import optimise
 from mpc.types import BOOL, INT, Layout, Type
 
 __all__ = ["Assumption", "Lowered", "RangeOverflowError", "lower"]
+
+
+DIVISIONS = frozenset({"div", "floordiv", "mod", "reciprocal"})
+
+DEFINED: Final = {
+    "sqrt": (0, 0, "the argument of sqrt is not below 0"),
+    "rsqrt": (0, 1, "the argument of rsqrt is above 0"),
+    "log": (0, 1, "the argument of log is above 0"),
+    "reciprocal": (0, 1, "the divisor is not 0"),
+    **dict.fromkeys(("div", "floordiv", "mod"), (1, 1, "the divisor is not 0")),
+}
+"""Operations that have no result everywhere: (the operand, 1 if it may not be 0, what is taken for granted of it)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +115,22 @@ def _node(b: Lowerer, node: Node, src: list[Value], params: dict[int, Value]) ->
         case "noise":  # it has no operands that would make it secret
             return noise(b, **attrs)
         case _:
+            if node.type.secret:
+                _noted(b, node.op, src)
             return b.emit(node.op, *src, **attrs)
+
+
+def _noted(b: Lowerer, op: str, src: Sequence[Value]) -> None:
+    """Note that an operand is taken to be where the operation has a result, if nothing shows it."""
+    if op not in DEFINED:
+        return
+    which, least, what = DEFINED[op]
+    x = src[which]
+    known = b.range(x)
+    unit = 2.0**-x.dtype.frac
+    above = known is not None and known.lo > (0.0 if least else -unit)
+    if not above and not (op in DIVISIONS and known is not None and known.hi < 0):
+        b.taken(what)
 
 
 def _loop(b: Lowerer, node: Node, src: list[Value]) -> Value:

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from ops import ROUNDINGS, Case, hold, hold_bound, in_the_clear, lowered, on_scheme, timetable
-from order_run import PLACES, study
+from order_run import PLACES, Range, study
 
 from mpc.circuit import Array, Builder, Value
 from mpc.lower import RangeOverflowError, lower
@@ -365,7 +365,30 @@ def test_what_is_not_known_is_said() -> None:
     circuit, _ = study(case.compute, case.secret, None)
     said = {(a.op, a.limit_bits) for a in lower(circuit, ("a", "b", "c")).assumptions}
 
-    assert said == {("the quotient", 30), ("the divisor", 62)}
+    assert said == {("the quotient", 30), ("the divisor", 62), ("the divisor is not 0", None)}
+
+
+@pytest.mark.parametrize(
+    ("op", "beside", "bad", "good", "said"),
+    [
+        ("sqrt", None, (-1.0, 9.0), (0.0, 9.0), "the argument of sqrt is not below 0"),
+        ("rsqrt", None, (0.0, 9.0), (0.5, 9.0), "the argument of rsqrt is above 0"),
+        ("log", None, (0.0, 9.0), (UNIT, 9.0), "the argument of log is above 0"),
+        ("reciprocal", None, (-1.0, 9.0), (-9.0, -1.0), "the divisor is not 0"),
+        ("div", (0.0, 1.0), (0.0, 9.0), (1.0, 9.0), "the divisor is not 0"),
+        ("floordiv", (0.0, 1.0), (-1.0, 9.0), (-9.0, -1.0), "the divisor is not 0"),
+        ("mod", (0.0, 1.0), (0.0, 9.0), (1.0, 9.0), "the divisor is not 0"),
+    ],
+)
+def test_where_an_operation_has_no_result_is_said(op: str, beside: Range, bad: Range, good: Range, said: str) -> None:
+    def texts(*ranges: Range) -> set[str]:
+        case = Case(op, tuple(np.ones(1) for _ in ranges), ranges)
+        circuit, _ = study(case.compute, case.secret, case.ranges)
+        return {a.text for a in lower(circuit, ("a", "b", "c")).assumptions}
+
+    before = () if beside is None else (beside,)
+    assert said in texts(*before, bad)
+    assert texts(*before, good) == set()
 
 
 # -- one by one --------------------------------------------------------------------------------
