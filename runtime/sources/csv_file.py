@@ -7,8 +7,9 @@ All commas and line ends outside quotation marks are found by a few passes of nu
 line in the file and its cells are known without a string for each. That is as quick as the usual libraries, needs none
 of their start-up, knows `""` (the empty text) from nothing (a missing value), and every fault has its line.
 
-Lines end with LF or CR LF; wholly empty lines are skipped; a byte order mark is skipped. A cell is quoted as a whole or
-not at all, with `""` inside for a quotation mark.
+Lines end with LF or CR LF; a byte order mark is skipped. So are wholly empty lines, but where a file has a single column
+whose values may be missing: there such a line is a missing value. A cell is quoted as a whole or not at all, with `""`
+inside for a quotation mark.
 """
 
 from __future__ import annotations
@@ -59,13 +60,13 @@ class Sheet:
 
 def read(path: Path, spec: InputSpec, faults: Faults) -> Content:
     """The columns of a table or the elements of an array."""
-    sheet = _split(path, faults)
+    sheet = _split(path, spec, faults)
     return _table(sheet, spec, faults) if spec.table else _array(sheet, spec, faults)
 
 
 def shape(path: Path, spec: InputSpec, faults: Faults) -> tuple[int, ...]:
     """The shape alone; costs the splitting of the file."""
-    sheet = _split(path, faults)
+    sheet = _split(path, spec, faults)
     if spec.table:
         return (len(sheet.first) - 2,)
     return _array(sheet, spec, faults).shape
@@ -138,7 +139,7 @@ def _cells(count: int) -> str:
 # ---------------------------------------------------------------------------------------------------- splitting
 
 
-def _split(path: Path, faults: Faults) -> Sheet:
+def _split(path: Path, spec: InputSpec, faults: Faults) -> Sheet:
     data, size = _load(path, faults)
     quotes = _positions(data[:size], _QUOTE)
     feeds = _positions(data[:size], _LINE_FEED)
@@ -163,7 +164,7 @@ def _split(path: Path, faults: Faults) -> Sheet:
         cells = _unquote(cells, quotes, feeds, faults)
     first = np.concatenate([[0], np.flatnonzero(last) + 1]).astype(np.int64)
     begin = start[first[:-1]]
-    cells, first, begin = _without_empty_lines(cells, first, begin)
+    cells, first, begin = _without_empty_lines(cells, first, begin, spec)
     if len(first) < 2:
         faults.fail("E0414", "the file is empty")
     return Sheet(cells, first, begin, feeds)
@@ -201,9 +202,13 @@ def _load(path: Path, faults: Faults) -> tuple[Bytes, int]:
     return data, size
 
 
-def _without_empty_lines(cells: Cells, first: Places, begin: Places) -> tuple[Cells, Places, Places]:
+def _without_empty_lines(cells: Cells, first: Places, begin: Places, spec: InputSpec) -> tuple[Cells, Places, Places]:
     counts = np.diff(first)
     empty = (counts == 1) & cells.missing[first[:-1]]
+    if len(spec.columns) == 1 and spec.columns[0].nullable and (counts == 1).all():
+        # Each is a missing value, but for those before a table's header.
+        header = 0 if not spec.table else len(empty) if empty.all() else int(np.argmin(empty))
+        empty[header:] = False
     if not empty.any():
         return cells, first, begin
     keep = np.ones(len(cells), np.bool_)

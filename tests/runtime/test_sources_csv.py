@@ -78,6 +78,30 @@ def test_missing_values_have_a_mask(tmp_path):
     assert loaded.valid["b"].tolist() == [False, True, True]
 
 
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_a_line_with_nothing_is_the_missing_value_of_a_single_column(tmp_path, end):
+    lines = ["", "a", "3", "", "5", ""]
+    loaded = load_text(tmp_path, table(ColumnSpec("a", "int", nullable=True)), end.join([*lines, ""]))
+    elements = load_text(tmp_path, array("int", "n", nullable=True), end.join([*lines[2:], ""]))
+    first = load_text(tmp_path, array("date", "n", nullable=True), f"{end}2024-02-29{end}")
+    alone = load_text(tmp_path, array("int", nullable=True), end)
+
+    assert loaded.valid["a"].tolist() == elements.valid[""].tolist() == [True, False, True, False]
+    assert loaded.columns["a"].tolist() == [3, 0, 5, 0]
+    assert first.valid[""].tolist() == [False, True]
+    assert alone.valid[""].tolist() is False
+
+
+def test_elsewhere_a_line_with_nothing_is_skipped(tmp_path):
+    loaded = load_text(tmp_path, table(ColumnSpec("a", "int", nullable=True)), "a,b\n\n1,2\n\n,3\n")
+    pairs = load_text(tmp_path, array("int", "n", 2, nullable=True), "1,\n\n,4\n")
+    full = load_text(tmp_path, array("int", "n"), "1\n\n2\n")
+
+    assert loaded.valid["a"].tolist() == [True, False]
+    assert pairs.valid[""].tolist() == [[True, False], [False, True]]
+    assert full.columns[""].tolist() == [1, 2]
+
+
 def test_columns_are_found_by_name_and_others_left_aside(tmp_path):
     spec = table(ColumnSpec("b", "int"), ColumnSpec("a", "int"))
 
