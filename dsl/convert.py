@@ -179,8 +179,8 @@ def word_index(w: Walker, text: str, stype: SType, span: Span) -> Array:
 def choose(w: Walker, condition: Array, a: Val, b: Val, span: Span) -> Val:
     """`a` where `condition`, else `b`, part by part; both are of one kind and shapes that go together."""
     match a, b:
-        case Text(x), Text(y) if x == y:
-            return a
+        case Text(x), Text(y):
+            return a if x == y else choose(w, condition, text_array(w, x), text_array(w, y), span)
         case Array(stype=stype), Text(text):
             return choose(w, condition, a, _text_as(w, text, stype, span), span)
         case Text(text), Array(stype=stype):

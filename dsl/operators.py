@@ -16,7 +16,17 @@ from typing import Final
 
 import numpy as np
 
-from dsl.convert import both_valid, convert, encode_text, exact_decimal, to_fixed, to_int, unify, word_index
+from dsl.convert import (
+    both_valid,
+    convert,
+    encode_text,
+    exact_decimal,
+    text_array,
+    to_fixed,
+    to_int,
+    unify,
+    word_index,
+)
 from dsl.source import Span
 from dsl.stypes import BOOLEAN, DATE, FIXED, INTEGER, SType, decimal, text_words
 from dsl.values import UNKNOWN, Array, Text, Unknown, Val, describe
@@ -189,14 +199,14 @@ def compare(w: Walker, op: str, left: Val, right: Val, span: Span) -> Val:
     if isinstance(left, Text) and isinstance(right, Text):
         return _compare_constants(w, op, left.text, right.text)
     if isinstance(right, Text) and isinstance(left, Array):
-        found = _text_operand(w, left, right.text, span)
+        found = _text_operand(w, op, left, right.text, span)
         if found is None:
-            return _never(w, op, left, span)
+            return _never(w, op, left)
         right = found
     elif isinstance(left, Text) and isinstance(right, Array):
-        found = _text_operand(w, right, left.text, span)
+        found = _text_operand(w, op, right, left.text, span)
         if found is None:
-            return _never(w, op, right, span)
+            return _never(w, op, right)
         left = found
     if not isinstance(left, Array) or not isinstance(right, Array):
         label = f"{describe(left)} {op} {describe(right)}"
@@ -209,17 +219,15 @@ def _compare(w: Walker, op: str, left: Array, right: Array, span: Span) -> Val:
     if exact and "fixed" not in {_plain(left), _plain(right)}:
         left, right = exact_decimal(w, left), exact_decimal(w, right)
     (a, b), stype = unify(w, [left, right], span, counting=True)
-    if op not in {"==", "!="} and not stype.ordered:
+    if op not in {"==", "!="} and not stype.ordered and stype.kind != "text":
         return w.error("E0301", f"{stype} has no order", span, f"`{op}` of {stype}")
     if stype.kind == "bool" and op not in {"==", "!="}:
         a, b = to_int(a), to_int(b)
-    if stype.kind == "text":
-        value = _equal_text(a.value, b.value)
-    elif op in {"==", "!="}:
-        value = w.builder.emit("eq", a.value, b.value)
+    if op in {"==", "!="}:
+        value = _equal_text(a.value, b.value) if stype.kind == "text" else w.builder.emit("eq", a.value, b.value)
     else:
         x, y = (a.value, b.value) if op in {"<", ">="} else (b.value, a.value)
-        value = w.builder.emit("lt", x, y)
+        value = w.builder.emit("text_less" if stype.kind == "text" else "lt", x, y)
     if op in {"!=", "<=", ">="}:
         value = ~value
     valid, padded = both_valid([a, b], value.shape)
@@ -260,21 +268,21 @@ def _compare_constants(w: Walker, op: str, left: str, right: str) -> Array:
     return w.const(result, BOOLEAN)
 
 
-def _text_operand(w: Walker, other: Array, text: str, span: Span) -> Array | None:
-    """A text beside a value of an enum or text; None when it is longer than the value can be."""
+def _text_operand(w: Walker, op: str, other: Array, text: str, span: Span) -> Array | None:
+    """A text beside a value of an enum or text; None when it is longer than the value can be, and so never equal."""
     if other.stype.kind == "enum":
         return word_index(w, text, other.stype, span)
     if other.stype.kind != "text":
         w.fail("E0301", f"{other.stype} is not compared with a text", span, f"{other.stype} beside '{text}'")
+    if op not in {"==", "!="}:
+        return text_array(w, text)
     words = encode_text(text, text_words(other.stype.length))
     if words is None or len(text.encode()) > other.stype.length:
         return None
     return Array(w.builder.const(words, INT), other.stype.optional(False))
 
 
-def _never(w: Walker, op: str, array: Array, span: Span) -> Val:
-    if op not in {"==", "!="}:
-        return w.error("E0301", f"{array.stype} has no order", span)
+def _never(w: Walker, op: str, array: Array) -> Val:
     value = w.builder.const(np.bool_(op == "!=")).broadcast_to(array.shape)
     return Array(value, BOOLEAN.optional(array.stype.nullable), array.valid, array.padded)
 

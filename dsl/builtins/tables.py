@@ -6,15 +6,16 @@ from dataclasses import replace
 
 from dsl import syntax
 from dsl.builtins.table import CallSite, builtin, special
-from dsl.convert import both_valid, to_int, unify, word_index
+from dsl.convert import both_valid, text_array, to_int, unify, word_index
 from dsl.masks import in_rows
 from dsl.parts import column, open_value
 from dsl.rows import front, shuffled
+from dsl.source import Span
 from dsl.stypes import INTEGER
 from dsl.values import Array, Table, Text, Val, describe, map_leaves
 from dsl.walker import Walker
 from mpc.circuit import Value
-from mpc.types import Dim
+from mpc.types import Dim, broadcast_shapes
 
 __all__: list[str] = []
 
@@ -99,23 +100,32 @@ def shuffle(w: Walker, site: CallSite, x: Val) -> Val:
 
 
 @builtin("coalesce")
-def coalesce(w: Walker, site: CallSite, x: Val, default: Val) -> Val:
-    """x where it is there, else the default."""
-    a = w.array(x, site.of("x"))
+def coalesce(w: Walker, site: CallSite, *values: Val) -> Val:
+    """Of several values the first that is there: for each element of the first, which may be an array."""
+    if len(values) < 2:
+        return w.error("E0205", "`coalesce` takes a value and what to take where it is missing", site.span)
+    a = w.array(values[0], site.items[0])
     if a.padded:
-        w.full(a, site.of("x"))
-    if a.valid is None:
-        return a
-    if isinstance(default, Text) and a.stype.kind == "enum":
-        default = word_index(w, default.text, a.stype, site.of("default"))
-    b = w.array(default, site.of("default"))
-    (p, q), stype = unify(w, [a, b], site.span)
+        w.full(a, site.items[0])
+    for default, span in zip(values[1:], site.items[1:], strict=True):
+        if a.valid is None:
+            break
+        a = _filled(w, a, default, span)
+    return a
+
+
+def _filled(w: Walker, a: Array, default: Val, span: Span) -> Array:
+    """`a`, with a default where an element is missing."""
+    if isinstance(default, Text):
+        enum = a.stype.kind == "enum"
+        default = word_index(w, default.text, a.stype, span) if enum else text_array(w, default.text)
+    (p, q), stype = unify(w, [a, w.array(default, span)], span)
     assert p.valid is not None
     value = w.builder.emit("select", _mask(p), p.value, q.value)
     if q.valid is None:
         return Array(value, stype.optional(False))
-    valid = w.builder.emit("or", p.valid, q.valid).broadcast_to(a.shape)
-    return Array(value, stype.optional(), valid)
+    valid = w.builder.emit("or", p.valid, q.valid)
+    return Array(value, stype.optional(), valid.broadcast_to(broadcast_shapes(p.shape, q.shape)))
 
 
 def _mask(a: Array) -> Value:

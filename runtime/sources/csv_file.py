@@ -7,9 +7,9 @@ All commas and line ends outside quotation marks are found by a few passes of nu
 line in the file and its cells are known without a string for each. That is as quick as the usual libraries, needs none
 of their start-up, knows `""` (the empty text) from nothing (a missing value), and every fault has its line.
 
-Lines end with LF or CR LF; a byte order mark is skipped. So are wholly empty lines, but where a file has a single column
-whose values may be missing: there such a line is a missing value. A cell is quoted as a whole or not at all, with `""`
-inside for a quotation mark.
+Lines end with LF or CR LF; a byte order mark is skipped, and so are wholly empty lines, but where a file has a single
+column whose values may be missing: there such a line is a missing value. A cell is quoted as a whole or not at all,
+with `""` inside for a quotation mark.
 """
 
 from __future__ import annotations
