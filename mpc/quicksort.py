@@ -195,12 +195,18 @@ def room(before: int, new: int) -> int:
     size = np.arange(most + 1)
     pairs = size * (size - 1) / 2
     plain = math.log(1 - q) + size * math.log(q)
-    best = float(every)
-    for theta in np.geomspace(1e-6, 4.0, 120):
+
+    def bound(theta: float) -> float:
         terms = plain + theta * pairs
         top = float(terms.max())
         log_moment = top + math.log(float(np.exp(terms - top).sum()))
-        best = min(best, (gaps * log_moment - allowed) / theta)
+        return (gaps * log_moment - allowed) / theta
+
+    # Any theta gives a bound: a good one is found among some far apart, and again among some close to it.
+    apart = 2.0
+    near = min(np.geomspace(2.0**-20, 4.0, 23).tolist(), key=bound)
+    near = min(np.geomspace(near / apart, near * apart, 17).tolist(), key=bound)
+    best = min(float(every), bound(near))
     # Rounded up to three figures or so: what floating point leaves in the last place makes no other circuit.
     step = 1 << max(int(best).bit_length() - 9, 0)
     return min(every, (int(best) // step + 1) * step)

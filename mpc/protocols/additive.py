@@ -342,7 +342,7 @@ class AdditivePlayer(Player):
         return out
 
     def order(self, use: int, x: Share, *, stages: Sequence[Stage]) -> Step[Array]:
-        """2 + ceil(log4 width) rounds a comparison: see `additive_order`."""
+        """2 + ceil(log3 width) rounds a comparison: see `additive_order`."""
         return (yield from additive_order.order(self._node, use, x, stages, self._blind))
 
     def _blind(self, use: int, words: Array) -> None:

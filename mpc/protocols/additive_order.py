@@ -1,8 +1,8 @@
 """additive: the order of shuffled rows, by comparisons that are opened.
 
 x < y for numbers of bits: generate bits g_j = ~x_j y_j, one round; propagate bits p_j = ~(x_j ^ y_j) without one; then
-the radix-4 tree that joins carries.  Its result is opened, blinded by a fresh sharing of zero: 2 + ceil(log4 width)
-rounds.  Why that may be opened: see `mpc.quicksort`.
+a tree that joins three neighbours at a time.  Its result is opened, blinded by a fresh sharing of zero: 2 + ceil(log3
+width) rounds.  Why that may be opened: see `mpc.quicksort`.
 """
 
 from __future__ import annotations

@@ -82,12 +82,12 @@ def _index(numbers: Sequence[int]) -> Index:
     return np.asarray(numbers, np.intp)
 
 
-def _reduce(nodes: int, *, lt: bool) -> tuple[Level, ...]:
-    """Levels that join neighbours until one is left; the lowest group is the one that may be short."""
+def _reduce(nodes: int, *, lt: bool, fan: int = 4) -> tuple[Level, ...]:
+    """Levels that join `fan` neighbours until one is left; the lowest group is the one that may be short."""
     levels = []
     while nodes > 1:
-        ends = list(range(nodes, 0, -4))[::-1]
-        gates = [tuple(range(max(0, end - 4), end)) for end in ends]
+        ends = list(range(nodes, 0, -fan))[::-1]
+        gates = [tuple(range(max(0, end - fan), end)) for end in ends]
         levels.append(_level(gates, [not lt or k > 0 for k in range(len(gates))], lt=lt))
         nodes = len(gates)
     return tuple(levels)
@@ -101,8 +101,11 @@ def _groups(bits: int) -> list[tuple[int | None, ...]]:
 
 @cache
 def joined(nodes: int) -> tuple[Level, ...]:
-    """The levels that join so many (generate, propagate) bits, lowest first, to one generate bit."""
-    return _reduce(nodes, lt=True)
+    """The levels that join so many (generate, propagate) bits, lowest first, to one generate bit, by threes.
+
+    Three take 5 opened bits and 8 dealt ones, so that in all nodes and dealer send about as much; four take 7 and 22.
+    """
+    return _reduce(nodes, lt=True, fan=3)
 
 
 @cache
