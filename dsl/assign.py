@@ -119,7 +119,7 @@ def _changed(w: Walker, name: str, before: Val, val: Val, span: Span, binding: B
         if before.stype.kind == "int" and val.stype.kind == "fixed" and not before.shape:
             helps = [f"start with a fixed-point number: `{name} = 0.0`"]
         elif val.valid is not None and before.valid is None:
-            helps = [f"say what to take instead: `coalesce({w.text(span)}, 0)`"]
+            helps = [f"say what to take instead: `coalesce({w.text(span)}, {before.stype.example})`"]
     return w.fail(
         "E0305",
         f"`{name}` is {describe(before)} and stays so",

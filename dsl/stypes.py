@@ -70,6 +70,21 @@ class SType:
         """Whether `<` is defined."""
         return self.kind not in {"key", "text"}
 
+    @property
+    def example(self) -> str:
+        """A value of this type as a study writes it."""
+        match self.kind:
+            case "bool":
+                return "false"
+            case "date":
+                return f"date '{EPOCH}'"
+            case "enum":
+                return repr(self.words[0])
+            case "text":
+                return "''"
+            case _:
+                return "0"
+
     def optional(self, nullable: bool = True) -> SType:
         """This type, with or without `?`."""
         return replace(self, nullable=nullable)

@@ -322,7 +322,7 @@ class Walker:
             "a value may be missing here",
             span,
             f"{array.stype}",
-            helps=[f"say what to take instead: `coalesce({name}, 0)`"],
+            helps=[f"say what to take instead: `coalesce({name}, {array.stype.example})`"],
         )
 
     def local(self, val: Val) -> Val:

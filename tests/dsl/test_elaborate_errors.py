@@ -41,6 +41,18 @@ def test_example(path: Path) -> None:
     assert words in shown, shown
 
 
+@pytest.mark.parametrize("kind", ["int", "fixed", "decimal(2)", "bool", "date", "text(4)", "enum('u', 'v')"])
+def test_what_helps_against_missing_values_is_of_their_type(kind: str) -> None:
+    head = f"party p, q, r\ninput x: {kind}? from p\n"
+    with pytest.raises(StudyError) as caught:
+        elaborate(parse(f"{head}y = stack(x, x)[one_hot(x, 3)]\n"), Bindings())
+    (found,) = caught.value.diagnostics
+    (code,) = re.findall(r"`([^`]+)`", found.helps[0])
+    assert found.code == "E0311"
+    done = elaborate(parse(f"{head}reveal {code} to q as full\n"), Bindings())
+    assert done.outputs[0].columns[0].valid is None
+
+
 def test_helps_that_are_statements_can_be_read() -> None:
     for path in ERRORS:
         with pytest.raises(StudyError) as caught:
