@@ -9,6 +9,7 @@ from typing import Any, Final
 import mpc.rules  # noqa: F401 - fills RULES
 from mpc.circuit import Circuit, Node, Value, reachable
 from mpc.circuits.noise import noise
+from mpc.circuits.relational_columns import moved_from
 from mpc.link import NEAR
 from mpc.lowerer import Assumption, Lowerer, RangeOverflowError
 from mpc.op import Interval
@@ -103,7 +104,7 @@ def _node(b: Lowerer, node: Node, src: list[Value], params: dict[int, Value]) ->
         case "param":
             return params[int(attrs["index"])]
         case "item":
-            return b.items(src[0])[int(attrs["index"])]
+            return _item(b, src[0], int(attrs["index"]))
         case "reveal":
             told = b.deliver(src[0], attrs["to"])
             return b.append("reveal", (told,), attrs, told.type, pure=False)
@@ -118,6 +119,16 @@ def _node(b: Lowerer, node: Node, src: list[Value], params: dict[int, Value]) ->
             if node.type.secret:
                 _noted(b, node.op, src)
             return b.emit(node.op, *src, **attrs)
+
+
+def _item(b: Lowerer, whole: Value, index: int) -> Value:
+    """One of several results; of entries that were moved in the clear the range of all stays known."""
+    out = b.items(whole)[index]
+    at = moved_from(whole.node, index)
+    known = None if at is None else b.range(Value(b, whole.node.src[at]))
+    if known is not None and out.dtype != BOOL and not out.is_const:
+        b.know(out, Interval(min(known.lo, 0), max(known.hi, 0)))
+    return out
 
 
 def _noted(b: Lowerer, op: str, src: Sequence[Value]) -> None:

@@ -18,6 +18,7 @@ from typing import NamedTuple, Protocol, TypeAlias
 from dsl import syntax
 from dsl.node import Node
 from dsl.query.attach import attached, conditions, constant, spread_across, spread_down
+from dsl.query.implied import Equal
 from dsl.query.lookups import keys_of, lookup
 from dsl.query.plan import Attach, Column, From, Joined, Plan, Ref, Source, refs
 from dsl.query.ranks import ranked
@@ -89,9 +90,12 @@ class _Joins:
     attaches: list[Attach]
     span: Span
     constants: set[Column] = field(default_factory=set)
+    equal: Equal = field(init=False)
 
     def run(self) -> Relation:
         """All of them joined."""
+        self.equal = Equal.of(self.relations)
+        self.conditions = [*self.conditions, *self.equal.follow(self.relations, self.conditions)]
         while True:
             self._apply()
             if len(self.relations) == 1:
@@ -114,6 +118,7 @@ class _Joins:
             have = changed.columns | self.constants
             ready = [c for c in self.conditions if set(refs(c)) <= have and set(refs(c)) & changed.columns]
             self.conditions = [c for c in self.conditions if c not in ready]
+            ready = self.equal.asked(ready)
             changed = conditions(self.ctx, changed, ready)
             same = [d for c in ready if (e := equality(c, have, have)) is not None for d in _equal(e)]
             if same:
@@ -134,13 +139,21 @@ class _Joins:
         a, b = self.relations[best.left], self.relations[best.right]
         equalities = _telling(a, best.equalities)
         self.relations = [r for r in self.relations if r is not a and r is not b]
-        self.conditions = [c for c in self.conditions if c not in [e.condition for e in equalities]]
+        self.equal.hold(e.condition for e in equalities)
+        used = [e.condition for e in equalities]
+        self.conditions = self.equal.open(c for c in self.conditions if c not in used)
         if not best.alone and _party(seen(b)) is not None:
             b = self.reducer.arrange(b)
-        on = [e.condition for e in equalities]
-        with self.ctx.operator("join", self.ctx.listed(on, " and "), b, a, span=on[0].span) as doing:
+        text = " and ".join(self._text(c) for c in used)
+        with self.ctx.operator("join", text, b, a, span=used[0].span) as doing:
             done = _joined(self.ctx, a, b, equalities, self._needed())
             self.relations.append(doing.done(done, "each row looks up the second table's"))
+
+    def _text(self, condition: Node) -> str:
+        """A condition as it stands in the study; one that nobody wrote from its sides."""
+        if isinstance(condition, syntax.Compare) and any(condition is made for made in self.equal.made):
+            return " = ".join(self.ctx.w.text(side.span) for side in (condition.left, condition.right))
+        return self.ctx.w.text(condition.span)
 
     def _needed(self) -> set[Column]:
         pending = {c for node in self.conditions for c in refs(node)} | {c for a in self.attaches for c in a.outer}

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from typing import TypeAlias
 
-from mpc.circuit import Node, Value
+from mpc.circuit import Value
+from mpc.circuits.relational_columns import moved_from
 from mpc.op import Interval, find
 from mpc.types import BOOL
 
@@ -53,7 +54,7 @@ def _interval(value: Value, seen: Seen) -> Interval | None:
 def _item(whole: Value, index: int, seen: Seen) -> Interval | None:
     """A result of an operation on columns."""
     node = whole.node
-    moved = _moved(node, index)
+    moved = moved_from(node, index)
     if moved is not None:
         return _with_zero(_source(whole, moved, seen))
     match node.op:
@@ -69,20 +70,6 @@ def _item(whole: Value, index: int, seen: Seen) -> Interval | None:
                 return _rows(whole)
             at = 2 + sum(h != "size" for h in node["how"][: index - 1])
             return _added(whole, at, seen) if how == "sum" else _with_zero(_source(whole, at, seen))
-    return None
-
-
-def _moved(node: Node, index: int) -> int | None:
-    """The operand whose rows a result has; None when it has others."""
-    match node.op:
-        case "sort_rows" | "front_rows" | "shuffle_rows":
-            return index
-        case "lookup_rows" if index > 0:
-            return int(node["keys"]) + index
-        case "join_rows" if 0 < index <= node["left"]:
-            return int(node["keys"]) + index
-        case "join_rows" if node["left"] < index <= node["left"] + node["right"]:
-            return 2 * int(node["keys"]) + 1 + index
     return None
 
 

@@ -21,7 +21,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from mpc.circuit import Value
+from mpc.circuit import Node, Value
 from mpc.lowerer import ROOM, Lowerer, low
 from mpc.op import Interval, Signature
 from mpc.types import BOOL, INT, Dim, ShapeError, Size, Type, TypeRuleError, shape_text
@@ -32,6 +32,7 @@ __all__ = [
     "differences",
     "flag_column",
     "minus",
+    "moved_from",
     "ring_column",
     "rows_of",
     "shifted",
@@ -41,6 +42,23 @@ __all__ = [
     "truths",
     "zeros",
 ]
+
+
+# -- ranges ------------------------------------------------------------------------------------
+
+
+def moved_from(node: Node, index: int) -> int | None:
+    """The operand whose entries, or zeros, a result of an operation on columns has; None where it has others."""
+    match node.op:
+        case "sort_rows" | "front_rows" | "shuffle_rows":
+            return index
+        case "lookup_rows" if index > 0:
+            return int(node["keys"]) + index
+        case "join_rows" if 0 < index <= node["left"]:
+            return int(node["keys"]) + index
+        case "join_rows" if node["left"] < index <= node["left"] + node["right"]:
+            return 2 * int(node["keys"]) + 1 + index
+    return None
 
 
 # -- type rules --------------------------------------------------------------------------------
