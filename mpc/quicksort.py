@@ -26,7 +26,7 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from mpc.bitslice import slice_bits, words_for
+from mpc.bitslice import pack_rows, slice_bits, words_for
 from mpc.boolean import Words
 from mpc.protocol import USES, ProtocolError, Share, Step
 from mpc.ring import dtype_for
@@ -80,7 +80,7 @@ class _Keys:
         k, n, width = bits.shape
         self._rows = rows
         octets = np.zeros((k, n, 8 * -(-width // 64)), np.uint8)
-        octets[..., : -(-width // 8)] = np.packbits(bits, axis=-1, bitorder="little")
+        octets[..., : -(-width // 8)] = pack_rows(bits)
         words = octets.view(np.uint64)
         self._words = [
             (at, words[..., at // 64].astype(dtype_for(min(64, width - at)), order="C")) for at in range(0, width, 64)

@@ -19,6 +19,7 @@ from enum import Enum
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from mpc.circuit import Value
 from mpc.circuits import estimate
@@ -27,7 +28,6 @@ from mpc.circuits.moving import gather, row_bits, row_numbers, rows_at
 from mpc.circuits.radix import elements_of, radix, radix_work
 from mpc.lowerer import Lowerer, low
 from mpc.quicksort import Stage, batches, plan
-from mpc.types import BOOL
 
 __all__ = ["Order", "arranged_by", "arranging_work", "order_by"]
 
@@ -126,9 +126,11 @@ def _opened(bits: Value, rows: int) -> Order:
     return Order(handle, seen, before=True)
 
 
-def _const_bits(b: Lowerer, numbers: np.ndarray, below: int) -> Value:
-    places = np.arange((below - 1).bit_length())
-    return b.shared(b.const(numbers[:, None] >> places & 1 == 1, BOOL))
+def _const_bits(b: Lowerer, numbers: npt.NDArray[np.int64], below: int) -> Value:
+    """Shares (n, bits) of the bits of public numbers, which lie in memory place after place, as those of keys do."""
+    places = np.arange((below - 1).bit_length(), dtype=np.int64)[:, None]
+    bits = (numbers.astype(np.uint32) >> places.astype(np.uint32) & np.uint32(1)).astype(np.bool_)
+    return b.emit("transpose", b.shared(b.const(bits)), axes=(1, 0))
 
 
 def _keyed(width: int, rows: int, n: int) -> int:

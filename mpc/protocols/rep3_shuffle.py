@@ -26,6 +26,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from mpc.bitslice import pack_rows
 from mpc.prg import Cursor
 from mpc.protocol import ProtocolError, Step, Template, exchange
 from mpc.protocols.rep3_place import Place, close, template, unclose
@@ -74,9 +75,9 @@ def permute(
     if x.shape[1] != handle.n:
         raise ProtocolError(f"a permutation of {handle.n} rows cannot move {x.shape[1]}")
     if bits and x.shape[2] >= _MANY:
-        packed = np.packbits(x, axis=-1)
+        packed = pack_rows(x)
         moved = yield from _permute(place, use, handle, packed, _Group(packed.dtype, True, 8), inverse=inverse)
-        return np.unpackbits(moved, axis=-1, count=x.shape[2])
+        return np.unpackbits(moved, axis=-1, count=x.shape[2], bitorder="little")
     group = _Group(x.dtype, bits, 1 if bits else width)
     return (yield from _permute(place, use, handle, x, group, inverse=inverse))
 

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mpc.bitslice import from_wire, pack_bool, slice_bits, to_wire, unpack_bool, unslice, words_for
+from mpc.bitslice import from_wire, pack_bool, pack_rows, slice_bits, to_wire, unpack_bool, unslice, words_for
 
 
 def values(*shape: int, seed: int = 1) -> np.ndarray:
@@ -135,3 +135,11 @@ def test_shapes_that_do_not_fit_are_refused() -> None:
     for width in (0, 65):
         with pytest.raises(ValueError, match="1 to 64"):
             slice_bits(values(3), width)
+
+
+@pytest.mark.parametrize(("n", "width"), [(5, 3), (3000, 1), (3000, 64), (2049, 82), (5000, 200)])
+def test_rows_are_packed_alike_however_they_lie_in_memory(n: int, width: int) -> None:
+    bits = np.random.default_rng(n).integers(0, 2, (2, n, width), np.uint8)
+    turned = np.ascontiguousarray(bits.swapaxes(1, 2)).swapaxes(1, 2)
+    for x in (bits, turned):
+        np.testing.assert_array_equal(pack_rows(x), np.packbits(bits, axis=-1, bitorder="little"))
