@@ -206,9 +206,10 @@ LANGUAGE_CODES = (
         "E0311",
         "a value may be missing",
         "The operation needs all its values, but some may be missing or belong to invisible rows of a "
-        "query. Use `coalesce`, `is not null`, or `compact` first.",
-        wrong="total = sum(scores.debts)",
-        right=("query known:\n    select coalesce(debts, 0) as debts from scores\ntotal = sum(compact(known).debts)"),
+        "query. Sums, means, products of matrices, statistics and models leave invisible rows out; an order, "
+        "or a place in it, has none to leave out. Use `coalesce`, `is not null`, or `compact` first.",
+        wrong="ranked = sort(joined.debts)",
+        right=("query known:\n    select coalesce(debts, 0) as debts from scores\nranked = sort(compact(known).debts)"),
     ),
     Code(
         "E0501",

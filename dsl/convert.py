@@ -15,6 +15,7 @@ from difflib import get_close_matches
 
 import numpy as np
 
+from dsl.masks import only_rows
 from dsl.source import Span
 from dsl.stypes import FIXED, INTEGER, TEXT_BYTES, SType, common, decimal, text_words
 from dsl.values import Array, Record, Table, Text, Tuple, Unset, Val, describe, rebuild
@@ -211,19 +212,24 @@ def _text_as(w: Walker, text: str, stype: SType, span: Span) -> Array:
 
 
 def _choose_array(w: Walker, condition: Array, a: Array, b: Array, span: Span) -> Array:
-    w.full(condition, span)
+    only_rows(w, condition, span)
     (x, y), stype = unify(w, [a, b], span)
     c = condition.value
     if stype.kind == "text" and c.ndim:
         c = c.reshape((*c.shape, 1))
     value = w.builder.emit("select", c, x.value, y.value)
     valid = None
+    shape = broadcast_shapes(condition.shape, x.shape, y.shape)
     if x.valid is not None or y.valid is not None:
-        shape = broadcast_shapes(condition.shape, x.shape, y.shape)
         true = w.builder.const(np.bool_(True), BOOL)
         masks = [true if a.valid is None else a.valid for a in (x, y)]
-        valid = w.builder.emit("select", condition.value, *masks).broadcast_to(shape)
-    return Array(value, stype, valid, x.padded or y.padded)
+        # Two columns of a table lack the same rows, whichever is taken.
+        same = masks[0].index == masks[1].index
+        valid = (masks[0] if same else w.builder.emit("select", condition.value, *masks)).broadcast_to(shape)
+    if condition.valid is not None:
+        decided = condition.valid.broadcast_to(shape)
+        valid = decided if valid is None or valid.index == decided.index else valid & decided
+    return Array(value, stype, valid, x.padded or y.padded or condition.padded)
 
 
 def zeros_like(w: Walker, val: Val) -> Val | None:

@@ -20,6 +20,7 @@ from dsl.calls import call
 from dsl.convert import choose, unify
 from dsl.indexing import subscript
 from dsl.library import member
+from dsl.masks import only_rows
 from dsl.operators import binary, compare, invert, logical, negate, truth
 from dsl.parts import column, missing, opened
 from dsl.privacy.mechanism import read_mechanism
@@ -189,7 +190,7 @@ def _among(w: Walker, e: syntax.InList) -> Val:
 
 def _conditional(w: Walker, e: syntax.Conditional) -> Val:
     condition = truth(w, w.evaluate_known(e.condition), e.condition.span)
-    w.full(condition, e.condition.span)
+    only_rows(w, condition, e.condition.span)
     if condition.value.is_const and not condition.shape:
         return w.evaluate(e.then if bool(condition.value.constant) else e.otherwise)
     then, otherwise = _tentatively(w, e.then), _tentatively(w, e.otherwise)

@@ -30,6 +30,7 @@ import numpy as np
 
 from dsl import syntax
 from dsl.assign import assigned_names, row
+from dsl.masks import in_rows, row_mask
 from dsl.overlap import side_by_side
 from dsl.region import nodes_of
 from dsl.rolling import Loop, Passes, Rolled, carriable, finish, passed, roll, walk_pass
@@ -124,12 +125,17 @@ def _batches(w: Walker, arrays: Sequence[Array], size: int, span: Span) -> Passe
 
 
 def _window(w: Walker, array: Array, start: Value, length: int) -> Array:
-    value = w.region.bring(array.value)
-    if start.is_const:
-        at = int(start.constant)
-        parts = ((at, at + length, 1), *((0, d, 1) for d in value.shape[1:]))
-        return array.with_value(w.builder.emit("slice", value, parts=parts))
-    return array.with_value(w.builder.emit("dynamic_slice", value, start, axis=0, length=length))
+    def cut(value: Value) -> Value:
+        if start.is_const:
+            at = int(start.constant)
+            parts = ((at, at + length, 1), *((0, d, 1) for d in value.shape[1:]))
+            return w.builder.emit("slice", value, parts=parts)
+        return w.builder.emit("dynamic_slice", value, start, axis=0, length=length)
+
+    valid = None if array.valid is None else w.region.bring(array.valid)
+    mask = row_mask(w, replace(array, valid=valid))
+    whole = replace(array, value=cut(w.region.bring(array.value)), valid=None, exact=None)
+    return whole if mask is None else in_rows(whole, cut(mask))
 
 
 def _together(arrays: Sequence[Array]) -> Val:

@@ -27,6 +27,7 @@ from dsl.convert import (
     unify,
     word_index,
 )
+from dsl.masks import factors
 from dsl.source import Span
 from dsl.stypes import BOOLEAN, DATE, FIXED, INTEGER, SType, decimal, text_words
 from dsl.values import UNKNOWN, Array, Text, Unknown, Val, describe
@@ -95,8 +96,8 @@ def _size(w: Walker, op: str, left: Array, right: Array, span: Span) -> Array | 
 
 def _product(w: Walker, name: str, left: Array, right: Array, span: Span) -> Array:
     if name == "matmul" and (left.valid is not None or right.valid is not None):
-        w.full(left, span)
-        w.full(right, span)
+        a, b, mark = factors(w, left, right, span)
+        return mark(_product(w, name, a, b, span))
     kinds = {left.stype.kind, right.stype.kind}
     if "decimal" in kinds:
         left, right = exact_decimal(w, left), exact_decimal(w, right)

@@ -15,7 +15,7 @@ import numpy as np
 
 from mpc.circuit import Builder, Circuit, Node, Value
 from mpc.op import find
-from mpc.types import EVERYONE, INT, Dim, Size, Type, TypeRuleError
+from mpc.types import BOOL, EVERYONE, INT, Dim, Size, Type, TypeRuleError
 
 __all__ = ["DomainError", "Region", "StudyBuilder", "nodes_of", "prune"]
 
@@ -106,6 +106,10 @@ class Region:
         node = there.node
         if node.op in {"const", "size"}:
             return self.builder.append(node.op, (), dict(node.attrs), node.type)
+        if node.op in {"broadcast_to", "transpose", "concat"} and node.type.dtype == BOOL:
+            # What a mask of rows does not vary along is seen in how it was made (`masks`).
+            sources = tuple(self.bring(Value(there.builder, i)) for i in node.src)
+            return self.builder.append(node.op, sources, dict(node.attrs), node.type)
         self.invariants.append(there)
         index = self.carried + len(self.invariants)
         return self.builder.append("param", (), {"index": index}, node.type)

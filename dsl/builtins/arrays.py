@@ -13,7 +13,7 @@ import numpy as np
 from dsl.builtins.arguments import axis_of, numeric, shape_of, typed
 from dsl.builtins.table import CallSite, builtin
 from dsl.convert import spread, text_array, to_int, unify
-from dsl.masks import reshaped, same_along, without_axis
+from dsl.masks import only_rows, reshaped, same_along, without_axis
 from dsl.source import Span
 from dsl.stypes import FIXED, INTEGER
 from dsl.values import Array, Batches, Range, Table, Text, Tuple, Val, describe
@@ -108,8 +108,9 @@ def arange(w: Walker, site: CallSite, *ends: Val) -> Val:
 
 @builtin("batches")
 def batches(w: Walker, site: CallSite, *arrays: Val, size: Val) -> Val:
-    """Consecutive rows of arrays of equal length, `size` at a time, the last batch perhaps fewer."""
-    rows = [w.full(w.array(a, s, "an array"), s) for a, s in zip(arrays, site.items, strict=True)]
+    """Consecutive rows of arrays of equal length, `size` at a time, the last batch perhaps fewer. Invisible rows of a
+    table have their places too, and stay invisible."""
+    rows = [only_rows(w, w.array(a, s, "an array"), s) for a, s in zip(arrays, site.items, strict=True)]
     if not rows:
         w.fail("E0205", "`batches` takes arrays and `size=`", site.span)
     for a, span in zip(rows, site.items, strict=True):
@@ -256,11 +257,14 @@ def length(w: Walker, site: CallSite, x: Val) -> Val:
 @builtin("one_hot")
 def one_hot(w: Walker, site: CallSite, x: Val, n: Val | None = None) -> Val:
     """For each whole number below n (or word of an enum) a row of n with one 1."""
-    a = w.full(w.array(x, site.of("x")), site.of("x"))
+    a = only_rows(w, w.array(x, site.of("x")), site.of("x"))
     if a.stype.kind not in {"int", "bool", "enum"}:
         w.fail("E0301", "expected whole numbers or an enum", site.of("x"), describe(a))
     if n is None and a.stype.kind != "enum":
         w.fail("E0205", "`one_hot` needs `n`, how many numbers there are", site.span)
     many = len(a.stype.words) if n is None else w.number(n, site.of("n"), "a size")
     hot = w.builder.emit("one_hot", to_int(a).value, n=many)
-    return typed(hot.to_int() if hot.dtype == BOOL else hot)
+    out = typed(hot.to_int() if hot.dtype == BOOL else hot)
+    if a.valid is None:
+        return out
+    return replace(out, valid=a.valid.reshape((*a.shape, 1)).broadcast_to(out.shape), padded=True)

@@ -1,4 +1,4 @@
-"""What modules of the library have beside the language: `_record`, `_within`, `_complete`, `_rows`,
+"""What modules of the library have beside the language: `_record`, `_within`, `_rows`,
 `_in_rows_of`, `_capped`, `_items`, `_layers` and `_balanced`.
 
 Their names begin with `_`, and only the library's own text finds them.
@@ -6,7 +6,6 @@ Their names begin with `_`, and only the library's own text finds them.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -15,7 +14,7 @@ from dsl import syntax
 from dsl.builtins.arguments import numeric, shape_of, typed
 from dsl.builtins.table import CallSite, builtin, special
 from dsl.convert import to_fixed, to_int
-from dsl.masks import in_rows, row_mask
+from dsl.masks import emptied, in_rows, only_rows, row_mask
 from dsl.source import Span
 from dsl.stypes import FIXED, INTEGER
 from dsl.values import Array, Record, Text, Tuple, Unknown, Val, describe
@@ -51,12 +50,6 @@ def within(w: Walker, site: CallSite, x: Val, lo: Val | None = None, hi: Val | N
     return a.with_value(w.builder.emit("within", a.value, lo=known[0], hi=known[1]))
 
 
-@builtin("_complete")
-def complete(w: Walker, site: CallSite, x: Val) -> Val:
-    """x, of which no value may be missing or in an invisible row: what sums leave out would count in sizes."""
-    return numeric(w, x, site.of("x"))
-
-
 @builtin("_rows")
 def rows(w: Walker, site: CallSite, *arrays: Val, sample_weight: Val | None = None) -> Val:
     """Which rows count, and the arrays with 0 in rows that are not there: (1, X, y, …) when all count, else (n times
@@ -84,20 +77,12 @@ def rows(w: Walker, site: CallSite, *arrays: Val, sample_weight: Val | None = No
         counts = weight
     else:
         counts = w.integer(1).value
-    return Tuple((Array(counts, INTEGER), *(_emptied(w, a) for a in found)))
+    return Tuple((Array(counts, INTEGER), *(emptied(w, a) for a in found)))
 
 
 def _as_rows(w: Walker, val: Val, span: Span) -> Array:
     """An array that may lack rows, but no value within one."""
-    a = w.array(val, span)
-    return a if a.padded and not a.stype.nullable else w.full(replace(a, padded=False), span)
-
-
-def _emptied(w: Walker, a: Array) -> Array:
-    if a.valid is None:
-        return a
-    value = w.builder.emit("select", a.valid, a.value, w.builder.const(np.zeros(()), a.value.dtype))
-    return replace(a, value=value, valid=None, padded=False, exact=None)
+    return only_rows(w, w.array(val, span), span)
 
 
 @builtin("_in_rows_of")
@@ -145,12 +130,13 @@ UPS, DOWNS = 13, 15
 
 
 @builtin("_balanced")
-def balanced(w: Walker, site: CallSite, X: Val, floor: Val) -> Val:
+def balanced(w: Walker, site: CallSite, X: Val, floor: Val, many: Val | None = None) -> Val:
     """Columns with mean 0 and a like size: (Z, centre, factors, inverses).
 
     Z = (X - centre) * factors[0] * factors[1] * factors[2]; a factor is a power of two for each column, the first from
     1 to 2^13, the others from 1 down to 2^-15, such that the mean of |Z| lies in [1/2, 1), or below where the mean
     distance of a column from its mean is below 2^-13 or below the public `floor`. A constant column becomes 0, exactly.
+    many: over how many rows the mean of |Z| is, when others are at their columns' means.
     Factors of 1 and above are whole numbers, so that multiplying by them rounds nothing.
     """
     a = to_fixed(w, to_int(numeric(w, X, site.of("X"))))
@@ -163,7 +149,11 @@ def balanced(w: Walker, site: CallSite, X: Val, floor: Val) -> Val:
     x = x - first  # a constant column is 0 from here on, exactly
     middle = b.emit("mean", x, axis=0, keepdims=True)
     x = x - middle
-    spread = b.emit("mean", b.emit("abs", x), axis=0, keepdims=False)
+    if many is None:
+        spread = b.emit("mean", b.emit("abs", x), axis=0, keepdims=False)
+    else:
+        count = to_fixed(w, numeric(w, many, site.of("many"))).value
+        spread = b.emit("div", b.emit("sum", b.emit("abs", x), axis=0, keepdims=False), count)
     least = numeric(w, floor, site.of("floor")).value
     powers = _powers(w, spread, float(least.constant) if least.is_const else 0.0)
     factors = [b.emit("within", _row(v, k), lo=lo, hi=hi) for v, k, (lo, hi) in powers]

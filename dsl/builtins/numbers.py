@@ -12,6 +12,7 @@ import numpy as np
 from dsl.builtins.arguments import axis_of, numeric
 from dsl.builtins.table import CallSite, builtin
 from dsl.convert import both_valid, exact_decimal, to_fixed, to_int, unify
+from dsl.masks import only_rows, same_along
 from dsl.operators import binary
 from dsl.stypes import FIXED, INTEGER
 from dsl.values import Array, Val, describe
@@ -152,10 +153,12 @@ def clamp(w: Walker, site: CallSite, x: Val, lo: Val, hi: Val) -> Val:
 
 
 def _softmax(w: Walker, site: CallSite, x: Val, axis: Val | None, name: str) -> Val:
-    a = to_fixed(w, to_int(numeric(w, x, site.of("x"))))
+    a = to_fixed(w, to_int(only_rows(w, numeric(w, x, site.of("x"), full=False), site.of("x"))))
     if not a.shape:
         return w.error("E0302", f"`{name}` needs an array", site.of("x"), describe(a))
     at = axis_of(w, site, axis, len(a.shape), len(a.shape) - 1)
+    if a.valid is not None and at not in same_along(a.valid):
+        w.full(a, site.of("x"))
     return a.with_value(w.builder.emit(name, a.value, axis=at))
 
 

@@ -1,6 +1,7 @@
 """Over an axis or all elements: sum mean min max argmin argmax cumsum sort sort_by top_k accuracy.
 
-Missing values are left out of `sum` and `mean`, as in SQL; the others need all of them.
+Missing values are left out of `sum` and `mean`, as in SQL; the others need all of them. Invisible rows of a table do
+not count in `sum`, `mean`, `min`, `max` and `cumsum`; for an order, or a place in it, rows are put together first.
 `min` and `max` of one argument reduce it, of several take the least or largest element by element.
 """
 
@@ -12,15 +13,15 @@ import numpy as np
 
 from dsl.builtins.arguments import axis_of, numeric
 from dsl.builtins.table import CallSite, builtin
-from dsl.convert import to_fixed, to_int, unify
-from dsl.masks import left_rows
+from dsl.convert import both_valid, to_fixed, to_int, unify
+from dsl.masks import emptied, left_rows, only_rows
 from dsl.operators import compare
 from dsl.source import Span
 from dsl.stypes import FIXED, INTEGER
 from dsl.values import Array, Val, describe
 from dsl.walker import Reported, Walker
 from mpc.circuit import Value
-from mpc.types import Dim, Size, size_of
+from mpc.types import INT, Dim, Size, size_of
 
 __all__ = ["mean_of", "sum_of"]
 
@@ -101,18 +102,19 @@ def mean(w: Walker, site: CallSite, x: Val, axis: Val | None = None) -> Val:
 @builtin("cumsum")
 def cumsum(w: Walker, site: CallSite, x: Val, axis: Val | None = None) -> Val:
     """Running sums along an axis; of all elements in a row when not said."""
-    a = to_int(numeric(w, x, site.of("x")))
+    a = to_int(only_rows(w, numeric(w, x, site.of("x"), full=False), site.of("x")))
     at = axis_of(w, site, axis, len(a.shape))
     if at is None:
         a, at = _flat(a), 0
-    return a.with_value(w.builder.emit("cumsum", a.value, axis=at))
+    return a.with_value(w.builder.emit("cumsum", emptied(w, a).value, axis=at))
 
 
 # ------------------------------------------------------------------------------------------ extremes
 
 
-def _ordered(w: Walker, val: Val, span: Span) -> Array:
-    a = w.full(w.array(val, span), span)
+def _ordered(w: Walker, val: Val, span: Span, *, full: bool = True) -> Array:
+    a = w.array(val, span)
+    a = w.full(a, span) if full else only_rows(w, a, span)
     if not a.stype.ordered:
         w.fail("E0301", f"{a.stype} has no order", span, describe(a))
     return a
@@ -121,7 +123,7 @@ def _ordered(w: Walker, val: Val, span: Span) -> Array:
 def _extreme(w: Walker, site: CallSite, name: str, values: tuple[Val, ...], axis: Val | None) -> Val:
     if not values:
         return w.error("E0205", f"`{name}` needs a value", site.span)
-    arrays = [_ordered(w, v, s) for v, s in zip(values, site.items, strict=True)]
+    arrays = [_ordered(w, v, s, full=False) for v, s in zip(values, site.items, strict=True)]
     if len(arrays) > 1:
         if axis is not None:
             return w.error("E0205", f"`{name}` of several values has no axis", site.of("axis"))
@@ -131,11 +133,27 @@ def _extreme(w: Walker, site: CallSite, name: str, values: tuple[Val, ...], axis
     at = axis_of(w, site, axis, len(a.shape))
     if not a.shape:
         return a
+    left = left_rows(w, a, at, site.span)
     if at is None:
         a, at = _flat(a), 0
     if a.shape[at] == 0:
         return w.error("E0302", f"the {name} of nothing", site.span, describe(a))
-    return a.with_value(w.builder.emit(name, a.value, axis=at, keepdims=False))
+    if a.valid is not None and left is None:
+        return _extreme_visible(w, name, a, at)
+    out = _filled(a).with_value(w.builder.emit(name, a.value, axis=at, keepdims=False))
+    return out if left is None else _in_those(out, left)
+
+
+def _extreme_visible(w: Walker, name: str, a: Array, axis: int) -> Array:
+    """Of the rows that are there; 0 without any. The others are given a value that is as far away as can be."""
+    b = w.builder
+    assert a.valid is not None
+    far = -(2.0 ** (62 - w.frac)) if a.stype.kind == "fixed" else -(2**62)
+    end = b.const(np.asarray(far if name == "max" else -far), a.value.dtype)
+    found = b.emit(name, b.emit("select", a.valid, a.value, end), axis=axis, keepdims=False)
+    some = b.const(np.int64(0), INT) < b.emit("sum", a.valid.to_int(), axis=axis, keepdims=False)
+    zero = b.const(np.zeros(()), a.value.dtype)
+    return replace(_filled(a), value=b.emit("select", some, found, zero))
 
 
 def _pairwise(w: Walker, site: CallSite, name: str, arrays: list[Array]) -> Val:
@@ -148,7 +166,8 @@ def _pairwise(w: Walker, site: CallSite, name: str, arrays: list[Array]) -> Val:
     value = parts[0].value
     for other in parts[1:]:
         value = w.builder.emit("maximum" if name == "max" else "minimum", value, other.value)
-    return Array(value, stype)
+    valid, padded = both_valid(parts, value.shape)
+    return Array(value, stype, valid, padded)
 
 
 @builtin("max")

@@ -7,7 +7,7 @@ from dataclasses import replace
 from dsl import syntax
 from dsl.builtins.table import CallSite, builtin, special
 from dsl.convert import both_valid, text_array, to_int, unify, word_index
-from dsl.masks import in_rows
+from dsl.masks import in_rows, only_rows
 from dsl.parts import column, open_value
 from dsl.rows import front, shuffled
 from dsl.source import Span
@@ -39,7 +39,7 @@ def matrix(w: Walker, e: syntax.Call) -> Val:
             return w.error("E0301", "a matrix has numbers", span, describe(a))
         if a.shape != (table.rows,):
             return w.error("E0302", f"`{table.name}` has {table.rows} rows", span, describe(a))
-        arrays.append(to_int(a if a.padded and not a.stype.nullable else w.full(replace(a, padded=False), span)))
+        arrays.append(to_int(only_rows(w, a, span)))
     plain = [_numbers(a) for a in arrays]
     parts, stype = unify(w, plain, e.span)
     columns = [p.value.reshape((table.rows, 1)) for p in parts]

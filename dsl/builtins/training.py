@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from dsl.builtins.arguments import numeric
 from dsl.builtins.table import CallSite, builtin
-from dsl.convert import to_fixed, to_int
-from dsl.masks import in_rows, row_mask
+from dsl.convert import both_valid, to_fixed, to_int
+from dsl.masks import in_rows, left_rows, only_rows, row_mask, several
 from dsl.operators import binary
 from dsl.stypes import FIXED
 from dsl.values import Array, Val, describe
@@ -27,7 +29,7 @@ FLAT = 2.0**-13
 @builtin("squared_error")
 def squared_error(w: Walker, site: CallSite, a: Val, b: Val) -> Val:
     """`(a - b) ** 2`, element by element."""
-    x, y = numeric(w, a, site.of("a")), numeric(w, b, site.of("b"))
+    x, y = (numeric(w, v, site.of(n), full=False) for v, n in ((a, "a"), (b, "b")))
     d = w.array(binary(w, "-", x, y, site.span), site.span)
     if d.stype.kind == "decimal":
         return binary(w, "*", d, d, site.span)
@@ -41,16 +43,21 @@ def cross_entropy(w: Walker, site: CallSite, p: Val, y: Val) -> Val:
     Of `sigmoid(z)` and `softmax(z)` it is taken from z, and is right however near 0 or 1 they are; other probabilities
     count as 2^-15 at least, and as 1 - 2^-15 at most.
     """
-    q = to_fixed(w, to_int(numeric(w, p, site.of("p"))))
-    t = to_int(numeric(w, y, site.of("y")))
+    q, t = (only_rows(w, numeric(w, v, site.of(n), full=False), site.of(n)) for v, n in ((p, "p"), (y, "y")))
+    q, t = to_fixed(w, to_int(q)), to_int(t)
     if len(q.shape) > 2 or len(q.shape) != len(t.shape):
         label = f"probabilities {describe(q)}, truth {describe(t)}"
         return w.error("E0302", "`cross_entropy` takes two vectors or two matrices", site.span, label)
     if broadcast_shapes(q.shape, t.shape) != q.shape:
         raise ShapeError(f"there are fewer probabilities ({describe(q)}) than truth values ({describe(t)})")
-    if len(q.shape) == 2:
-        return Array(_categorical(w, q.value, t.value), FIXED)
-    return Array(_binary(w, q.value, t.value), FIXED)
+    valid, padded = both_valid([q, t], q.shape)
+    if len(q.shape) == 1:
+        return Array(_binary(w, q.value, t.value), FIXED, valid, padded)
+    losses = Array(_categorical(w, q.value, t.value), FIXED)
+    if valid is None:
+        return losses
+    rows = left_rows(w, replace(q, valid=valid, padded=True), 1, site.span)
+    return several(w, q, site.span) if rows is None else in_rows(losses, rows)
 
 
 def _times(w: Walker, a: Value, b: Value) -> Value:
@@ -85,8 +92,7 @@ def standardize(w: Walker, site: CallSite, X: Val) -> Val:
     A column is brought to a size near 1 by a power of two before it is squared, so that neither small nor large columns
     lose places; a column whose mean distance from its mean is below 2^-13 counts as constant.
     """
-    given = numeric(w, X, site.of("X"), full=False)
-    a = to_fixed(w, to_int(given if given.padded and not given.stype.nullable else w.full(given, site.of("X"))))
+    a = to_fixed(w, to_int(only_rows(w, numeric(w, X, site.of("X"), full=False), site.of("X"))))
     if not 1 <= len(a.shape) <= 2:
         return w.error("E0302", "`standardize` takes a vector or a matrix", site.of("X"), describe(a))
     if a.shape[0] == 0:

@@ -32,23 +32,20 @@ query q:
 """
 
 REFUSED = [
-    "stats.variance(T.u)",
-    "stats.std(T.u)",
-    "stats.median(T.u)",
-    "stats.quantile(T.u, 0.3)",
-    "stats.covariance(T.u, T.v)",
-    "stats.correlation(T.u, T.v)",
-    "stats.t_test(T.u, T.v)",
-    "stats.chi_squared(T.u)",
-    "max(T.u)",
     "sort(T.u)",
+    "sort_by(T.u, T.v)",
+    "top_k(T.u, 1)",
     "argmax(T.u)",
-    "cumsum(T.u)",
-    "T.u @ T.v",
     "clip_norm(T.u, 1.0)",
+    "softmax(T.u)",
+    "outer(T.u, T.v)",
+    "matrix(T, u, v) @ transpose(matrix(T, u, v))",
     "sum(reshape(T.u, (len(T.u), 1)) * T.v, axis=1)",
-    "matrix(T, u, v) @ ones(2)",
-    "ml.ridge(matrix(T, u), T.v, sample_weight=max(T.u))",
+    "max(reshape(T.u, (len(T.u), 1)) * T.v, axis=1)",
+    "(reshape(T.u, (len(T.u), 1)) * T.v) @ T.v",
+    "ml.pca(reshape(T.u, (len(T.u), 1)) * T.v)",
+    "T.u[0] + sum(shuffle(T.u))",
+    "ml.ridge(matrix(T, u), T.v, sample_weight=sort(T.u))",
 ]
 
 
