@@ -20,7 +20,7 @@ import numpy.typing as npt
 
 from mpc.bitslice import unpack_bool
 from mpc.boolean import Term, Words, carry, depth, from_message, to_message
-from mpc.protocol import Step, exchange
+from mpc.protocol import USES, ProtocolError, Step, exchange
 from mpc.protocols.rep3_bits import WordGates
 from mpc.protocols.rep3_place import Bits, Place
 from mpc.quicksort import Stage, in_order
@@ -71,6 +71,8 @@ class _Opening(WordGates):
 def less(place: Place, use: int, x: Words, y: Words, n: int) -> Step[npt.NDArray[np.bool_]]:
     """[x < y], opened: (2, 3 t, W) twice -> (n,); 2 + ceil(log2 t) rounds.  Uses use..use+1+depth(t)."""
     nodes = x.shape[1] // POSITIONS
+    if depth(nodes) + 2 > USES:
+        raise ProtocolError(f"keys of {POSITIONS * nodes} bits take more gates than a comparison has masks for")
     gates = _Opening(place, use + 1 + depth(nodes))
     above, same = gates.not_words(x), gates.not_words(x ^ y)
     a, p = ([w[:, k::POSITIONS] for k in range(POSITIONS)] for w in (above, same))
