@@ -22,6 +22,7 @@ from typing import Any, NamedTuple, cast
 
 import numpy as np
 
+from mpc.boolean import sparseness
 from mpc.circuit import Builder, Origin, Value
 from mpc.link import NEAR
 from mpc.op import Interval, Op, find
@@ -39,6 +40,7 @@ from mpc.types import (
     Shape,
     Type,
     broadcast_shapes,
+    count,
     meet,
 )
 
@@ -346,11 +348,8 @@ class Lowerer(Builder):
         """The low `width` ring bits of x along a new last axis, lowest first; one alone is free."""
         if width == 1:
             return self._padded(self.parity(x), (*x.shape, 1))
-        return self.on_shares("bits", (x,), {"width": width}, BOOL, (*x.shape, width))
-
-    def leading(self, x: Value, width: int) -> Value:
-        """One-hot place of the highest set ring bit of x mod 2^width, along a new last axis."""
-        return self.on_shares("leading", (x,), {"width": width}, BOOL, (*x.shape, width))
+        attrs = {"width": width, "sparse": sparseness(width - 1, count(x.type.sizes), self.round_bytes)}
+        return self.on_shares("bits", (x,), attrs, BOOL, (*x.shape, width))
 
     def product(self, op: str, x: Value, y: Value, m: int, dtype: DType) -> Value:
         """x `op` y ("mul" or "matmul") on the raw ring, then / 2^m, read as `dtype`: two shares, or one clear.

@@ -281,16 +281,31 @@ class Player(ABC):
         """BITS [x = 0 mod 2^width]."""
 
     @abstractmethod
-    def bits(self, use: int, x: Share, *, width: int) -> Step[Share]:
-        """BITS (k, *shape, width): the low `width` bits of x mod 2^64, lowest first."""
+    def bits(self, use: int, x: Share, *, width: int, sparse: int) -> Step[Share]:
+        """BITS (k, *shape, width): the low `width` bits of x mod 2^64, lowest first.
+
+        sparse: how many rounds to spend on fewer bytes, where the protocol has such a way.
+        """
 
     @abstractmethod
-    def leading(self, use: int, x: Share, *, width: int) -> Step[Share]:
-        """BITS (k, *shape, width): one-hot place of the highest set bit of x mod 2^width; all 0 when that is 0."""
+    def leading(
+        self, use: int, x: Share, *, width: int, signed: bool, bottom: int, above: int, sparse: int
+    ) -> Step[Share]:
+        """BITS (k, *shape, size): the place of the highest set bit by the digits of `mpc.leading.Slots`.
+
+        For 0 <= x < 2^width, or -2^(width-1) <= x < 2^(width-1) if signed; no bit below `bottom` is the highest.
+        """
 
     @abstractmethod
     def b2a(self, use: int, x: Share, *, width: int = 64) -> Step[Share]:
         """ARITH 0 or 1, of Z_2^width, from BITS."""
+
+    @abstractmethod
+    def weigh(self, use: int, *bits: Share, weights: tuple[tuple[int, ...], ...]) -> Step[Share]:
+        """ARITH (k, *shape, M): for each m the sum over j of weights[j][m] bits[j], BITS of one shape.
+
+        Each bit has a weight that is not 0.
+        """
 
     # -- randomness ----------------------------------------------------------------------------
 
@@ -350,6 +365,7 @@ STEPS = frozenset(
         "bits",
         "leading",
         "b2a",
+        "weigh",
         "permute",
         "order",
     ]
@@ -369,7 +385,7 @@ def interactive(node: Node) -> bool:
     return node.op in STEPS and (node.op in OPENING or node.type.shared)
 
 
-ELEMENTWISE = frozenset(["mul", "trunc", "mul_trunc", "shift", "and_", "ltz", "eqz", "bits", "leading", "b2a"])
+ELEMENTWISE = frozenset(["mul", "trunc", "mul_trunc", "shift", "and_", "ltz", "eqz", "bits", "leading", "b2a", "weigh"])
 """Steps that treat every element alike: they may be joined, or done in blocks."""
 
 BLOCK = 1 << 22

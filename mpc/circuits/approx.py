@@ -141,8 +141,8 @@ def _log_ref(x: Array) -> Array:
 def log(x: Value) -> Value:
     """ln x for 2^-16 <= x < 2^46 (an int: 1 <= x < 2^62); error below 2^-15.  Undefined at and below 0.
 
-    ln u + (e + 1) ln 2, with ln u by a polynomial of degree 6.  On rep3, nothing known: 29 rounds, 5.3 kbit; for
-    1 <= x < 2^10: 27 rounds, 2.9 kbit.
+    ln u + (e + 1) ln 2, with ln u by a polynomial of degree 6.  On rep3, for 4,000 at once, nothing known: 31 rounds,
+    4.0 kbit; for 1 <= x < 2^10: 26 rounds, 2.5 kbit.
     """
     return as_fixed(log_units(units(x), x.dtype.frac, _out(x)), _out(x))
 
@@ -183,8 +183,8 @@ def _sqrt_bound(bounds: Bounds, types: Sequence[Type], attrs: Attrs) -> Interval
 def sqrt(x: Value) -> Value:
     """sqrt(x) for 0 <= x < 2^46; error below 2^-15 + 2^-19 sqrt(x); 0 at 0.
 
-    sqrt(u) 2^((e+1)/2), with sqrt(u) by a polynomial of degree 6.  On rep3, nothing known: 32 rounds, 6.0 kbit; for
-    x < 2^10: 30 rounds, 4.5 kbit.
+    sqrt(u) 2^((e+1)/2), with sqrt(u) by a polynomial of degree 6.  On rep3, for 4,000 at once, nothing known:
+    34 rounds, 5.0 kbit; for x < 2^10: 31 rounds, 4.2 kbit.
     """
     out, guard = _out(x), 1
     raw = units(x)
@@ -222,7 +222,7 @@ def _rsqrt_ref(x: Array) -> Array:
 def rsqrt(x: Value) -> Value:
     """1/sqrt(x) for 2^-16 <= x < 2^46 (an int: 1 <= x < 2^62); error below 2^-15 + 2^-21 / sqrt(x).
 
-    1/sqrt(u) by a polynomial of degree 8.  On rep3, nothing known: 32 rounds, 6.4 kbit.
+    1/sqrt(u) by a polynomial of degree 8.  On rep3, for 4,000 at once, nothing known: 34 rounds, 5.3 kbit.
     """
     out, fine = _out(x), 22
     # The result is below 2^(out + frac / 2) units, the polynomial below 2^(fine + 1).

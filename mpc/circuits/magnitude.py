@@ -1,14 +1,13 @@
 """The place of the highest set bit of a secret number, in a form that scales by secret powers of two.
 
-For y = +-u 2^(e+1) with 1/2 <= u <= 1, e is found by `leading`; its one-hot place is not converted to the ring bit by
-bit (64 elements), but in groups: with d = top - e = 16k + 4a + b, the three short one-hot vectors of k, a and b are
-XORs of parts of the long one, without a message, and 2^d = 2^(16k) 2^(4a) 2^b takes one product a factor.  A function
-of e that is a product of functions of k, a and b is had as cheaply: 2^(-d/2) in a square root, say.
+For y = +-u 2^(e+1) with 1/2 <= u <= 1, e is found by `leading`, which tells its place by digits: with d = top - e =
+16k + 4a + b, the three short one-hot vectors of k, a and b, that of k for y above zero and for y below zero apart.
+2^d = 2^(16k) 2^(4a) 2^b takes one product a factor; a function of e that is a product of functions of k, a and b is
+had as cheaply: 2^(-d/2) in a square root, say.  A factor is a weighted sum of a digit's truth values, and brings them
+to the ring itself (`weigh`): all sums that are asked for are made in one step.
 
-A negative y needs no comparison first: `leading` looks at the low bits alone, so that of y below zero marks the sign
-bit, and that of -y then marks the place; for y above zero the other way round.  The XOR of both, less the sign bit, is
-the place, and the parts of either alone say the sign.  Where ranges leave few places, there are few groups; where they
-leave one, nothing is computed at all.
+A y below zero is told as ~y is, which is one place lower for -2^j: there u = 1.  Where ranges leave few places, there
+are few groups; where they leave one, nothing is computed at all.
 """
 
 from __future__ import annotations
@@ -18,12 +17,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
-import numpy as np
-
+from mpc.boolean import sparseness
 from mpc.circuit import Value
-from mpc.circuits.units import dot, linear, mul, times, trunc
+from mpc.circuits.units import dot, mul, times, trunc
+from mpc.leading import Slots
 from mpc.lowerer import low
-from mpc.types import INT
+from mpc.types import BOOL, INT, count
 
 __all__ = ["Magnitude", "measure"]
 
@@ -35,40 +34,56 @@ Part: TypeAlias = tuple[Value, int, bool]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Magnitude:
-    """Where the highest bit of y is.  Selectors are shares along a last axis; an absent one stands for 1."""
+    """Where the highest bit of y is."""
 
     top: int
     """The highest place that is possible; d = top - e."""
-    steps: int
-    """Groups of 16 places: k < steps."""
-    positive: Value | None
-    """(*shape, steps): one-hot k where y > 0; with `negative`, all zero where y = 0."""
-    negative: Value | None
-    fours: Value | None
-    """One-hot a."""
-    ones: Value | None
-    """One-hot b."""
+    slots: Slots
+    bits: tuple[Value, ...]
+    """The digits as truth values, each in the shape of y; none where y has one place and is above 0."""
+    signs: bool
+    """Whether y may be 0 or below, or its step is unknown: otherwise a sign is 1."""
+
+    @property
+    def steps(self) -> int:
+        """Groups of 16 places: k < steps."""
+        return self.slots.steps
+
+    def _sum(self, flags: Sequence[int], rows: Sequence[int], ones: Sequence[int], constant: int = 0) -> Value:
+        """The sum of weights of what is marked: of steps (of both signs, one after the other), rows and ones."""
+        flags = flags or [0] * self.slots.flags
+        out = _weigh(self.bits, [*flags, *rows[1:], *ones[1:]])
+        return out + constant if constant else out
+
+    def _digit(self, weights: Sequence[int], number: int) -> list[int]:
+        """Weights of a digit as differences from the first, which is left out."""
+        return [w - weights[0] for w in weights[:number]]
 
     def choose(self, weights: Sequence[int]) -> Value | None:
         """sign(y) * weights[k], 0 where y = 0; None stands for weights[0], where y is known to be above 0."""
-        if self.positive is None:
-            return None
-        out = _weigh(self.positive, weights)
-        return out if self.negative is None else out - _weigh(self.negative, weights)
+        return self._chosen(weights, -1)
 
     def choose_unsigned(self, weights: Sequence[int]) -> Value | None:
         """weights[k], 0 where y = 0."""
-        if self.positive is None:
+        return self._chosen(weights, 1)
+
+    def _chosen(self, weights: Sequence[int], below: int) -> Value | None:
+        if not self.signs:
             return None
-        out = _weigh(self.positive, weights)
-        return out if self.negative is None else out + _weigh(self.negative, weights)
+        flags = list(weights[: self.steps])
+        if self.slots.signed:
+            flags += [below * w for w in flags]
+        return self._sum(flags, [0] * self.slots.rows, [0] * self.slots.ones)
 
     def within(self, of_a: Sequence[int], of_b: Sequence[int]) -> Value | int:
         """of_a[a] * of_b[b]; at most 1 round."""
-        if self.ones is None:
+        if not self.bits:
             return of_a[0] * of_b[0]
-        b = _weigh(self.ones, of_b)
-        return times(b, of_a[0]) if self.fours is None else mul(_weigh(self.fours, of_a), b)
+        rows, ones = self.slots.rows, self.slots.ones
+        b = self._sum([], [0] * rows, self._digit(of_b, ones), of_b[0])
+        if rows == 1:
+            return times(b, of_a[0])
+        return mul(self._sum([], self._digit(of_a, rows), [0] * ones, of_a[0]), b)
 
     @property
     def low(self) -> Value | int:
@@ -78,26 +93,19 @@ class Magnitude:
     @property
     def exponent(self) -> Value | int:
         """d where y is not 0, without a message."""
-        terms = []
-        if self.positive is not None and self.steps > 1:
-            k = self.choose_unsigned([16 * k for k in range(self.steps)])
-            assert k is not None
-            terms.append((k, 1))
-        if self.fours is not None:
-            terms.append((_weigh(self.fours, [0, 4, 8, 12]), 1))
-        if self.ones is not None:
-            terms.append((_weigh(self.ones, [0, 1, 2, 3]), 1))
-        return linear(terms) if terms else 0
-
-    def times_power(self, y: Value, chosen: Sequence[int], factor: Value | int, m: int) -> Value:
-        """sign(y) * y * chosen[k] * factor / 2^m: 1 round, and 3 if m > 0."""
-        pick = self.choose(chosen)
-        out = times(y, chosen[0]) if pick is None else mul(y, pick)
-        return mul(out, factor, m)
+        if not self.bits:
+            return 0
+        flags = [16 * k for k in range(self.steps)] * (1 + self.slots.signed)
+        return self._sum(flags, [0, 4, 8, 12][: self.slots.rows], range(self.slots.ones))
 
     def normal(self, y: Value, frac: int) -> Value:
-        """|y| 2^d / 2^(top + 1), that is u, at `frac` fraction bits; 0 where y = 0.  At most 4 rounds."""
-        return self.times_power(y, [1 << 16 * k for k in range(self.steps)], self.low, self.top + 1 - frac)
+        """|y| 2^d / 2^(top + 1), that is u, at `frac` fraction bits; near 0 where y = 0.  At most 4 rounds."""
+        pick = self.choose([1 << 16 * k for k in range(self.steps)])
+        out = y if pick is None else mul(y, pick)
+        if self.slots.signed and self.top + 1 == LIMIT:
+            # -2^j comes to 2^LIMIT, which has no room to be truncated; a unit before `low` is far below one after.
+            out = out - 1
+        return mul(out, self.low, self.top + 1 - frac)
 
     def reduced(self, x: Value, shift: int) -> Value:
         """sign(y) x 2^d / 2^shift where that is below 2^62; 0 where y = 0: at most 4 rounds.
@@ -111,15 +119,20 @@ class Magnitude:
         used = [(k, x, shift - 16 * k, signed) for k, (x, shift, signed) in _present(parts) if shift - 16 * k < LIMIT]
         if not used:
             return times(_first(parts), 0)
-        if self.positive is None:
+        if not self.signs:
             return mul(trunc(used[0][1], used[0][2]), self.low)
-        picks = []
-        for k, _, _, signed in used:
-            weights = [int(j == k) for j in range(self.steps)]
+        # What is multiplied by 2^-m rather than truncated takes one product for all steps.
+        factors: dict[tuple[int, bool, int], tuple[Value, list[int]]] = {}
+        for k, x, m, signed in used:
+            _, weights = factors.setdefault((x.index, signed, max(m, 0)), (x, [0] * self.steps))
+            weights[k] = 1 << -min(m, 0)
+        rows, picks = [], []
+        for (_, signed, m), (x, weights) in factors.items():
             pick = self.choose(weights) if signed else self.choose_unsigned(weights)
             assert pick is not None
+            rows.append(trunc(x, m))
             picks.append(pick)
-        return mul(dot([trunc(x, m) for _, x, m, _ in used], picks), self.low)
+        return mul(dot(rows, picks), self.low)
 
 
 def _present(parts: Sequence[Part | None]) -> list[tuple[int, Part]]:
@@ -135,7 +148,8 @@ def measure(y: Value, what: str, *, least: int | None = None, limit: int = LIMIT
 
     `least` is what the caller's domain asks of y: it is at least so much.  `aligned`: `top` is raised to 13, 29, 45 or
     61, so that no group has places on both sides of 30.
-    On rep3: 16 rounds and 6.0 kbit with nothing known, 14 and 1.7 kbit for a whole number of 1..2^20.
+    On rep3, for 4,000 at once: 16 rounds and 1.1 kbit with nothing known, 13 and 0.3 for a whole number of 1..2^20;
+    then 2 rounds, and 64 bits for each truth value, at most 14, and 128 for each sum that is asked for.
     """
     b = low(y)
     known = b.range(y)
@@ -147,79 +161,28 @@ def measure(y: Value, what: str, *, least: int | None = None, limit: int = LIMIT
     signed = lowest < 0
     # frexp, since log2 of 2^50 - 1 is 50.
     bottom = min(math.frexp(lowest)[1] - 1, top) if lowest >= 1 else 0
-    if top == bottom and lowest >= 1 and not aligned:
-        return Magnitude(top, 1, None, None, None, None)
     raised = top + (13 - top) % 16 if aligned else top
-    one_hot = [_grouped(b.leading(y, top + 2 if signed else top + 1), bottom, top, raised)]
-    if signed:
-        one_hot.append(_grouped(b.leading(-y, top + 2), bottom, top, raised))
-    either = one_hot[0] if len(one_hot) == 1 else one_hot[0] ^ one_hot[1]
-    steps, rows, _ = either.type.sizes[-3:]
-    signs = one_hot if steps > 1 or lowest < 1 else []
-    parts = [_parity(v, (-1, -1)) for v in signs]
-    if rows > 1:
-        parts.append(_last(_parity(either, (-3, -1)), 1, rows))
-    parts.append(_last(_parity(either, (-3, -2)), 1, 4))
-    rings = _to_ring(parts)
-    return Magnitude(
-        raised,
-        steps,
-        rings[0] if signs else None,
-        rings[1] if len(signs) > 1 else None,
-        _completed(rings[-2]) if rows > 1 else None,
-        _completed(rings[-1]),
-    )
+    slots = Slots(top + 2 if signed else top + 1, signed, bottom, raised - top)
+    if slots.used == 1 and lowest >= 1:
+        return Magnitude(top, slots, (), False)
+    return Magnitude(raised, slots, _leading(y, slots), slots.steps > 1 or lowest < 1)
 
 
-def _last(x: Value, start: int, stop: int, step: int = 1) -> Value:
-    """A slice of the last axis."""
-    dims = x.type.sizes
-    parts = (*((0, d, 1) for d in dims[:-1]), (start, stop, step))
-    return x if (start, stop, step) == (0, dims[-1], 1) else low(x).emit("slice", x, parts=parts)
+def _leading(x: Value, slots: Slots) -> tuple[Value, ...]:
+    """The digits of the place of the highest bit."""
+    b = low(x)
+    attrs = {**slots._asdict(), "sparse": sparseness(slots.width - 1, count(x.type.sizes), b.round_bytes)}
+    rows = b.on_shares("leading", (x,), attrs, BOOL, (*x.shape, slots.size))
+    return tuple(_entry(rows, i) for i in range(slots.size))
 
 
-def _grouped(one_hot: Value, bottom: int, top: int, raised: int) -> Value:
-    """Places down to bottom from `raised`, (*shape, w) -> (*shape, steps, rows, 4), filled up with zeros."""
-    b, shape = low(one_hot), one_hot.type.sizes[:-1]
-    places = raised - bottom + 1
-    rows = 4 if places > 16 else -(-places // 4)
-    steps = -(-places // (4 * rows))
-    parts = [_last(one_hot, top, bottom - 1, -1)]
-    for missing, at in ((raised - top, 0), (4 * rows * steps - places, 1)):
-        if missing:
-            parts.insert(at * len(parts), b.const(np.zeros((*shape, missing), np.bool_)))
-    whole = parts[0] if len(parts) == 1 else b.emit("concat", *parts, axis=len(shape))
-    return whole.reshape((*shape, steps, rows, 4))
+def _weigh(bits: Sequence[Value], weights: Sequence[int]) -> Value:
+    """A weighted sum of truth values.  Those of the same truth values become one step (`mpc.passes.weigh`), so that one
+    that does not matter is best given with weight 0."""
+    table = tuple((w,) for w in weights)
+    return _entry(low(bits[0]).on_shares("weigh", bits, {"weights": table}, INT, (*bits[0].shape, 1)), 0)
 
 
-def _parity(x: Value, axes: Sequence[int]) -> Value:
-    """XOR over one axis after the other, each counted from the end at its turn."""
-    for axis in axes:
-        order = [a for a in range(x.ndim) if a != x.ndim + axis]
-        x = x.transpose((*order, x.ndim + axis))
-        while (n := x.type.sizes[-1]) > 1:
-            half = n // 2
-            folded = _last(x, 0, half) ^ _last(x, half, 2 * half)
-            x = low(x).emit("concat", folded, _last(x, n - 1, n), axis=x.ndim - 1) if n % 2 else folded
-        x = x.reshape(x.shape[:-1])
-    return x
-
-
-def _to_ring(parts: Sequence[Value]) -> list[Value]:
-    """Truth values as numbers, in one step, (*shape, w) each."""
-    joined = low(parts[0]).emit("concat", *parts, axis=parts[0].ndim - 1).to_int()
-    ends = np.cumsum([v.type.sizes[-1] for v in parts])
-    return [_last(joined, int(end) - v.type.sizes[-1], int(end)) for v, end in zip(parts, ends, strict=True)]
-
-
-def _completed(rest: Value) -> Value:
-    """A one-hot vector from all of it but the first place."""
-    first = 1 - rest.sum(axis=rest.ndim - 1, keepdims=True)
-    return low(rest).emit("concat", first, rest, axis=rest.ndim - 1)
-
-
-def _weigh(one_hot: Value, weights: Sequence[int]) -> Value:
-    """The weight at the marked place, without a message."""
-    b = low(one_hot)
-    table = b.const(np.array(weights[: one_hot.type.sizes[-1]], np.int64))
-    return b.product("matmul", one_hot, b.encode(table, 0), 0, INT)
+def _entry(x: Value, i: int) -> Value:
+    """Entry i of the last axis."""
+    return x[(*(slice(None),) * (x.ndim - 1), i)]

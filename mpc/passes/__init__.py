@@ -9,6 +9,7 @@ from mpc.passes.join import join
 from mpc.passes.late import late_truncation
 from mpc.passes.merge import merge_truncations
 from mpc.passes.simplify import dead, fold, same
+from mpc.passes.weigh import weigh_together
 from mpc.passes.whole import share_whole
 from mpc.spec import SpecError, check
 
@@ -20,6 +21,7 @@ PASSES: tuple[Callable[[Circuit], Circuit], ...] = (
     same,  # before counting uses
     late_truncation,  # while products still stand alone
     dead,  # what late truncation and sharing left behind
+    weigh_together,  # of sums that are wanted
     merge_truncations,  # when uses count what is needed only
     join,  # last: it hides the shape of the study
     same,  # equal flattenings that joining made

@@ -32,6 +32,7 @@ from mpc import ring as kernels
 from mpc.bitslice import pack_bool, unpack_bool
 from mpc.boolean import one_in_a_byte
 from mpc.circuit import Array, Attrs, Circuit
+from mpc.leading import Slots
 from mpc.prg import Prg
 from mpc.protocol import Cost, Dealer, Exchange, Player, ProtocolError, Scheme, Seat, Share, Step, Template, exchange
 from mpc.protocols import additive_boolean as boolean
@@ -279,20 +280,39 @@ class AdditivePlayer(Player):
         out = yield from boolean.eqz(self._node, use, x.reshape(-1), width=width)
         return unpack_bool(out, x.size).reshape(x.shape)
 
-    def bits(self, use: int, x: Share, *, width: int) -> Step[Share]:
+    def bits(self, use: int, x: Share, *, width: int, sparse: int) -> Step[Share]:  # noqa: ARG002
         """`additive_boolean.bit_rows`: 4 rounds, 3 up to 20 bits, 2 up to 8, 1 up to 4."""
         out = yield from boolean.bit_rows(self._node, self._node.stream(use), x.reshape(-1), width=width)
         return _last_axis(out, x.shape)
 
-    def leading(self, use: int, x: Share, *, width: int) -> Step[Share]:
-        """`additive_boolean.leading_rows`: 6 rounds, 5 up to 20 bits, 4 up to 16, 3 up to 8, 1 up to 4."""
-        out = yield from boolean.leading_rows(self._node, self._node.stream(use), x.reshape(-1), width=width)
+    def leading(
+        self,
+        use: int,
+        x: Share,
+        *,
+        width: int,
+        signed: bool,
+        bottom: int,
+        above: int,
+        sparse: int,  # noqa: ARG002
+    ) -> Step[Share]:
+        """`additive_boolean.leading_digits`: 6 rounds, 5 up to 20 bits, 4 up to 16, 3 up to 8, 1 up to 4."""
+        slots = Slots(width, signed, bottom, above)
+        out = yield from boolean.leading_digits(self._node, self._node.stream(use), x.reshape(-1), slots)
         return _last_axis(out, x.shape)
 
     def b2a(self, use: int, x: Share, *, width: int = 64) -> Step[Share]:
         """1 round, one bit to each peer."""
         out = yield from boolean.to_ring(self._node, self._node.stream(use), _flat(x), x.size, width)
         return out.reshape(x.shape)
+
+    def weigh(self, use: int, *bits: Share, weights: tuple[tuple[int, ...], ...]) -> Step[Share]:
+        """As `b2a` for each bit, 1 round; sums are local."""
+        flags = np.concatenate([_flat(b) for b in bits])
+        numbers = yield from boolean.to_ring(self._node, self._node.stream(use), flags, bits[0].size)
+        by = np.array([[w % (1 << 64) for w in row] for row in weights], np.uint64)
+        out: Share = (by.T @ numbers).T.reshape(*bits[0].shape, by.shape[1])
+        return out
 
     # -- randomness ----------------------------------------------------------------------------
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from mpc.bitslice import slice_bits, unpack_bool
 from mpc.circuit import Array
+from mpc.leading import Slots
 from mpc.protocol import Step, parallel
 from mpc.protocols.additive_correlations import compared, dabit, truncated, truncation
 from mpc.protocols.additive_gates import ONES, Leaves, Pairs
@@ -19,7 +20,7 @@ from mpc.protocols.additive_node import Node
 from mpc.protocols.additive_supply import Correlation, Draw, Stream, ring, rows
 from mpc.protocols.additive_trees import Level, Prefix, and_tree, bit_tree, carry_tree, leading_tree
 
-__all__ = ["bit_rows", "eqz", "leading_rows", "ltz", "pairs_of", "reduce", "shift", "to_ring"]
+__all__ = ["bit_rows", "eqz", "leading_digits", "ltz", "pairs_of", "reduce", "shift", "to_ring"]
 
 
 def _mask(node: Node, stream: Stream, x: Array, width: int, correlation: Correlation) -> Step[tuple[Array, Draw]]:
@@ -133,7 +134,45 @@ def bit_rows(node: Node, stream: Stream, x: Array, *, width: int) -> Step[Array]
     return out
 
 
-def leading_rows(node: Node, stream: Stream, x: Array, *, width: int) -> Step[Array]:
+def leading_digits(node: Node, stream: Stream, x: Array, slots: Slots) -> Step[Array]:
+    """The digits of the highest place: (n,) -> (slots.size, W).
+
+    Of a signed number both x and -1 - x are looked at: the one that is below 0 marks its sign bit, the other the
+    place, and -1 - x = 0 marks none.
+    """
+    width = slots.width
+    if not slots.signed:
+        rows_ = yield from _leading_rows(node, stream, x, width=width)
+        return _digits(slots, rows_[slots.bottom :][::-1], None)
+    other = ~x if node.first else np.negative(x)
+    sides = [_leading_rows(node, stream, v, width=width) for v in (x, other)]
+    upper, lower = yield from parallel(sides)
+    last = np.bitwise_xor.reduce(lower, axis=0)
+    if node.first:
+        last = last ^ ONES
+    below = np.concatenate([lower[-2::-1], last[None]])
+    above = np.concatenate([upper[-2::-1], np.zeros_like(last)[None]])
+    return _digits(slots, above, below)
+
+
+def _digits(slots: Slots, places: Array, below: Array | None) -> Array:
+    """Digits from one-hot places, highest first: (places, W), of numbers above 0 and of those below."""
+    sides = [places] if below is None else [places, below]
+    either = places if below is None else places ^ below
+    steps, lines, ones = range(slots.steps), range(slots.rows), range(slots.ones)
+    parts = [(side, [(k, a, b) for a in lines for b in ones]) for side in sides for k in steps]
+    parts += [(either, [(k, a, b) for k in steps for b in ones]) for a in lines[1:]]
+    parts += [(either, [(k, a, b) for k in steps for a in lines]) for b in ones[1:]]
+    out = np.zeros((slots.size, places.shape[1]), np.uint64)
+    for row, (side, triples) in zip(out, parts, strict=True):
+        for triple in triples:
+            at = slots.slot(*triple)
+            if at is not None:
+                row ^= side[at]
+    return out
+
+
+def _leading_rows(node: Node, stream: Stream, x: Array, *, width: int) -> Step[Array]:
     """One-hot place of the highest of `width` bits: (n,) -> (width, W).
 
     With s_j the conjunction of all complemented bits from j up, place j is s_(j+1) ^ s_j: no further product.

@@ -139,6 +139,8 @@ def plan(op: str, types: Sequence[Type], attrs: Attrs, held: Sequence[Array] = (
         return [Round((ring(shape),), (deal.shifted(shape, attrs["m"]),))]
     if op == "b2a":
         return [_dabits(1, n, attrs.get("width", 64))]
+    if op == "weigh":
+        return [_dabits(len(attrs["weights"]), n)]
     width = attrs["width"]
     if op == "ltz":
         leaves, levels = carry_tree(width, width - 1)
@@ -153,7 +155,8 @@ def plan(op: str, types: Sequence[Type], attrs: Attrs, held: Sequence[Array] = (
     if op == "bits":
         return _bits(n, width)
     if op == "leading":
-        return _leading(n, width)
+        sides = 1 + attrs["signed"]
+        return [Round(r.opened * sides, r.dealt * sides) for r in _leading(n, width)]
     raise ProtocolError(f"additive has no step {op}")
 
 

@@ -22,9 +22,10 @@ import numpy as np
 
 from mpc import ring
 from mpc.circuit import Array, Attrs
+from mpc.leading import Slots
 from mpc.prg import Prg, fresh_key
 from mpc.protocol import Cost, Exchange, Player, ProtocolError, Scheme, Seat, Share, Step, Template, exchange
-from mpc.protocols import rep3_bits, rep3_cost, rep3_order, rep3_shuffle, rep3_truncate
+from mpc.protocols import rep3_bits, rep3_cost, rep3_order, rep3_shuffle, rep3_truncate, rep3_weigh
 from mpc.protocols.rep3_place import DIGEST, PARTIES, SEED, Place, close, template, unclose
 from mpc.quicksort import Stage
 from mpc.types import Type
@@ -201,20 +202,29 @@ class Rep3Player(Player):
         out = yield from rep3_bits.eqz(self.place, use, x.reshape(2, -1), width=width)
         return out.reshape(x.shape)
 
-    def bits(self, use: int, x: Share, *, width: int) -> Step[Share]:
-        """Rounds as `ltz`."""
-        out = yield from rep3_bits.bits(self.place, use, x.reshape(2, -1), width=width)
+    def bits(self, use: int, x: Share, *, width: int, sparse: int) -> Step[Share]:
+        """Rounds as `ltz`, and `sparse` more."""
+        out = yield from rep3_bits.bits(self.place, use, x.reshape(2, -1), width=width, sparse=sparse)
         return out.reshape(*x.shape, width)
 
-    def leading(self, use: int, x: Share, *, width: int) -> Step[Share]:
-        """Rounds of `bits`, and ceil(log2 width) more."""
-        out = yield from rep3_bits.leading(self.place, use, x.reshape(2, -1), width=width)
-        return out.reshape(*x.shape, width)
+    def leading(
+        self, use: int, x: Share, *, width: int, signed: bool, bottom: int, above: int, sparse: int
+    ) -> Step[Share]:
+        """Rounds of `bits`, and up to 7 more."""
+        slots = Slots(width, signed, bottom, above)
+        out = yield from rep3_bits.leading(self.place, use, x.reshape(2, -1), slots, sparse=sparse)
+        return out.reshape(*x.shape, slots.size)
 
     def b2a(self, use: int, x: Share, *, width: int = 64) -> Step[Share]:
         """2 rounds, 3 elements of `width` bits."""
         out = yield from rep3_bits.to_ring(self.place, use, x.reshape(2, -1), width)
         return out.reshape(x.shape)
+
+    def weigh(self, use: int, *bits: Share, weights: tuple[tuple[int, ...], ...]) -> Step[Share]:
+        """2 rounds, an element for each bit and two for each sum: see `rep3_weigh`."""
+        flat = [b.reshape(2, -1) for b in bits]
+        out = yield from rep3_weigh.weigh(self.place, use, flat, weights)
+        return out.swapaxes(1, 2).reshape(*bits[0].shape, out.shape[1])
 
     # -- randomness ----------------------------------------------------------------------------
 

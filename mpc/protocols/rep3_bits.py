@@ -12,8 +12,8 @@ of k_2's stream.  P_1 sees s masked by k_0, P_0 sees bits masked by k_2, P_2 see
 
     ltz     carry out of width - 1 positions:  64 + 126 + 354 = 544 bits, 8 rounds at width 64
     eqz     s = -t, that is s_j ^ (t - 1)_j = 1 for all j:  64 + 189 = 253 bits, 7 rounds at width 64
-    bits    all carries, by a prefix network:  8 rounds at width 64
-    leading bits, then a prefix of ANDs over what is turned and read from the top:  6 rounds more
+    bits    all carries, by a prefix network:  8 rounds at width 64, or 9 or 10 with fewer gates
+    leading bits, then the digits of the highest place (`mpc.highest`):  7 rounds more
 
 What a width saves: all of it is done mod 2^width, so a comparison of numbers below 2^15 costs a quarter.
 
@@ -41,10 +41,11 @@ from mpc.boolean import (
     carries,
     carry,
     from_message,
-    leading_one,
     one_in_a_byte,
     to_message,
 )
+from mpc.highest import highest
+from mpc.leading import Slots
 from mpc.protocol import Step, Template, exchange, parallel
 from mpc.protocols.rep3_place import Bits, Place, Ring, close, template, thirds, turned, unclose
 from mpc.protocols.rep3_truncate import floor_parts
@@ -255,29 +256,29 @@ def eqz(place: Place, use: int, x: Ring, *, width: int) -> Step[Bits]:
     return unpack_bool(every[:, 0], n)
 
 
-def _bit_words(place: Place, use: int, x: Ring, width: int) -> Step[Words]:
-    """The low bits of x, (2, n) -> (2, width, W).  Uses use..use+6."""
+def _bit_words(place: Place, use: int, x: Ring, width: int, sparse: int) -> Step[Words]:
+    """The low bits of x, (2, n) -> (2, width, W).  Uses use..use+6+sparse."""
     of = Summands(x, width)
     if width == 1:
         return (yield from _sum_bits(place, use, of))
     p, g = yield from _sum_and_carry_bits(place, use, of, width - 1)
-    into = yield from carries(WordGates(place), use + 1, g, p[:, :-1], of.n)
+    into = yield from carries(WordGates(place), use + 1, g, p[:, :-1], of.n, sparse)
     out = p.copy()
     out[:, 1:] ^= into
     return out
 
 
-def bits(place: Place, use: int, x: Ring, *, width: int) -> Step[Bits]:
-    """The low bits of x, lowest first: (2, n) -> (2, n, width); rounds as `ltz`.  Uses use..use+6."""
-    words = yield from _bit_words(place, use, x, width)
+def bits(place: Place, use: int, x: Ring, *, width: int, sparse: int) -> Step[Bits]:
+    """The low bits of x, lowest first: (2, n) -> (2, n, width); rounds as `ltz`, and `sparse` more."""
+    words = yield from _bit_words(place, use, x, width, sparse)
     return one_in_a_byte(words, x.shape[1])
 
 
-def leading(place: Place, use: int, x: Ring, *, width: int) -> Step[Bits]:
-    """One-hot highest set bit: (2, n) -> (2, n, width); ceil(log2 width) rounds after `bits`.  Uses use..use+12."""
+def leading(place: Place, use: int, x: Ring, slots: Slots, *, sparse: int) -> Step[Bits]:
+    """The digits of the highest place: (2, n) -> (2, n, slots.size); 7 rounds after `bits`.  Uses use..use+15."""
     n = x.shape[1]
-    words = yield from _bit_words(place, use, x, width)
-    first = yield from leading_one(WordGates(place), use + 7, words, n)
+    words = yield from _bit_words(place, use, x, slots.width, sparse)
+    first = yield from highest(WordGates(place), use + 9, words, slots, n)
     return one_in_a_byte(first, n)
 
 

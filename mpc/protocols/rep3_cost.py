@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from mpc.boolean import depth, prefix_rows, tree_rows
+from mpc.boolean import carry_levels, depth, tree_rows
 from mpc.circuit import Attrs
+from mpc.highest import highest_levels
+from mpc.leading import Slots
 from mpc.protocol import Cost
 from mpc.protocols.rep3_order import nodes_of
 from mpc.protocols.rep3_place import DIGEST, PARTIES, SEED, thirds
 from mpc.protocols.rep3_shuffle import packed_bits
+from mpc.protocols.rep3_weigh import Weights, plan
 from mpc.quicksort import Stage, batches
 from mpc.ring import dtype_for
 from mpc.types import BOOL, Type, count
@@ -40,10 +43,13 @@ def cost(op: str, types: Sequence[Type], out: Type, attrs: Attrs) -> Cost:
         case "eqz":
             return _eqz(count(types[0].sizes), attrs["width"])
         case "bits":
-            return _bits(count(types[0].sizes), attrs["width"])
+            return _bits(count(types[0].sizes), attrs["width"], attrs["sparse"])
         case "leading":
-            n, width = count(types[0].sizes), attrs["width"]
-            return _bits(n, width).then(_gates(n, [high for high, _ in prefix_rows(width)]))
+            n, sparse = count(types[0].sizes), attrs["sparse"]
+            slots = Slots(*(attrs[name] for name in Slots._fields))
+            return _bits(n, slots.width, sparse).then(_gates(n, highest_levels(slots)))
+        case "weigh":
+            return _weigh(count(types[0].sizes), attrs["weights"])
         case "b2a":
             return _to_ring(count(out.sizes), out.dtype.bits)
         case "permute":
@@ -149,8 +155,15 @@ def _eqz(n: int, width: int) -> Cost:
     return _sum_bits(n, width, 0).then(_gates(n, rows))
 
 
-def _bits(n: int, width: int) -> Cost:
-    return _sum_bits(n, width, width - 1).then(_gates(n, [g + p for g, p in prefix_rows(width - 1)]))
+def _bits(n: int, width: int, sparse: int) -> Cost:
+    return _sum_bits(n, width, width - 1).then(_gates(n, carry_levels(width - 1, sparse) if width > 1 else []))
+
+
+def _weigh(n: int, weights: Weights) -> Cost:
+    found = plan(weights)
+    first = sum(dtype_for(w).itemsize for w in found.widths)
+    sums = 8 * len(found.made)
+    return _turned(n, 64, lambda n: _rounds({(0, 1): first * n, (2, 0): sums * n}, {(1, 0): sums * n}))
 
 
 def _to_ring(n: int, width: int) -> Cost:

@@ -7,8 +7,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from lowered_run import table_of
 
 from mpc.circuit import Array
+from mpc.leading import Slots, digits
 from mpc.types import BOOL, INT, NOBODY, Layout, Type
 
 Shape = tuple[int, ...]
@@ -93,12 +95,6 @@ def _bits(x: Array, width: int) -> Array:
     return (x[..., None] >> np.arange(width, dtype=np.uint64) & np.uint64(1)).astype(np.uint8)
 
 
-def _leading(x: Array, width: int) -> Array:
-    places = np.arange(width, dtype=np.uint64)
-    only: Array = (x[..., None] >> places) == 1
-    return only.astype(np.uint8)
-
-
 def _low(width: int) -> Callable[[Rng, Shape], list[Array]]:
     """Signed numbers of `width` bits."""
     return lambda rng, shape: [ring(numbers(rng, shape, -(1 << (width - 1)), (1 << (width - 1)) - 1))]
@@ -115,12 +111,13 @@ def _multiples(width: int) -> Callable[[Rng, Shape], list[Array]]:
     return draw
 
 
-def _unsigned(width: int) -> Callable[[Rng, Shape], list[Array]]:
-    """[0, 2^width): every length of number, and zero."""
+def _from(bottom: int, width: int) -> Callable[[Rng, Shape], list[Array]]:
+    """[2^bottom, 2^width): every length of number; zero too where `bottom` is 0."""
 
     def draw(rng: Rng, shape: Shape) -> list[Array]:
         x = words(rng, shape) >> np.uint64(64 - width)
-        return [np.asarray(x >> rng.integers(0, width, shape, dtype=np.uint64))]
+        x = np.asarray(x >> rng.integers(0, width, shape, dtype=np.uint64))
+        return [np.maximum(x, np.uint64(1 << bottom)) if bottom else x]
 
     return draw
 
@@ -163,12 +160,28 @@ def _eqz(w: int) -> Primitive:
     )
 
 
-def _bits_of(w: int) -> Primitive:
-    return Primitive("bits", {"width": w}, lambda rng, s: [words(rng, s)], lambda x: _bits(x, w), out=_along(w))
+def _bits_of(w: int, sparse: int = 0) -> Primitive:
+    attrs = {"width": w, "sparse": sparse}
+    return Primitive("bits", attrs, lambda rng, s: [words(rng, s)], lambda x: _bits(x, w), out=_along(w))
 
 
-def _leading_of(w: int) -> Primitive:
-    return Primitive("leading", {"width": w}, _unsigned(w), lambda x: _leading(x, w), out=_along(w))
+def _leading_of(slots: Slots, sparse: int = 0) -> Primitive:
+    draw = _low(slots.width) if slots.signed else _from(slots.bottom, slots.width)
+    attrs = {**slots._asdict(), "sparse": sparse}
+    return Primitive("leading", attrs, draw, lambda x: digits(x, slots), out=_along(slots.size))
+
+
+def _weigh_of(*weights: tuple[int, ...]) -> Primitive:
+    def define(*bits: Array) -> Array:
+        return np.asarray(np.stack(bits, axis=-1).astype(np.uint64) @ table_of(weights))
+
+    return Primitive(
+        "weigh",
+        {"weights": weights},
+        lambda rng, s: [truths(rng, s) for _ in weights],
+        define,
+        out=lambda shapes: arith((*shapes[0], len(weights[0]))),
+    )
 
 
 MUL = Primitive("mul", {}, lambda rng, s: [words(rng, s), words(rng, s)], lambda x, y: x * y)
@@ -187,8 +200,10 @@ TYPICAL = [
     _eqz(64),
     _bits_of(64),
     _bits_of(5),
-    _leading_of(48),
+    _leading_of(Slots(48)),
+    _leading_of(Slots(63, signed=True), 2),
     B2A,
+    _weigh_of((1, -1), (1 << 16, 1 << 20), (-(1 << 60), 0)),
 ]
 """For tests over shapes, costs and messages."""
 
@@ -201,7 +216,13 @@ EVERY = [
     *map(_ltz, WIDTHS),
     *map(_eqz, WIDTHS),
     *map(_bits_of, WIDTHS),
-    *map(_leading_of, WIDTHS),
+    *(_bits_of(w, sparse) for w in (2, 3, 4, 5, 9, 31, 33, 63, 64) for sparse in (1, 2)),
+    *(_leading_of(Slots(w)) for w in WIDTHS),
+    *(_leading_of(Slots(w, signed=True)) for w in WIDTHS[1:]),
+    *(_leading_of(Slots(w, w > 40, 0, above), 1) for w in (1, 3, 9, 17, 33, 61) for above in (1, 3) if w + above <= 64),
+    *(_leading_of(Slots(w, False, w // 2, w % 3)) for w in (2, 9, 20, 33, 62)),
     B2A,
+    _weigh_of((5,)),
+    _weigh_of(*((1 << 16 * k, int(k == 1)) for k in range(4)), (-1, 0)),
 ]
 """All attributes that take another way somewhere."""

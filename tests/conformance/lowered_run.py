@@ -12,6 +12,7 @@ import numpy as np
 
 from mpc.circuit import Array, Circuit, Node
 from mpc.circuits.structure import slices
+from mpc.leading import Slots, digits
 from mpc.local import decode, encode
 from mpc.op import find
 from mpc.types import BOOL, Layout, Type
@@ -100,7 +101,9 @@ class Evaluator:
             case "bits":
                 return self._bits(x, node["width"])
             case "leading":
-                return leading(x, node["width"])
+                return digits(x, Slots(*(node[name] for name in Slots._fields)))
+            case "weigh":
+                return np.stack(src, axis=-1).astype(np.uint64) @ table_of(node["weights"])
             case "parity":
                 return (x & np.uint64(1)).astype(np.bool_)
             case "b2a":
@@ -139,11 +142,9 @@ class Evaluator:
         return (x[..., None] >> places & np.uint64(1)).astype(np.bool_)
 
 
-def leading(x: Array, width: int) -> Array:
-    """One-hot place of the highest of the low `width` bits."""
-    low = x & np.uint64((1 << width) - 1)
-    places = np.arange(width, dtype=np.uint64)
-    return (low[..., None] >> places) == 1
+def table_of(weights: Sequence[Sequence[int]]) -> Array:
+    """Weights as ring elements (J, M)."""
+    return np.array([[w % (1 << 64) for w in row] for row in weights], np.uint64)
 
 
 def truth(x: Array) -> Array:

@@ -10,6 +10,7 @@ import pytest
 from conformance_run import Run, Setup
 from conformance_table import EVERY, TYPICAL, Primitive, arith, numbers, ring, signed, words
 
+from mpc.leading import Slots
 from mpc.lockstep import lockstep
 from mpc.prg import BLOCK, Prg
 from mpc.protocol import USES, ProtocolError, Step
@@ -37,7 +38,12 @@ FIGURES: list[tuple[str, dict[str, Any], int, int]] = [
     ("ltz", {"width": 1}, 1, 1),
     ("eqz", {"width": 64}, 7, 253),
     ("eqz", {"width": 16}, 5, 16 + 45),
-    ("bits", {"width": 64}, 8, 64 + 126 + 3 * (186 + 124)),
+    ("bits", {"width": 64, "sparse": 0}, 8, 64 + 126 + 3 * (186 + 124)),
+    ("bits", {"width": 64, "sparse": 1}, 9, 64 + 126 + 3 * 212),
+    ("bits", {"width": 64, "sparse": 2}, 10, 64 + 126 + 3 * 178),
+    ("leading", {**Slots(63, signed=True)._asdict(), "sparse": 0}, 15, 63 + 124 + 3 * (301 + 105)),
+    ("weigh", {"weights": ((1, 5), (1 << 32, 6), (1 << 48, 7))}, 2, 3 * 64 + 2 * 2 * 64),
+    ("weigh", {"weights": ((1 << 16,), (1 << 32,), (1 << 48,))}, 2, 64 + 32 + 16 + 2 * 64),
     ("shift", {"m": 16, "width": 48}, 8, 16 + 32 + 3 * 26 + 112 + 192),
 ]
 
@@ -49,6 +55,10 @@ def test_figures(rep3: Run, op: str, attrs: dict[str, Any], rounds: int, bits: i
     out = primitive.out([x.shape for x in operands])
     if op == "bits":
         out = out.with_(shape=(N, attrs["width"]))
+    if op == "leading":
+        out = out.with_(shape=(N, Slots(*(attrs[name] for name in Slots._fields)).size))
+    if op == "weigh":
+        out = out.with_(shape=(N, len(attrs["weights"][0])))
     rep3.step(op, *map(rep3.share, operands), out=out, **attrs)
     assert len(rep3.cost.rounds) == rounds
     assert 8 * rep3.cost.bytes == N * bits

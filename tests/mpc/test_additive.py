@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from additive_parties import SCHEME, Run, kind, signed
+
+from mpc.leading import Slots, digits
 
 U = np.uint64
 NODES = [2, 3, 5]
@@ -110,7 +114,7 @@ def test_bits(width: int) -> None:
     run = Run(2 + width % 2)
     x = spread(64, run.rng)
     want = (x.astype(U)[:, None] >> np.arange(width, dtype=U)) & U(1)
-    assert np.array_equal(run.compute("bits", run.deal(x), width=width), want)
+    assert np.array_equal(run.compute("bits", run.deal(x), width=width, sparse=0), want)
 
 
 @pytest.mark.parametrize("width", range(1, 65))
@@ -118,8 +122,21 @@ def test_leading(width: int) -> None:
     run = Run(2 + width % 2)
     x = np.array([0, *(1 << k for k in range(width)), *((1 << k) - 1 for k in range(width + 1))], U)
     x = np.concatenate([x, run.rng.integers(0, 1 << 64, 70, U) >> U(64 - width)])
-    want = [[int(v).bit_length() - 1 == k for k in range(width)] for v in x]
-    assert np.array_equal(run.compute("leading", run.deal(x), width=width), want)
+    for slots in (Slots(width), *([Slots(width, signed=True)] if width > 1 else [])):
+        got = run.compute("leading", run.deal(x), **slots._asdict(), sparse=0)
+        assert np.array_equal(got, digits(x, slots))
+
+
+@pytest.mark.parametrize("nodes", NODES)
+@pytest.mark.parametrize("shape", [(), (7,), (0,), (3, 65)])
+def test_weigh(nodes: int, shape: tuple[int, ...]) -> None:
+    run = Run(nodes)
+    bits = run.rng.integers(0, 2, (3, *shape), np.uint8)
+    weights = ((1, -1), (1 << 63, 0), (-5, 1 << 16))
+    got = run.compute("weigh", *(run.deal(b, bits=True) for b in bits), weights=weights)
+    assert np.array_equal(
+        signed(got), np.stack(bits, -1).astype(np.int64) @ np.array([[1, -1], [-(2**63), 0], [-5, 2**16]])
+    )
 
 
 @pytest.mark.parametrize("width", [2, 3, 9, 17, 20, 32, 48, 62, 63, 64])
@@ -138,13 +155,15 @@ def test_shapes_and_five_nodes(op: str, shape: tuple[int, ...]) -> None:
     run = Run(5)
     x = run.rng.integers(0, 1 << 20, shape)
     x = x - (1 << 19) if op in ("ltz", "shift") else x
-    attrs = {"width": 21} | ({"m": 6} if op == "shift" else {})
+    attrs: dict[str, Any] = {"width": 21} | ({"m": 6} if op == "shift" else {})
+    attrs |= {"sparse": 0} if op in ("bits", "leading") else {}
+    attrs |= Slots(21)._asdict() if op == "leading" else {}
     got = run.compute(op, run.deal(x), **attrs)
     want = {
         "ltz": lambda: x < 0,
         "eqz": lambda: x == 0,
         "bits": lambda: (np.asarray(x)[..., None] >> np.arange(21)) & 1,
-        "leading": lambda: np.frexp(x)[1][..., None] == np.arange(1, 22),
+        "leading": lambda: digits(x.astype(U), Slots(21)),
         "shift": lambda: np.asarray(x >> 6).astype(U),
     }[op]()
     assert got.shape == np.shape(want)

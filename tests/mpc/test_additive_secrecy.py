@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from additive_parties import SCHEME, Run, kind
 
+from mpc.leading import Slots
 from mpc.lockstep import lockstep
 from mpc.protocol import Exchange, ProtocolError
 from mpc.ring import unpack_bits
@@ -24,10 +25,15 @@ STEPS: list[tuple[str, int, dict[str, Any]]] = [
     ("ltz", 1, {"width": 64}),
     ("ltz", 1, {"width": 24}),
     ("eqz", 1, {"width": 64}),
-    ("bits", 1, {"width": 64}),
-    ("leading", 1, {"width": 64}),
+    ("bits", 1, {"width": 64, "sparse": 0}),
+    ("leading", 1, {**Slots(64)._asdict(), "sparse": 0}),
+    ("leading", 1, {**Slots(63, signed=True)._asdict(), "sparse": 0}),
 ]
-BIT_STEPS: list[tuple[str, int, dict[str, Any]]] = [("and_", 2, {}), ("b2a", 1, {})]
+BIT_STEPS: list[tuple[str, int, dict[str, Any]]] = [
+    ("and_", 2, {}),
+    ("b2a", 1, {}),
+    ("weigh", 3, {"weights": ((1, 0), (1 << 16, 3), (-1, 1 << 62))}),
+]
 
 
 def chi_square(octets: np.ndarray) -> float:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from mpc.leading import Slots, digits
 from mpc.lockstep import lockstep
 from mpc.protocol import Cost, Seat, Share
 from mpc.protocols import SCHEMES
@@ -41,7 +44,7 @@ def opened(out: list[Share], *, bits: bool = False) -> Signed:
     return found.view(np.int64) if found.dtype == np.uint64 else found.astype(np.int64)
 
 
-def declared(op: str, kinds: list[Type], out: Type, **attrs: int) -> Cost:
+def declared(op: str, kinds: list[Type], out: Type, **attrs: Any) -> Cost:
     return SCHEMES["rep3"].cost(op, kinds, out, attrs, Seat(0, 3, 3))
 
 
@@ -91,7 +94,10 @@ def test_looks_at_bits_of_any_number(op: str, width: int, n: int) -> None:
     players, xs, x = held(n, n)
     low = x & ((1 << min(width, 62)) - 1) if width < 64 else x
 
-    out, measured = lockstep([getattr(p, op)(0, s, width=width) for p, s in zip(players, xs, strict=True)])
+    slots = Slots(width)
+    attrs: dict[str, Any] = {"width": width} | ({"sparse": 1} if op in ("bits", "leading") else {})
+    attrs |= slots._asdict() if op == "leading" else {}
+    out, measured = lockstep([getattr(p, op)(0, s, **attrs) for p, s in zip(players, xs, strict=True)])
 
     found = opened(out, bits=True)
     places = (x[:, None] >> np.minimum(np.arange(width), 63)) & 1
@@ -102,11 +108,9 @@ def test_looks_at_bits_of_any_number(op: str, width: int, n: int) -> None:
     elif op == "bits":
         want = places
     else:
-        above = np.cumsum(places[:, ::-1], axis=1)[:, ::-1]
-        want = places * (above == 1)
+        want = digits(x.astype(np.uint64), slots)
     assert np.array_equal(found, want)
-    kind = flags(n, width) if op in ("bits", "leading") else flags(n)
-    assert measured.rounds == declared(op, [numbers(n)], kind, width=width).rounds
+    assert measured.rounds == declared(op, [numbers(n)], flags(*found.shape), **attrs).rounds
 
 
 @pytest.mark.parametrize("n", [*LENGTHS, 100_001])
@@ -127,6 +131,35 @@ def test_truth_values_in_any_ring(width: int, n: int) -> None:
     assert measured.rounds == declared("b2a", [flags(n)], Type(dtype, (n,), NOBODY, Layout.ARITH), width=width).rounds
 
 
+WEIGHTS = ((1, 1 << 16), (1 << 16, 1 << 32), (1 << 48, 1 << 62), (-(1 << 48), 0))
+
+
+@pytest.mark.parametrize("n", [*LENGTHS, 100_001])
+def test_weighted_bits_of_any_number(n: int) -> None:
+    players, _, x = held(n, n)
+    given = ((x[:, None] >> np.arange(4)) & 1).astype(np.uint8)
+    rng = np.random.default_rng(6)
+    parts = rng.integers(0, 2, (2, *given.shape), np.uint8)
+    whole = [*parts, parts[0] ^ parts[1] ^ given]
+    mine = [np.stack([whole[i], whole[(i + 1) % 3]]) for i in range(3)]
+    steps = [p.weigh(0, *(s[..., j] for j in range(4)), weights=WEIGHTS) for p, s in zip(players, mine, strict=True)]
+
+    out, measured = lockstep(steps)
+
+    assert np.array_equal(opened(out), given.astype(np.int64) @ np.array(WEIGHTS))
+    assert measured.rounds == declared("weigh", [flags(n)] * 4, numbers(n), weights=WEIGHTS).rounds
+
+
+def test_sums_made_of_others_cost_nothing() -> None:
+    def size(*columns: tuple[int, ...]) -> int:
+        weights = tuple(zip(*columns, strict=True))
+        return declared("weigh", [flags(90)] * 3, numbers(90), weights=weights).bytes
+
+    one, two, both = (1, 0, 0), (0, 4, -4), (-3, 8, -8)
+    assert size(one, two, both) == size(one, two)
+    assert size(one, two, (1, 4, 4)) == size(one, two) + 2 * 8 * 90
+
+
 def sent(cost: Cost) -> list[list[int]]:
     """For each round, the bytes that each party sends."""
     return [[sum(b for (source, _), b in links.items() if source == i) for i in range(3)] for links in cost.rounds]
@@ -137,7 +170,8 @@ def sent(cost: Cost) -> list[list[int]]:
     [
         declared("b2a", [flags(30_000)], numbers(30_000)),
         declared("ltz", [numbers(30_000)], flags(30_000), width=64),
-        declared("bits", [numbers(30_000)], flags(30_000, 20), width=20),
+        declared("bits", [numbers(30_000)], flags(30_000, 20), width=20, sparse=1),
+        declared("weigh", [flags(30_000)] * 4, numbers(30_000), weights=WEIGHTS),
         declared("eqz", [numbers(30_000)], flags(30_000), width=64),
         declared("shift", [numbers(30_000)], numbers(30_000), m=M, width=48),
         declared("shift", [numbers(30_000)], numbers(30_000), m=M, width=64),

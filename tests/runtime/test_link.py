@@ -37,7 +37,10 @@ def seconds(plan: Schedule) -> float:
     return plan.rounds * WAN.rtt_seconds / 2 + plan.wire(WAN.bits_per_second)
 
 
-@pytest.mark.parametrize(("what", "n"), [("sort(x)", 10_000), ("top_k(x, 5)", 10_000), ("max(x)", 65_536)])
+@pytest.mark.parametrize(
+    ("what", "n"),
+    [("sort(x)", 10_000), ("top_k(x, 5)", 10_000), ("max(x)", 65_536), ("sqrt(x)", 40_000), ("1.0 / x", 40_000)],
+)
 def test_each_choice_is_better_on_its_link(what: str, n: int) -> None:
     near, far = timetable(what, n, "lan"), timetable(what, n, "wan")
 

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from mpc.leading import Slots
 from mpc.lockstep import lockstep
 from mpc.protocol import Seat, Step
 from mpc.protocols.rep3 import Rep3Player
@@ -23,7 +24,7 @@ N = 12_288
 
 Octets = NDArray[np.uint8]
 
-NUMBERS: list[tuple[str, dict[str, int]]] = [
+NUMBERS: list[tuple[str, dict[str, Any]]] = [
     ("mul_trunc", {"m": 16}),
     ("trunc", {"m": 16}),
     ("trunc", {"m": 40}),
@@ -31,8 +32,9 @@ NUMBERS: list[tuple[str, dict[str, int]]] = [
     ("shift", {"m": 16, "width": 64}),
     ("ltz", {"width": 64}),
     ("eqz", {"width": 64}),
-    ("bits", {"width": 24}),
-    ("leading", {"width": 24}),
+    ("bits", {"width": 24, "sparse": 0}),
+    ("bits", {"width": 24, "sparse": 2}),
+    ("leading", {**Slots(24, signed=True)._asdict(), "sparse": 1}),
 ]
 
 
@@ -51,7 +53,7 @@ def views(steps: list[Step[Any]]) -> list[list[Octets]]:
         ex = next(step)
         while True:
             got = yield ex
-            seen[me] += [np.ascontiguousarray(a).view(np.uint8) for arrays in got.values() for a in arrays]
+            seen[me] += [np.ascontiguousarray(a).reshape(-1).view(np.uint8) for arrays in got.values() for a in arrays]
             try:
                 ex = step.send(got)
             except StopIteration as stop:
@@ -86,7 +88,7 @@ def players() -> list[Rep3Player]:
 
 
 @pytest.mark.parametrize(("op", "attrs"), NUMBERS, ids=str)
-def test_of_numbers(op: str, attrs: dict[str, int]) -> None:
+def test_of_numbers(op: str, attrs: dict[str, Any]) -> None:
     given = zeros((N,), bits=False)
     operands = [(s, s) if op == "mul_trunc" else (s,) for s in given]
     seen = views([getattr(p, op)(0, *s, **attrs) for p, s in zip(players(), operands, strict=True)])
@@ -97,6 +99,14 @@ def test_of_numbers(op: str, attrs: dict[str, int]) -> None:
 @pytest.mark.parametrize("width", [8, 37, 64])
 def test_of_truth_values(width: int) -> None:
     seen = views([p.b2a(0, s, width=width) for p, s in zip(players(), zeros((N,), bits=True), strict=True)])
+
+    assert all(max(telling(arrays), default=0) < 8 for arrays in seen)
+
+
+def test_of_weighted_truth_values() -> None:
+    weights = ((1, 0), (1 << 48, 1 << 50), (-1, 1))
+    given = zeros((N,), bits=True)
+    seen = views([p.weigh(0, s, s, s, weights=weights) for p, s in zip(players(), given, strict=True)])
 
     assert all(max(telling(arrays), default=0) < 8 for arrays in seen)
 
