@@ -21,7 +21,7 @@ from dsl.stypes import FIXED, INTEGER
 from dsl.values import Array, Val, describe
 from dsl.walker import Reported, Walker
 from mpc.circuit import Value
-from mpc.types import INT, Dim, Size, size_of
+from mpc.types import Dim, Size, size_of
 
 __all__ = ["mean_of", "sum_of"]
 
@@ -145,15 +145,12 @@ def _extreme(w: Walker, site: CallSite, name: str, values: tuple[Val, ...], axis
 
 
 def _extreme_visible(w: Walker, name: str, a: Array, axis: int) -> Array:
-    """Of the rows that are there; 0 without any. The others are given a value that is as far away as can be."""
-    b = w.builder
+    """Of the rows that are there; 0 without any. The others take the opposite extreme of all, so that the values keep
+    the range that is declared for them."""
+    b, x = w.builder, emptied(w, a)
     assert a.valid is not None
-    far = -(2.0 ** (62 - w.frac)) if a.stype.kind == "fixed" else -(2**62)
-    end = b.const(np.asarray(far if name == "max" else -far), a.value.dtype)
-    found = b.emit(name, b.emit("select", a.valid, a.value, end), axis=axis, keepdims=False)
-    some = b.const(np.int64(0), INT) < b.emit("sum", a.valid.to_int(), axis=axis, keepdims=False)
-    zero = b.const(np.zeros(()), a.value.dtype)
-    return replace(_filled(a), value=b.emit("select", some, found, zero))
+    other = b.emit("min" if name == "max" else "max", x.value, axis=axis, keepdims=True)
+    return x.with_value(b.emit(name, b.emit("select", a.valid, x.value, other), axis=axis, keepdims=False))
 
 
 def _pairwise(w: Walker, site: CallSite, name: str, arrays: list[Array]) -> Val:

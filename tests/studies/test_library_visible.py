@@ -272,6 +272,34 @@ def test_training_by_hand_knows_nothing_of_invisible_rows(protocol: str) -> None
     np.testing.assert_allclose(joint([found[name] for name in ("z", "b", "s", "W", "share")]), want, atol=2.0**-10)
 
 
+FAR = """
+table l from a rows <= 9:
+    i: key unique
+    n: int
+    f: fixed
+    m: int in -5..5
+table r from b rows <= 9:
+    i: key unique
+query q:
+    select n, f, m from l join r on l.i = r.i
+reveal [max(q.n), min(q.n)] to all as n
+reveal [max(q.f), min(q.f), max(q.m), min(q.m)] to all as f
+"""
+
+
+@pytest.mark.parametrize("end", [-1, 1])
+@pytest.mark.parametrize("protocol", ["rep3", "additive"])
+def test_extremes_are_exact_at_the_ends_of_what_fits(protocol: str, end: int) -> None:
+    n, f, m = np.array([2**63 - 9, 2**63 - 2, 2**63 - 4]), np.array([6.5e13, 7e13, 6e13]), np.array([5, 4, 3])
+    study = api.compile(HEAD + FAR, protocol=protocol, preprocessing="dealer" if protocol == "additive" else None)
+    left = {"i": np.arange(3), "n": end * n, "f": end * f, "m": end * m}
+
+    got = api.simulate_sync(study, {"a": {"l": left}, "b": {"r": {"i": np.arange(3)}}, "c": {}})["c"]
+
+    assert got["n"].tolist() == [max(end * n), min(end * n)]
+    assert got["f"].tolist() == [max(end * f), min(end * f), max(end * m), min(end * m)]
+
+
 BATCHED = """
 input z0: fixed[2] from b
 table t from a rows <= 60:
