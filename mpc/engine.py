@@ -7,7 +7,7 @@ uses alike: a compute node does everything, a client only what it brings, sees o
 
 from __future__ import annotations
 
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -23,7 +23,7 @@ from mpc.ring import EncodingError
 from mpc.schedule import Schedule
 from mpc.types import BOOL, INT, Layout, Type
 
-__all__ = ["Engine", "InputKey", "Report", "UndefinedError", "keep_key", "own_key", "spared"]
+__all__ = ["Engine", "InputKey", "Report", "UndefinedError", "alone", "keep_key", "node_key", "own_key", "spared"]
 
 InputKey = tuple[str, str]
 """(name of the input or table, column; empty for an array), or what `own_key` and `keep_key` give."""
@@ -39,18 +39,34 @@ def keep_key(name: str, scan: int, at: int) -> InputKey:
     return name, f"#keep {at}@{scan}"
 
 
-def spared(schedule: Schedule, me: str, inputs: Container[InputKey]) -> frozenset[int]:
+def node_key(index: int) -> InputKey:
+    """The result of the node `index` of the one timetable that the inputs are for, which its owner has otherwise."""
+    return "#node", str(index)
+
+
+def alone(schedule: Schedule, me: str) -> frozenset[int]:
+    """The nodes that the party `me` works out alone, in the clear."""
+    viewers = frozenset([me])
+    return frozenset(
+        i
+        for i, n in enumerate(schedule.circuit.nodes)
+        if n.type.seen_by == viewers and n.op not in ("loop", "tell", "reveal", "carry") and not interactive(n)
+    )
+
+
+def _given(inputs: Iterable[InputKey]) -> frozenset[int]:
+    """The nodes whose results are among inputs."""
+    return frozenset(int(column) for name, column in inputs if name == "#node")
+
+
+def spared(schedule: Schedule, me: str, inputs: Collection[InputKey]) -> frozenset[int]:
     """The nodes that the party `me` alone sees and need not work out, as what they lead to is among `inputs`."""
     nodes = schedule.circuit.nodes
     said = {i for i, n in enumerate(nodes) if n.op == "keep" and keep_key(n["name"], n["scan"], n["at"]) in inputs}
+    said |= _given(inputs)
     if not said:
         return frozenset()
-    alone = frozenset([me])
-    own = {
-        i
-        for i, n in enumerate(nodes)
-        if n.type.seen_by == alone and n.op not in ("loop", "tell", "reveal", "carry") and not interactive(n)
-    }
+    own = alone(schedule, me)
     roots = {*range(len(nodes))} - own | {*schedule.circuit.results}
     return frozenset(own - reachable(schedule.circuit, roots, stop=said))
 
@@ -121,6 +137,7 @@ class Engine:
         self.inputs = inputs
         self.carried = carried or {}
         self.spared = spared(schedule, self.name, inputs)
+        self.given = _given(inputs)
         self.use = 0
         self.report = Report()
         scheme: Scheme = schedule.scheme
@@ -299,8 +316,11 @@ class Engine:
     # -- local nodes ---------------------------------------------------------------------------
 
     def _local(self, node: Node, index: int, s: Schedule, values: dict[int, Any], params: Mapping[int, Any]) -> Any:
-        if s is self.schedule and index in self.spared:
-            return None
+        if s is self.schedule:
+            if index in self.spared:
+                return None
+            if index in self.given:
+                return self.inputs[node_key(index)]
         match node.op:
             case "const":
                 const = node["value"]

@@ -10,16 +10,28 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
 import numpy.typing as npt
 
 from dsl.inputs import InputSpec, Told
 from dsl.outputs import Elaborated
-from mpc.circuit import Array, Circuit, Node
-from mpc.engine import InputKey, keep_key, own_key, spared
+from mpc.circuit import Array, Circuit
+from mpc.engine import InputKey
 from mpc.schedule import Schedule
 from runtime.errors import DataError, Fault, PolicyRefused
-from runtime.sources import Bindings, Database, Held, Kept, Loaded, find, for_circuit, from_arrays, hold, load, suffixes
+from runtime.owned import brought, padded
+from runtime.sources import (
+    Bindings,
+    Connections,
+    Database,
+    Held,
+    Loaded,
+    find,
+    for_circuit,
+    from_arrays,
+    hold,
+    load,
+    suffixes,
+)
 
 if TYPE_CHECKING:
     from runtime.sources.databases import Source
@@ -42,6 +54,7 @@ class FileInputs:
     """Rows that each input must have, by this party's policy."""
     _loaded: dict[str, Loaded] = field(default_factory=dict)
     _held: dict[str, Held] = field(default_factory=dict)
+    _connections: Connections = field(default_factory=Connections)
     _fetched: dict[InputKey, Array] = field(default_factory=dict)
     _asking: Source | None = None
     _closed: bool = False
@@ -58,7 +71,7 @@ class FileInputs:
     def _shape(self, spec: InputSpec) -> tuple[int, ...]:
         place = self._find(spec)
         try:
-            held = hold(place, spec, self._watch) if isinstance(place, Database) else None
+            held = hold(place, spec, self._watch, self._connections) if isinstance(place, Database) else None
         finally:
             self._asking = None
         if held is not None:
@@ -102,19 +115,22 @@ class FileInputs:
         out = flat(self._loaded.values(), salt)
         for name, held in self._held.items():
             names = [c.name for c in held.spec.columns]
-            out |= _keyed(name, _padded(held.whole(names, salt), held.rows, held.spec.max_rows))
+            columns = padded(held.whole(names, salt), held.rows, held.spec.max_rows)
+            out |= {(name, column): values for column, values in columns.items()}
         return out
 
     def fetch(self, salt: bytes | None, circuit: Circuit, timetable: Schedule) -> Mapping[InputKey, Array]:
-        """What one stage needs: of tables in databases the columns and rows that its timetable computes with.
+        """What one stage needs: of tables in databases what its timetable computes with (`owned`).
 
         circuit: the stage as the study has it, by which conditions are told to databases.
         """
         if not self._fetched:
             self._fetched |= flat(self._loaded.values(), salt)
-        for held in self._held.values():
-            self._fetched |= _brought(held, salt, circuit, timetable, self._fetched)
-        return self._fetched
+        if not self._held:
+            return self._fetched
+        columns, results = brought(self.party, self._held, salt, circuit, timetable, self._fetched)
+        self._fetched |= columns
+        return self._fetched | results
 
     def close(self) -> None:
         """Let go of databases; what is being asked of one ends with an error there."""
@@ -168,77 +184,6 @@ def flat(loaded: Iterable[Loaded], salt: bytes | None) -> dict[InputKey, Array]:
     """
     out: dict[InputKey, Array] = {}
     for one in loaded:
-        columns = _padded(for_circuit(one, salt), one.rows, one.spec.max_rows)
-        out |= _keyed(one.spec.name, columns)
-    return out
-
-
-def _keyed(name: str, columns: Mapping[str, Array]) -> dict[InputKey, Array]:
-    return {(name, column): values for column, values in columns.items()}
-
-
-def _padded(columns: Mapping[str, Array], rows: int, bound: int | None) -> dict[str, Array]:
-    """The columns of a whole table, filled up where it is declared with `rows <= n`; `#rows` says which rows exist."""
-    if bound is None:
-        return dict(columns)
-    return {name: _filled(values, bound) for name, values in columns.items()} | {"#rows": np.arange(bound) < rows}
-
-
-def _filled(values: Array, rows: int) -> Array:
-    filled = np.zeros((rows, *values.shape[1:]), values.dtype)
-    filled[: len(values)] = values
-    return filled
-
-
-# ------------------------------------------------------------------------------------- tables in databases
-
-
-def _brought(
-    held: Held, salt: bytes | None, circuit: Circuit, timetable: Schedule, there: Mapping[InputKey, Array]
-) -> dict[InputKey, Array]:
-    """What a stage needs of one table beside what is `there`: columns whole, and of scans the rows that they keep."""
-    name, nodes = held.spec.name, timetable.circuit.nodes
-    mine = [i for i, n in enumerate(nodes) if n.op == "input" and n["party"] == held.spec.party and n["name"] == name]
-    told = {nodes[i]["scan"]: nodes[i]["told"] for i in mine if nodes[i].get("told") is not None}
-    scans = dict.fromkeys([*told, *(n["scan"] for n in nodes if n.op == "keep" and n["name"] == name)])
-    conditions = {scan: sql for scan in scans if (sql := held.conditions(circuit, scan, told.get(scan)))}
-    said = {keep_key(name, scan, at) for scan, sql in conditions.items() if scan not in told for at in sql}
-    idle = spared(timetable, held.spec.party, said)
-    whole: dict[str, None] = {}
-    own: dict[int, dict[str, Node]] = {scan: {} for scan in conditions}
-    for node in (nodes[i] for i in mine if i not in idle):
-        column, scan = node["column"], node.get("scan")
-        if scan not in conditions:
-            whole |= {} if (name, column) in there else {column: None}
-        elif own_key(name, column, scan) not in there:
-            own[scan][column] = node
-    out = _keyed(name, _padded(held.whole(_named(whole), salt), held.rows, held.spec.max_rows)) if whole else {}
-    for scan, columns in own.items():
-        if columns or not said <= there.keys():
-            kept = held.kept(_named(columns), conditions[scan], salt)
-            out |= _scanned(held, scan, kept, columns)
-    return out
-
-
-def _named(columns: Iterable[str]) -> list[str]:
-    """The table's columns among a circuit's, which has masks besides."""
-    return list(dict.fromkeys(c.removesuffix("?") for c in columns if c != "#rows"))
-
-
-def _scanned(held: Held, scan: int, kept: Kept, wanted: Mapping[str, Node]) -> dict[InputKey, Array]:
-    """The rows of one scan, and behind them its first row again and again up to the size that all know."""
-    name = held.spec.name
-    size = held.rows if held.spec.max_rows is None else held.spec.max_rows
-    there = np.arange(size) < kept.number
-    out: dict[InputKey, Array] = {keep_key(name, scan, at): there for at in kept.at}
-    columns = {**kept.columns, "#rows": there[: kept.number]}
-    for column, node in wanted.items():
-        values, limits = columns[column], node["range"]
-        filled = np.zeros((node.type.sizes[0], *values.shape[1:]), values.dtype)
-        filled[: kept.number] = values
-        if kept.number:
-            filled[kept.number :] = values[0]
-        elif limits is not None:
-            filled[:] = min(max(0, limits[0]), limits[1])
-        out[own_key(name, column, scan)] = filled
+        columns = padded(for_circuit(one, salt), one.rows, one.spec.max_rows)
+        out |= {(one.spec.name, column): values for column, values in columns.items()}
     return out

@@ -22,7 +22,7 @@ from dsl.node import Node
 from dsl.query import sorted_groups
 from dsl.query.expressions import column_of, rows_of
 from dsl.query.known import interval
-from dsl.query.measures import combined, number
+from dsl.query.measures import addable, added_up, combined, number
 from dsl.query.plan import Column, Measure, refs
 from dsl.query.relation import Context, Part, Relation, all_true, emit, merged, packed, unpacked
 from dsl.stypes import INTEGER, SType
@@ -155,7 +155,7 @@ class _Sum(NamedTuple):
 def _sums(ctx: Context, part: Part, index: Value, s: Space, measures: Sequence[Measure]) -> tuple[Value, list[_Sum]]:
     """How many rows each combination has in a part, and its measures there."""
     columns: list[Value] = []
-    plans: list[tuple[int | None, int | None, SType]] = []
+    plans: list[tuple[int | None, int, int | None, SType]] = []
 
     def place(v: Value) -> int:
         known = next((i for i, c in enumerate(columns) if c.index == v.index), None)
@@ -165,19 +165,19 @@ def _sums(ctx: Context, part: Part, index: Value, s: Space, measures: Sequence[M
 
     for m in measures:
         if m.argument is None:
-            plans.append((None, None, INTEGER))
+            plans.append((None, 0, None, INTEGER))
             continue
         a = column_of(rows_of(ctx, part), m.argument)
         present = None if a.valid is None else place(a.valid)
         if m.kind == "count":
-            plans.append((present, None, INTEGER))
+            plans.append((present, 0, None, INTEGER))
             continue
         a = number(ctx, m, a)
         zero = a.value.is_const and not a.value.constant.any()
-        value = a.value
+        value, frac = addable(ctx, a.value)
         if a.valid is not None and not zero:
             value = emit(ctx, "select", a.valid, value, ctx.w.builder.const(np.zeros(()), value.dtype))
-        plans.append((-1 if zero else place(value), present, a.stype.optional(False)))
+        plans.append((-1 if zero else place(value), frac, present, a.stype.optional(False)))
     visible = all_true(ctx, part.rows) if part.visible is None else part.visible
     rows, *sums = ctx.w.builder.emit_many("bucket_sums", index, visible, *columns, n=s.size)
     nothing = ctx.w.builder.const(np.zeros(s.size, np.int64))
@@ -185,7 +185,10 @@ def _sums(ctx: Context, part: Part, index: Value, s: Space, measures: Sequence[M
     def out(at: int | None) -> Value:
         return rows if at is None else nothing if at < 0 else sums[at]
 
-    return rows, [_Sum(out(value), None if present is None else out(present), stype) for value, present, stype in plans]
+    return rows, [
+        _Sum(added_up(ctx, out(value), frac), None if present is None else out(present), stype)
+        for value, frac, present, stype in plans
+    ]
 
 
 def _summed(ctx: Context, m: Measure, rows: Value, parts: Sequence[_Sum]) -> Array:

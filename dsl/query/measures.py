@@ -16,7 +16,7 @@ from dsl.query.relation import Context, emit
 from dsl.values import Array
 from mpc.circuit import Value
 
-__all__ = ["combined", "limit_of", "nothing", "number"]
+__all__ = ["addable", "added_up", "combined", "limit_of", "nothing", "number"]
 
 
 def number(ctx: Context, m: Measure, a: Array) -> Array:
@@ -25,6 +25,22 @@ def number(ctx: Context, m: Measure, a: Array) -> Array:
     if a.stype.kind not in {"int", "decimal", "fixed"}:
         ctx.w.fail("E0301", "a sum is one of numbers", m.span, f"{a.stype}")
     return a
+
+
+def addable(ctx: Context, value: Value) -> tuple[Value, int]:
+    """What is added up, and the fraction bits of which it is whole numbers.
+
+    An owner adds up its own `fixed` numbers as whole ones of their last place, which is how all others are added: so
+    the sum is the same in whatever order it is taken, and wherever.
+    """
+    if value.dtype.kind != "fixed" or len(value.type.seen_by or ()) != 1:
+        return value, 0
+    return emit(ctx, "units", value, frac=value.dtype.frac), value.dtype.frac
+
+
+def added_up(ctx: Context, total: Value, frac: int) -> Value:
+    """A sum of what `addable` gave."""
+    return emit(ctx, "of_units", total, frac=frac) if frac else total
 
 
 def nothing(ctx: Context, a: Array) -> Array:

@@ -21,7 +21,7 @@ import numpy as np
 from dsl.convert import to_int
 from dsl.query.expressions import column_of, rows_of
 from dsl.query.known import interval
-from dsl.query.measures import limit_of, number
+from dsl.query.measures import addable, added_up, limit_of, number
 from dsl.query.plan import Column, Measure
 from dsl.query.relation import Context, Part, all_true, emit, numbered
 from dsl.stypes import INTEGER, SType, decimal
@@ -197,9 +197,12 @@ class _Pass:
         mask = None if a.valid is None else self._add(a.valid)
         if m.kind == "count" or (a.value.is_const and not a.value.constant.any()):
             return -1, mask
-        if m.kind in {"sum", "total"} and a.valid is not None:
-            zero = self.ctx.w.builder.const(np.zeros(()), a.value.dtype)
-            return self._add(emit(self.ctx, "select", a.valid, a.value, zero)), mask
+        if m.kind in {"sum", "total"}:
+            value, _ = addable(self.ctx, a.value)
+            if a.valid is not None:
+                zero = self.ctx.w.builder.const(np.zeros(()), value.dtype)
+                value = emit(self.ctx, "select", a.valid, value, zero)
+            return self._add(value), mask
         return self._add(a.value), mask
 
     def _starts(self, keys: Sequence[Value]) -> Value:
@@ -268,10 +271,11 @@ class _Pass:
 
             return none
         added = self._combine("sum", self.sorted[value])
+        _, frac = addable(self.ctx, to_int(whole).value)
 
         def finish(r: Sequence[Value]) -> Array:
             valid = None if some is None else r[some] > 0
-            return Array(r[added], stype.optional(valid is not None), valid)
+            return Array(added_up(self.ctx, r[added], frac), stype.optional(valid is not None), valid)
 
         return finish
 

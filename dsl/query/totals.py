@@ -15,7 +15,7 @@ import numpy as np
 from dsl.convert import to_int
 from dsl.query import sorted_groups
 from dsl.query.expressions import column_of, rows_of
-from dsl.query.measures import combined, limit_of, nothing, number
+from dsl.query.measures import addable, added_up, combined, limit_of, nothing, number
 from dsl.query.plan import Column, Measure, refs
 from dsl.query.relation import Context, Part, Relation, all_true, count, emit, full, merged, single
 from dsl.stypes import BOOLEAN, INTEGER
@@ -110,12 +110,12 @@ def _counted(ctx: Context, part: Part, mask: Value | None) -> Value:
 
 
 def _sum(ctx: Context, a: Array, mask: Value | None) -> Value:
-    value = a.value
+    value, frac = addable(ctx, a.value)
     if mask is not None and not (value.is_const and not value.constant.any()):
         zero = ctx.w.builder.const(np.zeros(()), value.dtype)
         shape = mask.reshape((*mask.shape, 1)) if a.stype.kind == "text" else mask
         value = emit(ctx, "select", shape, value, zero)
-    return emit(ctx, "sum", value, axis=0, keepdims=False)
+    return added_up(ctx, emit(ctx, "sum", value, axis=0, keepdims=False), frac)
 
 
 # ------------------------------------------------------------------------------------------ extremes

@@ -9,6 +9,7 @@ be used is a `runtime.errors.DataError` that names file, row and column and neve
 """
 
 from runtime.sources.address import Database, is_database, parse_database
+from runtime.sources.connections import Connections
 from runtime.sources.find import Bindings, find, parse_binding
 from runtime.sources.given import from_arrays
 from runtime.sources.held import Held, Kept, hold
@@ -19,6 +20,7 @@ from runtime.sources.packing import for_circuit, pack_text, unpack_text
 __all__ = [
     "READERS",
     "Bindings",
+    "Connections",
     "Database",
     "Held",
     "Kept",

@@ -17,7 +17,7 @@ import importlib
 import re
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
-from typing import Any, Final
+from typing import Any, Final, Self
 
 from dsl.inputs import InputSpec
 from runtime.sources.address import Database
@@ -107,6 +107,10 @@ class Adbc:
         self._cursor = cursor
         self._faults = faults
         self._error = error
+
+    def of(self, faults: Faults) -> Self:
+        """The same for another of its tables."""
+        return type(self)(self._cursor, faults, self._error)
 
     def names(self, rows: str) -> list[str]:
         """The columns that are there."""

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from typing import Final, Protocol
+from typing import Final, Protocol, Self
 
 from dsl.inputs import InputSpec
 from runtime.sources.adbc_server import open_driver, open_postgres
@@ -30,6 +30,9 @@ __all__ = ["Source", "opened", "read", "shape"]
 
 class Source(Protocol):
     """An open database. rows: what follows FROM. All methods fail with DataError."""
+
+    def of(self, faults: Faults) -> Self:
+        """The same for another of its tables."""
 
     def names(self, rows: str) -> list[str]:
         """The columns that are there."""

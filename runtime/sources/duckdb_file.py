@@ -52,6 +52,10 @@ class DuckDB:
         self._faults = faults
         self._error = error
 
+    def of(self, faults: Faults) -> DuckDB:
+        """The same for another of its tables."""
+        return DuckDB(self._connection, faults, self._error)
+
     def names(self, rows: str) -> list[str]:
         """The columns that are there."""
         return list(self._bound(f"select * from {rows}").columns)

@@ -1,8 +1,8 @@
 """A table that stays in its owner's database: what is asked of it for one job, while it is held as it was at first.
 
 For: `hold`, `Held`.
-Leaves to others: conditions in SQL (`conditions`), what may be said in SQL of a column (`dialects`), the circuit's
-columns (`packing`).
+Leaves to others: expressions in SQL (`expressions`), which rows there are (`frames`), what a column is in SQL
+(`columns`), the circuit's columns (`packing`), groups (`pushed`).
 
 Only what the job needs leaves the database: columns that something is computed from, and of a scan with conditions the
 rows that they keep.  That the study's declarations hold (types, ranges, words, lengths, missing values, unique) is
@@ -15,9 +15,8 @@ first row that is kept, so that no value is outside what the study's ranges prom
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -26,12 +25,15 @@ from numpy.typing import NDArray
 from dsl.inputs import ColumnSpec, InputSpec, Told
 from mpc.circuit import Circuit
 from runtime.sources.address import Database
-from runtime.sources.conditions import Conditions
-from runtime.sources.dialects import DIALECTS, Dialect, Native, native
+from runtime.sources.columns import Native, native
+from runtime.sources.connections import Connection, Connections
+from runtime.sources.dialects import DIALECTS, Dialect
+from runtime.sources.expressions import NotInSQLError
 from runtime.sources.faults import Faults, check_columns
+from runtime.sources.frames import OWN, Frame, Frames, Rows, Stands
 from runtime.sources.load import convert
 from runtime.sources.packing import for_circuit
-from runtime.sources.sql import quoted, relation
+from runtime.sources.sql import relation
 
 if TYPE_CHECKING:
     from runtime.sources.databases import Source
@@ -50,40 +52,57 @@ class Kept:
 
 @dataclass(slots=True)
 class Held:
-    """An open table. rows: how many there are. fetched: the rows and columns of each time that any were."""
+    """An open table. rows: how many there are. kinds: the database's names of its columns' types.
+
+    fetched: the rows and columns of each time that any were.
+    """
 
     spec: InputSpec
     rows: int
-    _database: Database
+    database: Database
+    dialect: Dialect
+    kinds: Mapping[str, str]
+    connection: Connection
+    _connections: Connections
     _source: Source
-    _stack: ExitStack
-    _dialect: Dialect
-    _natives: Mapping[str, Native]
     fetched: list[tuple[int, tuple[str, ...]]] = field(default_factory=list)
-    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _closed: bool = False
 
     def close(self) -> None:
         """Let it go; what another thread asks ends with an error there."""
-        self._source.interrupt()
-        with self._lock:
-            self._stack.close()
+        if not self._closed:
+            self._closed = True
+            self._connections.release(self.connection)
 
     @property
     def tells(self) -> bool:
         """Whether it may be known how many rows conditions keep."""
-        return self._database.counts
+        return self.database.counts
+
+    @property
+    def stands(self) -> Stands:
+        """What statements need to know of it."""
+        query = self.database.query
+        place = f"(\n{query}\n)" if query else relation(self.database, self.spec, self.dialect.quoted)
+        return Stands(self.spec, place, self.kinds)
 
     def conditions(self, circuit: Circuit, scan: int, told: tuple[int, ...] | None = None) -> dict[int, str]:
-        """The conditions on one scan that the database can judge, by number, in SQL; those that were told of alone."""
-        columns = {c.name: c for c in self.spec.columns}
-        render = Conditions(circuit, scan, columns, self._natives, self._dialect)
+        """The conditions on one scan that the database can judge, by number, in SQL; those that were told of alone.
+
+        They are conditions on this table alone, under the name `r0`.
+        """
+        frames = Frames(circuit, self.dialect, {self.spec.name: self.stands})
         out: dict[int, str] = {}
         for _, node in circuit:
             mine = node.op == "keep" and node.type.seen_by == frozenset([self.spec.party])
             if mine and node["name"] == self.spec.name and node["scan"] == scan:
-                sql = render.sql(node.src[0])
-                if sql is not None and (told is None or node["at"] in told):
-                    out[node["at"]] = sql
+                if told is not None and node["at"] not in told:
+                    continue
+                rows = Rows(frames, Frame(self.spec.name, scan))
+                with suppress(NotInSQLError):
+                    condition = rows.expressions.truth(node.src[0])
+                    if not rows.joins:
+                        out[node["at"]] = condition
         return out
 
     def counts(self, circuit: Circuit, scans: Iterable[tuple[int, int]]) -> dict[int, Told]:
@@ -92,7 +111,7 @@ class Held:
         scans: places and numbers.  Nothing where the owner does not let it be known, and of what stands in the text
         once but is scanned under different conditions.
         """
-        if not self._database.counts:
+        if not self.tells:
             return {}
         pairs = dict.fromkeys(scans)
         single = {place: scan for place, scan in pairs if sum(place == p for p, _ in pairs) == 1}
@@ -102,23 +121,34 @@ class Held:
 
     def whole(self, names: Sequence[str], salt: bytes | None) -> dict[str, NDArray[Any]]:
         """Columns with all rows, as circuits take them, missing values' masks as `name?`."""
-        columns = self._fetch(relation(self._database, self.spec), names, salt)
+        columns = self._fetch(relation(self.database, self.spec, self.dialect.quoted), names, salt)
         if names and len(columns[names[0]]) != self.rows:
             self._fail("its rows changed while the job ran")
         return columns
 
     def kept(self, names: Sequence[str], conditions: Mapping[int, str], salt: bytes | None) -> Kept:
         """The rows for which all conditions hold, of these columns."""
-        rows = f"{relation(self._database, self.spec)}{self._in_order()}"
+        rows = f"{self.stands.place} as {OWN}{self._in_order()}"
         where = " and ".join(conditions.values())
         at = tuple(conditions)
         if not names:
-            with self._lock:
+            with self.connection.lock:
                 (number,) = self._source.row(f"select count(*) from {rows} where {where}")
             return Kept(self._number(number), at, {})
-        listed = ", ".join(map(quoted, names))
-        columns = self._fetch(f"(select {listed} from {rows} where {where}) as parley_kept", names, salt)
+        columns = self._fetch(f"({self.statement(names, conditions)}) as parley_kept", names, salt)
         return Kept(self._number(len(columns[names[0]])), at, columns)
+
+    def statement(self, names: Sequence[str], conditions: Mapping[int, str]) -> str:
+        """What gives these columns of the rows for which all conditions hold."""
+        rows = f"{self.stands.place} as {OWN}{self._in_order()}"
+        return (
+            f"select {', '.join(map(self.dialect.quoted, names))} from {rows} where {' and '.join(conditions.values())}"
+        )
+
+    def answer(self, statement: str, columns: Sequence[ColumnSpec], salt: bytes | None) -> dict[str, NDArray[Any]]:
+        """What a statement gives, in columns as circuits take them, missing values' masks as `name?`."""
+        wanted = replace(self.spec, columns=tuple(columns), unique_together=())
+        return self._read(f"({statement}) as parley_answer", wanted, salt)
 
     def _number(self, number: int) -> int:
         if number > self.rows:
@@ -127,7 +157,7 @@ class Held:
 
     def _in_order(self) -> str:
         """SQLite: rows in the order of the table, not of an index."""
-        return " not indexed" if self._database.kind == "sqlite" and not self._database.query else ""
+        return " not indexed" if self.database.kind == "sqlite" and not self.database.query else ""
 
     def _fetch(self, rows: str, names: Sequence[str], salt: bytes | None) -> dict[str, NDArray[Any]]:
         if not names:
@@ -137,52 +167,75 @@ class Held:
             columns=tuple(replace(c, unique=False) for c in self.spec.columns if c.name in names),
             unique_together=(),
         )
-        listed = [c.name for c in wanted.columns]
-        faults = Faults(wanted, str(self._database), "table")
-        with self._lock:
-            content = self._source.read(rows, listed, wanted)
+        columns = self._read(rows, wanted, salt)
+        self.fetched.append((len(columns[wanted.columns[0].name]), tuple(c.name for c in wanted.columns)))
+        return columns
+
+    def _read(self, rows: str, wanted: InputSpec, salt: bytes | None) -> dict[str, NDArray[Any]]:
+        faults = Faults(wanted, str(self.database), "table")
+        with self.connection.lock:
+            content = self._source.read(rows, [c.name for c in wanted.columns], wanted)
             changed = self._source.changed()
         if changed:
             self._fail("it changed while the job ran")
-        self.fetched.append((content.shape[0], tuple(listed)))
         return for_circuit(convert(wanted, content, faults, from_text_alone=False), salt)
 
     def _fail(self, why: str) -> NoReturn:
-        Faults(self.spec, str(self._database), "table").fail("E0414", why, help="submit the job again")
+        Faults(self.spec, str(self.database), "table").fail("E0414", why, help="submit the job again")
 
 
-def hold(database: Database, spec: InputSpec, watch: Callable[[Source], None]) -> Held | None:
+def hold(
+    database: Database,
+    spec: InputSpec,
+    watch: Callable[[Source], None],
+    connections: Connections | None = None,
+    *,
+    verified: bool = True,
+) -> Held | None:
     """The table, open, when all that the study declares of it holds; DataError when something does not.
 
-    watch: is told what is open, so that it can be interrupted.
+    watch: is told what is open, so that it can be interrupted. connections: the databases that are open already.
+    verified: what the study declares is checked; otherwise nothing of it may be fetched, only statements be made.
     None when this program has to look at the values itself: the database's SQL is not known well enough, or a column
     has a type whose values it might take differently.
     """
     dialect = DIALECTS.get(database.kind)
     if dialect is None or not spec.table:
         return None
-    from runtime.sources.databases import opened
-
+    connections = connections if connections is not None else Connections()
     faults = Faults(spec, str(database), "table")
-    rows = relation(database, spec)
-    with ExitStack() as stack:
-        source = stack.enter_context(opened(database, faults))
+    connection = connections.take(database, faults)
+    try:
+        source = connection.source.of(faults)
         watch(source)
-        check_columns(spec, source.names(rows), faults)
-        names = [c.name for c in spec.columns]
-        natives: dict[str, Native] = {}
-        for column, kind in zip(spec.columns, source.types(rows, names), strict=True):
-            found = native(column, kind, dialect)
-            if found is None:
-                return None
-            natives[column.name] = found
-        number, suspects = _counted(source, rows, spec, natives)
-        if spec.max_rows is not None and number > spec.max_rows:
-            faults.fail("E0413", f"the table has {number} rows, at most {spec.max_rows} are declared")
-        if not suspects:
-            return Held(spec, number, database, source, stack.pop_all(), dialect, natives)
+        held = _held(Held(spec, 0, database, dialect, {}, connection, connections, source), source, faults, verified)
+    except BaseException:
+        connections.release(connection)
+        raise
+    if held is None:
+        connections.release(connection)
+    return held
+
+
+def _held(one: Held, source: Source, faults: Faults, verified: bool) -> Held | None:
+    spec, dialect = one.spec, one.dialect
+    rows = relation(one.database, spec, dialect.quoted)
+    check_columns(spec, source.names(rows), faults)
+    names = [c.name for c in spec.columns]
+    kinds = dict(zip(names, source.types(rows, names), strict=True))
+    found = {c.name: native(c, kinds[c.name], dialect) for c in spec.columns}
+    natives = {name: column for name, column in found.items() if column is not None}
+    if len(natives) < len(found):
+        return None
+    if not verified:
+        return replace(one, kinds=kinds)
+    number, suspects = _counted(source, rows, spec, natives)
+    if spec.max_rows is not None and number > spec.max_rows:
+        faults.fail("E0413", f"the table has {number} rows, at most {spec.max_rows} are declared")
+    if suspects:
         _look(source, rows, spec, suspects, faults)
-    return None
+        return None
+    return replace(one, kinds=kinds, rows=number)
 
 
 def _counted(

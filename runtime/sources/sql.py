@@ -8,6 +8,7 @@ Only names go into them, each in quotation marks: the owner's table, and columns
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
 from dsl.inputs import InputSpec
@@ -21,11 +22,11 @@ def quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
-def relation(database: Database, spec: InputSpec) -> str:
-    """What follows FROM. A query is enclosed, so that it can be nothing but one query."""
+def relation(database: Database, spec: InputSpec, mark: Callable[[str], str] = quoted) -> str:
+    """What follows FROM. A query is enclosed, so that it can be nothing but one query. mark: puts names in marks."""
     if database.query:
         return f"(\n{database.query}\n) as parley_rows"  # the line ends close a comment
-    return ".".join(quoted(part) for part in database.table or (spec.name,))
+    return ".".join(mark(part) for part in database.table or (spec.name,))
 
 
 def said(error: Exception) -> str:

@@ -55,6 +55,11 @@ def _well_formed(raw: bytes) -> bool:
     return True
 
 
+def _nearest(value: float) -> int:
+    """The nearest whole number, of two the even one, which SQLite's `round` does not give."""
+    return round(value)
+
+
 class _Utf8(bytes):
     """A TEXT, which is so told from a BLOB."""
 
@@ -76,18 +81,24 @@ def open_sqlite(database: Database, faults: Faults) -> Iterator[SQLite]:
         faults.fail("E0414", f"the file cannot be opened: {said(error)}")
     connection.text_factory = _Utf8
     connection.create_function("parley_well_formed", 1, _well_formed, deterministic=True)
+    connection.create_function("parley_nearest", 1, _nearest, deterministic=True)
     with closing(connection):
-        yield SQLite(connection, faults, ordered=not database.query)
+        yield SQLite(connection, faults)
 
 
 class SQLite:
-    """An open file. ordered: tables are read in the order of their rows, not of an index that holds the columns."""
+    """An open file."""
 
-    def __init__(self, connection: sqlite3.Connection, faults: Faults, *, ordered: bool) -> None:
+    def __init__(self, connection: sqlite3.Connection, faults: Faults) -> None:
         self._connection = connection
         self._faults = faults
-        self._how = " not indexed" if ordered else ""
         self._version = self._data_version()
+
+    def of(self, faults: Faults) -> SQLite:
+        """The same for another of its tables; it has changed when the file did since it was first opened."""
+        other = SQLite(self._connection, faults)
+        other._version = self._version
+        return other
 
     def _data_version(self) -> int:
         """Differs once another connection has changed the file."""
@@ -116,7 +127,7 @@ class SQLite:
         wanted = ", ".join(map(quoted, names)) if spec.table else "*"
         blocks: list[list[_Stored]] = [[] for _ in names]
         try:
-            how = "" if rows.startswith("(") else self._how
+            how = "" if rows.startswith("(") else " not indexed"  # in the order of its rows, not of an index
             cursor = self._connection.execute(f"select {wanted} from {rows}{how}")
             while block := cursor.fetchmany(_BLOCK):
                 for parts, values in zip(blocks, zip(*block, strict=True), strict=True):

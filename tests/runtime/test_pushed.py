@@ -343,9 +343,8 @@ def test_a_query_over_a_query_is_asked_by_its_own_conditions_alone(folder: Path,
     )
     found = Run(folder, tmp_path, text, "duckdb").outputs()["c"]
     assert found["r"] == found["v"] == [{"s": pytest.approx(sum(r["amount"] for r in rows() if 3 < r["k"] < 6))}]
-    assert sorted(n for n, _ in fetched) == sorted(
-        [sum(r["k"] < 6 for r in rows()), sum(3 < r["k"] < 6 for r in rows())]
-    )
+    # Of the sums, which the database adds up, no row leaves it.
+    assert fetched == [(sum(r["k"] < 6 for r in rows()), ("k", "amount"))]
 
 
 # -- declarations ------------------------------------------------------------------------------------------

@@ -6,7 +6,10 @@ import subprocess
 import tempfile
 from pathlib import Path
 
+import pushed_tables
 import pytest
+from hypothesis import HealthCheck, given, settings
+from pushed_tables import DATA, QUERIES, cells, differences
 from test_pushed import COLUMNS, CONDITIONS, circuit, rows, study
 from test_sources_csv import array, table
 from test_sources_databases import FAULTS, TYPED, TYPED_FAULTS, VALUES, found, refused, refused_in_row_2, statements
@@ -257,3 +260,42 @@ def test_postgres_errors_tell_no_value_and_no_password(in_postgres, server, monk
         assert error.faults[0].code == "E0414"
         assert message in str(error)
         assert not any(word in str(error) for word in ("private", "hunter2", "secret\n", PASSWORD))
+
+
+@pytest.fixture(scope="module")
+def two_tables(server):
+    """Puts rows into the tables t and o of a schema of their own, and gives where they are."""
+    from adbc_driver_postgresql import dbapi
+
+    folder, _ = server
+    quoted = PASSWORD.replace("\\", "\\\\").replace("'", "\\'")
+    with dbapi.connect(f"host='{folder}' user='reader' dbname='postgres' password='{quoted}'") as connection:
+
+        def run(*statements):
+            with connection.cursor() as cursor:
+                for statement in statements:
+                    cursor.execute(statement)
+            connection.commit()
+
+        def constant(value):
+            return "null" if value is None else f"'{str(value).replace(chr(39), 2 * chr(39))}'"
+
+        def filled(data):
+            for table, rows in zip(("t", "o"), data, strict=True):
+                listed = ", ".join(f"({', '.join(map(constant, cells('postgres', table, row)))})" for row in rows)
+                run(f"delete from pushed.{table}", f"insert into pushed.{table} values {listed}")
+            return {("a", table): address(server, f"table=pushed.{table}") for table in ("t", "o")}
+
+        run(
+            "create schema pushed",
+            *(f"create table pushed.{t} ({c})" for t, c in zip("to", pushed_tables.KINDS["postgres"], strict=True)),
+        )
+        yield filled
+        run("drop schema pushed cascade")
+
+
+@pytest.mark.parametrize("query", QUERIES)
+@settings(max_examples=5, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=DATA)
+def test_postgres_gives_what_the_circuit_says(query, two_tables, data):
+    assert differences(QUERIES[query], two_tables(data))[1] == []

@@ -1,0 +1,153 @@
+"""What an owner's database is asked in place of nodes of a circuit that the owner alone sees: groups and totals.
+
+For: `Question`, `question`, `totals`.
+Leaves to others: the statements (`groupings`), which nodes are asked for (`runtime.supply_own`).
+
+The answer has the circuit's form: groups in the order of their keys, then rows that stand for nothing, which repeat the
+first, up to the size that all know.  Where a database gives none (no rows are there, or the keys do not tell groups
+apart) the circuit is computed as it is for files.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dsl.inputs import ColumnSpec
+from mpc.circuit import natural
+from mpc.circuits.relational_sort import key_codes
+from mpc.types import Type
+from runtime.sources import groupings
+from runtime.sources.expressions import Key, NotInSQLError, Number, Part, Text, Truth
+from runtime.sources.frames import Frame, Frames
+from runtime.sources.groupings import buckets, grouping, shown
+
+__all__ = ["ASKED", "Question", "question", "totals"]
+
+ASKED: Final = frozenset(["group_rows", "bucket_sums", "sum", "min", "max"])
+"""Operations whose results a database may be asked for."""
+
+Values = Mapping[str, NDArray[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A statement in place of `nodes`, and the columns that it gives."""
+
+    nodes: tuple[int, ...]
+    statement: str
+    columns: tuple[ColumnSpec, ...]
+    types: tuple[Type, ...]
+    grouped: bool = False
+    descending: tuple[bool, ...] = ()
+    """Of groups: for each key."""
+    ranks: tuple[tuple[int, tuple[int, int, bool]], ...] = ()
+    """Results that number keys."""
+
+    def results(self, answer: Values) -> dict[int, Any] | None:
+        """The values of the nodes; None when the circuit is to be computed."""
+        if self.grouped:
+            groups = _groups(self, answer)
+            return None if groups is None else {self.nodes[0]: groups}
+        if "b" in answer:
+            return {self.nodes[0]: _buckets(self, answer)}
+        if not all(answer[f"g{i}?"].all() for i in range(len(self.nodes))):
+            return None
+        return {n: answer[f"g{i}"].reshape(()) for i, n in enumerate(self.nodes)}
+
+
+def question(frames: Frames, index: int) -> Question:
+    """What is asked in place of the node `index`, one of `ASKED`.  Raises NotInSQLError."""
+    node = frames.circuit.nodes[index]
+    if node.op == "group_rows":
+        groups = grouping(frames, index)
+        statement = groups.statement(lambda part: shown(part, frames.dialect))
+        columns = [_column(f"k{i}", key) for i, (key, _) in enumerate(groups.keys)]
+        columns += [_column(f"g{at}", part) for at, part in groups.columns.items()]
+        down = tuple(down for _, down in groups.keys)
+        return Question((index,), statement, tuple(columns), node.types, True, down, tuple(groups.ranks.items()))
+    if node.op == "bucket_sums":
+        statement, number = buckets(frames, index)
+        names = ["b", *(f"g{i}" for i in range(number))]
+        return Question((index,), statement, tuple(ColumnSpec(name, "int") for name in names), node.types)
+    return totals(frames, [index])[0]
+
+
+def totals(frames: Frames, nodes: Sequence[int]) -> list[Question]:
+    """What is asked in place of nodes that are totals: of those of the same rows together.  Raises NotInSQLError."""
+    together: dict[Frame | None, list[int]] = {}
+    for index in nodes:
+        together.setdefault(frames.of(frames.circuit.nodes[index].src[0]), []).append(index)
+    out = []
+    for some in together.values():
+        types = tuple(frames.circuit.nodes[i].type for i in some)
+        kinds = ["fixed" if t.dtype.kind == "fixed" else "int" for t in types]
+        columns = tuple(ColumnSpec(f"g{i}", kind, nullable=True) for i, kind in enumerate(kinds))  # type: ignore[arg-type]
+        out.append(Question(tuple(some), groupings.totals(frames, some), columns, types))
+    return out
+
+
+def _column(name: str, part: Part) -> ColumnSpec:
+    match part:
+        case Number():
+            return ColumnSpec(name, "fixed" if part.low is None else "int")
+        case Truth():
+            return ColumnSpec(name, "bool")
+        case Text():
+            return ColumnSpec(name, "text", length=part.length)
+        case Key():
+            return ColumnSpec(name, "key", nullable=True)
+    raise NotInSQLError
+
+
+def _groups(asked: Question, answer: Values) -> tuple[NDArray[Any], ...] | None:
+    keys = [answer[f"k{i}"] for i in range(len(asked.descending))]
+    number, size = len(next(iter(answer.values()))), asked.types[0].sizes[0]
+    if not 0 < number <= size:
+        return None
+    codes = key_codes(keys, asked.descending)
+    order = np.lexsort(tuple(reversed(codes))) if codes else np.arange(number)
+    if number > 1:
+        before, after = (np.stack([c[o] for c in codes]) for o in (order[:-1], order[1:]))
+        if (before == after).all(axis=0).any():
+            return None
+    ranks = dict(asked.ranks)
+    out = [np.arange(size) < number]
+    for at, t in enumerate(asked.types[1:], start=1):
+        filled = np.zeros(t.sizes, natural(t.dtype))
+        values = answer.get(f"g{at}")
+        if values is not None:
+            _put(filled, values[order])
+        if at in ranks:
+            first, last, optional = ranks[at]
+            numbers = _numbered([c[order] for c in key_codes(keys)[first:last]])
+            _put(filled, np.where(keys[first - 1][order], 0, numbers) if optional else numbers)
+        out.append(filled)
+    return tuple(out)
+
+
+def _numbered(codes: Sequence[NDArray[np.int64]]) -> NDArray[np.int64]:
+    """The number of each row's values, from 0 in their order."""
+    _, number = np.unique(np.stack(codes, axis=1), axis=0, return_inverse=True)
+    return number.reshape(-1).astype(np.int64)
+
+
+def _put(filled: NDArray[Any], values: NDArray[Any]) -> None:
+    """Values at the front, the first of them behind."""
+    if filled.ndim > 1:  # of a text that was known to be shorter the last words are empty
+        filled = filled[:, : values.shape[1]]
+    filled[: len(values)] = values
+    filled[len(values) :] = values[0]
+
+
+def _buckets(asked: Question, answer: Values) -> tuple[NDArray[Any], ...]:
+    out = []
+    for at, t in enumerate(asked.types):
+        filled = np.zeros(t.sizes, natural(t.dtype))
+        filled[answer["b"]] = answer[f"g{at}"]
+        out.append(filled)
+    return tuple(out)

@@ -1,0 +1,125 @@
+"""Groups, totals and joins that an owner's database works out are those that the circuit defines."""
+
+import asyncio
+import sqlite3
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from pushed_tables import DATA, KINDS, QUERIES, differences, fill
+
+from network.memory import memory_mesh
+from runtime.api import compile as compiled
+from runtime.inputs import FileInputs
+from runtime.results import to_json
+from runtime.session import Session
+from runtime.sources import parse_database
+
+duckdb = pytest.importorskip("duckdb")
+
+PARTIES = ("a", "b", "c")
+ALWAYS = {"all rows", "totals", "computed", "different", "floats", "identifiers", "left join", "parts", "spread"}
+"""Queries that have groups whatever the data are."""
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("groups")
+    for kind in ("duckdb", "sqlite"):
+        db: Any = duckdb.connect(str(folder / "t.duckdb")) if kind == "duckdb" else sqlite3.connect(folder / "t.sqlite")
+        for table, columns in zip(("t", "o"), KINDS[kind], strict=True):
+            db.execute(f"create table {table} ({columns})")
+        db.close()
+    return folder
+
+
+def filled(folder: Path, kind: str, data: Any) -> dict[tuple[str, str], Any]:
+    db: Any = duckdb.connect(str(folder / "t.duckdb")) if kind == "duckdb" else sqlite3.connect(folder / "t.sqlite")
+    fill(db.execute, lambda _: "?", kind, data)
+    if kind == "sqlite":
+        db.commit()
+    db.close()
+    return {("a", table): parse_database(f"{kind}:{folder / f't.{kind}'}?table={table}") for table in ("t", "o")}
+
+
+@pytest.mark.parametrize("kind", ["duckdb", "sqlite"])
+@pytest.mark.parametrize("query", QUERIES)
+@settings(max_examples=8, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=DATA)
+def test_a_database_gives_what_the_circuit_says(query: str, kind: str, files: Path, data: Any) -> None:
+    number, wrong = differences(QUERIES[query], filled(files, kind, data))
+    assert wrong == []
+    assert number or query not in ALWAYS
+
+
+class Watched(FileInputs):
+    """Keeps what was fetched."""
+
+    fetched: Any = None
+
+    def close(self) -> None:
+        if self._held:
+            self.fetched = [one for held in self._held.values() for one in held.fetched]
+        FileInputs.close(self)
+
+
+ROWS = 1000
+BIG = """
+party a, b, c
+table sales from a:
+    person: int in 0..30
+    price:  decimal(2) in 0..1000
+    paid:   fixed in 0..1000
+table people from a:
+    person: int unique
+    age:    int in 0..120
+table limits from b:
+    age:   int unique
+    least: int in 0..100
+query q:
+    select p.age as age, sum(price) as s, count(*) as n, avg(paid) as paid
+    from sales s join people p on s.person = p.person
+    where price > 5 group by p.age
+query r:
+    select q.age as age, s, n, paid from q join limits on q.age = limits.age where n > least
+reveal r to c
+"""
+
+
+def big(folder: Path) -> dict[tuple[str, str], Any]:
+    with duckdb.connect(str(folder / "big.duckdb")) as db:
+        db.execute(
+            "create table sales as select (range * 7 % 31)::integer as person, (range % 97)::decimal(6,2) as price, "
+            f"(range % 89) / 8.0 as paid from range({ROWS})"
+        )
+        db.execute("create table people as select range::int as person, (20 + range % 9)::int as age from range(31)")
+    (folder / "b").mkdir()
+    (folder / "b" / "limits.csv").write_text("age,least\n" + "".join(f"{20 + i},{10 * i}\n" for i in range(9)))
+    return {("a", name): parse_database(f"duckdb:{folder / 'big.duckdb'}?table={name}") for name in ("sales", "people")}
+
+
+def outputs(job: Any, inputs: Any) -> list[Any]:
+    async def all_of_them() -> Any:
+        mesh = memory_mesh(PARTIES)
+        return await asyncio.gather(*(Session(replace(job), n, mesh[n], inputs[n], 60.0).run() for n in PARTIES))
+
+    done = {one.me: one for one in asyncio.run(all_of_them())}
+    return to_json(done["c"].outputs)["r"]
+
+
+def test_only_groups_leave_the_database(tmp_path: Path) -> None:
+    places = big(tmp_path)
+    (tmp_path / "s.parley").write_text(BIG)
+    job = compiled(tmp_path / "s.parley", protocol="rep3", nodes=PARTIES).job
+    inputs = {me: Watched(me, tmp_path, places) for me in PARTIES}
+    found = {row["age"]: row for row in outputs(job, inputs)}
+    with duckdb.connect(str(tmp_path / "big.duckdb")) as db:
+        expected = db.sql(
+            "select age, sum(price)::double, count(*), avg(paid) from sales join people using (person) where price > 5 "
+            "group by age having count(*) > 10 * (age - 20)"
+        ).fetchall()
+    assert {(r["age"], r["s"], r["n"]) for r in found.values()} == {(a, s, n) for a, s, n, _ in expected}
+    assert all(abs(found[a]["paid"] - p) < 2**-10 for a, _, _, p in expected)
+    assert inputs["a"].fetched == []
