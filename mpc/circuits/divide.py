@@ -215,8 +215,9 @@ def _square_bound(bounds: Sequence[Interval | None], types: Sequence[Type], attr
     if x is None:
         return None
     least = 0.0 if x.lo <= 0 <= x.hi else min(x.lo * x.lo, x.hi * x.hi)
-    slack = 2.0**-16 if types[0].dtype.kind == "fixed" else 0
-    return Interval(least - slack, x.magnitude**2 + slack)
+    slack = 2.0 ** -types[0].dtype.frac if types[0].dtype.kind == "fixed" else 0
+    # A truncation gives one of two neighbours: of what is not below 0 neither is.
+    return Interval(max(least - slack, 0), x.magnitude**2 + slack)
 
 
 @op(
