@@ -17,10 +17,10 @@ from dsl.elaborate import elaborate
 from dsl.inputs import Bindings
 from dsl.outputs import Elaborated
 from dsl.source import Source, Span
-from dsl.syntax import Study
+from dsl.syntax import QueryDefinition, Study
 from mpc.circuit import Array
 from mpc.link import NEAR
-from mpc.lower import Assumption, Lowered, RangeOverflowError, lower
+from mpc.lower import NOT_ZERO, Assumption, Lowered, RangeOverflowError, lower
 from mpc.places import Places
 from mpc.protocol import Scheme
 from mpc.schedule import Schedule, schedule
@@ -120,8 +120,15 @@ class Compiler:
         kept = dict(self.kept)
         for surface, index in zip(lowered.results, lowered.circuit.results, strict=True):
             kept[surface] = lowered.circuit.nodes[index].type
-        stage = Stage(timetable, done, lowered.assumptions, lowered.results, done.needs)
+        taken = tuple(a for a in lowered.assumptions if a.op != NOT_ZERO or not self._in_query(a))
+        stage = Stage(timetable, done, taken, lowered.results, done.needs)
         return Made(stage, kept, reveals | self._done)
+
+    def _in_query(self, one: Assumption) -> bool:
+        """Whether it is a query's: there a quotient by 0 is missing, and nothing has to be taken for granted of it."""
+        at = one.origin
+        queries = [s.span for s in self.study.body if isinstance(s, QueryDefinition)]
+        return at is not None and any(q.start <= at.start < q.end for q in queries)
 
     def _lower(self, done: Elaborated, reveals: frozenset[int]) -> Lowered:
         roots = set(reveals)

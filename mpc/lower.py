@@ -16,17 +16,19 @@ from mpc.op import Interval
 from mpc.passes import optimise
 from mpc.types import BOOL, INT, Layout, Type
 
-__all__ = ["Assumption", "Lowered", "RangeOverflowError", "lower"]
+__all__ = ["NOT_ZERO", "Assumption", "Lowered", "RangeOverflowError", "lower"]
 
 
 DIVISIONS = frozenset({"div", "floordiv", "mod", "reciprocal"})
+
+NOT_ZERO: Final = "the divisor is not 0"
 
 DEFINED: Final = {
     "sqrt": (0, 0, "the argument of sqrt is not below 0"),
     "rsqrt": (0, 1, "the argument of rsqrt is above 0"),
     "log": (0, 1, "the argument of log is above 0"),
-    "reciprocal": (0, 1, "the divisor is not 0"),
-    **dict.fromkeys(("div", "floordiv", "mod"), (1, 1, "the divisor is not 0")),
+    "reciprocal": (0, 1, NOT_ZERO),
+    **dict.fromkeys(("div", "floordiv", "mod"), (1, 1, NOT_ZERO)),
 }
 """Operations that have no result everywhere: (the operand, 1 if it may not be 0, what is taken for granted of it)."""
 

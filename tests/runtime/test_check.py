@@ -12,9 +12,10 @@ input far: int in 0..9 from c
 """
 
 
-def checked(lines: str) -> Report:
+def checked(lines: str, *sizes: str) -> Report:
     protocol, nodes, dealer = choose(("a", "b", "c"), protocol="rep3", preprocessing=None)
-    return check_study(Job(HEAD + lines, "s.parley", ("a", "b", "c"), nodes, protocol, dealer), None, {}, ["n=6"])
+    job = Job(HEAD + lines, "s.parley", ("a", "b", "c"), nodes, protocol, dealer)
+    return check_study(job, None, {}, ["n=6", *sizes])
 
 
 def test_a_secret_index_is_said_to_cost_a_pass() -> None:
@@ -37,3 +38,17 @@ def test_an_assigned_place_costs_a_pass_for_each_secret_index() -> None:
     assert [line.split(":")[0] for line in report.passes] == ["line 6"] * 2
     assert "pass over 6" in report.passes[0]
     assert "pass over 10" in report.passes[1]
+
+
+def test_a_divisor_that_may_be_0_is_taken_not_to_be_but_in_queries() -> None:
+    lines = """table t from a, b:
+    x: int in 0..9
+    y: int in 0..9
+query q:
+    select sum(x) / sum(y) as r, avg(x) as m, stddev(y) as s from t
+z = sum(x) / (k * far)
+reveal q to a
+reveal z to a
+"""
+    report = checked(lines, "a:t=3", "b:t=3")
+    assert [a for a in report.assumptions if "not 0" in a] == ["line 10: the divisor is not 0"]
