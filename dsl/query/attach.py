@@ -63,6 +63,11 @@ def _found(ctx: Context, relation: Relation, inner: Relation, attach: Attach) ->
     part = merged(ctx, inner)
     here = keys_of(ctx, part, [Ref(c, span=attach.span) for _, c in attach.keys])
     there = [keys_of(ctx, p, [outer for outer, _ in attach.keys]) for p in relation.parts]
+    certain = [keys.columns[at - attach.certain] for keys in (here, *there) for at in range(attach.certain)]
+    if any(a.valid is not None for a in certain):
+        message = "`in` of several columns of which some may be missing is not supported yet, but as a condition alone"
+        helps = ["write `not exists (select 1 as x from … where …)`, or leave out what is missing"]
+        ctx.w.fail("E0901", message, attach.span, helps=helps)
     if unique_on(inner, [c for _, c in attach.keys]):
         found = lookup(ctx, part, here, attach.columns, there, attach.span)
     elif not attach.columns:

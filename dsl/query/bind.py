@@ -138,6 +138,8 @@ class Binder:
     measures: list[Measure] | None = None
     attaches: list[Attach] | None = None
     clause: str = "order by"
+    truths: frozenset[int] = frozenset()
+    """Conditions of which it only counts whether they are true (`subqueries.only_true`)."""
 
     def expression(self, e: Node) -> Node:
         """`e` with its names bound."""
@@ -279,7 +281,8 @@ class _Select:
         s, w = self.s, self.w
         self.source = bind_from.bind_from(w, s.sources, self.names, s.span)
         if s.where is not None:
-            condition = Binder(w, self.names, None, self.source.attaches, "where").expression(s.where)
+            known = subqueries.only_true(s.where)
+            condition = Binder(w, self.names, None, self.source.attaches, "where", known).expression(s.where)
             self.source.conditions += conjuncts(condition)
         self.grouped = bool(s.group) or s.having is not None or self._aggregates(order)
         self._keys()
@@ -343,7 +346,8 @@ class _Select:
         target = self.after if self.grouped else self.source.attaches
         before = len(target)
         measures = self.measures if self.grouped else None
-        value = Binder(self.w, self.names, measures, target, "select").expression(e)
+        known = subqueries.only_true(e) if e is self.s.having else frozenset()
+        value = Binder(self.w, self.names, measures, target, "select", known).expression(e)
         if self.grouped:
             for attach in target[before:]:
                 attach.keys[:] = [(self._grouped(outer), c) for outer, c in attach.keys]

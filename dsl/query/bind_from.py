@@ -29,6 +29,7 @@ from dsl.query.plan import (
     refs,
 )
 from dsl.query.rewrite import joinable
+from dsl.query.subqueries import only_true
 from dsl.source import Span
 from dsl.walker import Walker
 from mpc.types import Dim, Size
@@ -100,7 +101,7 @@ def _join(w: Walker, t: syntax.Join, names: Names) -> From:
 
     left, right = _table(w, t.left, names), _table(w, t.right, names, whole=t.kind == "left")
     attaches: list[Attach] = []
-    bound = Binder(w, names, None, attaches, "on").expression(t.condition)
+    bound = Binder(w, names, None, attaches, "on", only_true(t.condition)).expression(t.condition)
     conditions = conjuncts(bound)
     if t.kind == "inner" and t.bound is None:
         return From(

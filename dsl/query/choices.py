@@ -38,7 +38,9 @@ def alike(ctx: Context, results: Sequence[Result], span: Span) -> list[Array] | 
     if not there:
         return None
     known = next((r.stype for r in there if isinstance(r, Array)), None)
-    arrays = iter(unify(w, [_typed(ctx, v, known, span) for v in there], span)[0])
+    if known is not None and any(isinstance(r, Text) and r.text not in known.words for r in there):
+        known = known if known.kind == "date" else None  # another word than the enum's: all are texts
+    arrays = iter(unify(w, texts.side_by_side(ctx, [_typed(ctx, v, known, span) for v in there]), span)[0])
     out: list[Array | None] = [None if isinstance(r, Missing) else next(arrays) for r in results]
     some = next(a for a in out if a is not None)
     blank = w.builder.const(np.zeros((1,) * (1 if some.stype.kind == "text" else 0)), some.value.dtype)

@@ -22,6 +22,8 @@ __all__ = ["compared", "greatest"]
 
 def compared(ctx: Context, op: str, left: Val, right: Val, span: Span) -> Val:
     """`left op right`."""
+    if isinstance(left, Array) and isinstance(right, Array):
+        left, right = texts.side_by_side(ctx, [left, right])
     kinds = {a.stype.kind for a in (left, right) if isinstance(a, Array)}
     if op in {"<", "<=", ">", ">="} and kinds == {"text"}:
         return texts.ordered(ctx, op, left, right, span)

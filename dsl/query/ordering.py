@@ -65,7 +65,7 @@ def ordered(ctx: Context, relation: Relation, order: Sequence[tuple[Node, bool]]
     values = unpacked(arrays, [done[at] for at in places])
     visible = None if part.visible is None else ~done[0]
     rows = Part(part.rows, dict(zip(names, values, strict=True)), visible)
-    return replace(relation, parts=(rows,), ordered=True, in_order=None)
+    return replace(relation, parts=(rows,), ordered=True, in_order=None, ranks=_left(relation, rows))
 
 
 def _always_there(part: Part, node: Node) -> bool:
@@ -100,7 +100,12 @@ def _in_order_already(ctx: Context, relation: Relation, part: Part, wanted: set[
     first = None if relation.in_order is None else relation.in_order.first.index
     if part.visible is not None and part.visible.index != first:
         part = front(ctx, part)
-    return replace(relation, parts=(part,), ordered=True)
+    return replace(relation, parts=(part,), ordered=True, ranks=_left(relation, part))
+
+
+def _left(relation: Relation, part: Part) -> dict[Column, Column]:
+    """The ranks that are still there."""
+    return {column: rank for column, rank in relation.ranks.items() if rank in part.columns}
 
 
 def _without_place(

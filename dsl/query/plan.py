@@ -196,7 +196,7 @@ class Attach:
     the sub-query is one row.  matched: a column, true where there is such a row.
     pairs: conditions over both that are no such equalities; then all rows meet all rows, and `measures` of the rows
     that hold are attached in place of columns.  single: the column that counts the rows of what must be one row at
-    most.
+    most.  certain: of so many of the last keys nothing may be missing.
     """
 
     plan: Plan
@@ -207,6 +207,7 @@ class Attach:
     pairs: list[Node] = field(default_factory=list)
     measures: list[Measure] = field(default_factory=list)
     single: Column | None = None
+    certain: int = 0
 
     @property
     def alone(self) -> bool:

@@ -38,6 +38,7 @@ from dsl.query.plan import (
 from dsl.query.relation import Context, Dependency, InOrder, Part, Relation, closure, unique_on
 from dsl.query.rewrite import rewritten
 from dsl.query.scan import kept, picked, scanned
+from dsl.query.texts import side_by_side
 from dsl.values import Array
 
 __all__ = ["build"]
@@ -229,7 +230,8 @@ def _union(ctx: Context, union: Union) -> Relation:
             arrays.append([column_of(rows_of(ctx, part), Ref(c, span=union.span)) for c in columns])
     names = [c for _, c in union.columns]
     with ctx.operator("union", "union all", *sides, span=union.span) as doing:
-        unified = [unify(ctx.w, column, union.span)[0] for column in zip(*arrays, strict=True)]
+        together = [side_by_side(ctx, column) for column in zip(*arrays, strict=True)]
+        unified = [unify(ctx.w, column, union.span)[0] for column in together]
         out = [
             Part(part.rows, {c: column[at] for c, column in zip(names, unified, strict=True)}, part.visible)
             for at, part in enumerate(parts)

@@ -95,6 +95,13 @@ def _any_row(b: Binder, sub: _Sub, span: Span) -> Node:
     return _above_zero(made[rows.column], span)
 
 
+def only_true(e: Node | None) -> frozenset[int]:
+    """The conditions `value in (select …)` within `e`, by identity, that are the same to it false or missing."""
+    if isinstance(e, syntax.Logical):
+        return only_true(e.left) | only_true(e.right)
+    return frozenset({id(e)}) if isinstance(e, syntax.InQuery) and not e.negated else frozenset()
+
+
 def among(b: Binder, e: syntax.InQuery) -> Node:
     """`value [not] in (select …)`."""
     values = [b.expression(v) for v in (e.value.items if isinstance(e.value, syntax.Tuple) else (e.value,))]
@@ -106,7 +113,8 @@ def among(b: Binder, e: syntax.InQuery) -> Node:
     if sub.rest:
         b.w.fail("E0901", "this condition of a sub-query after `in` is not supported yet", sub.rest[0].span)
     sub.keys += [(v, i.value) for v, i in zip(values, items, strict=True)]
-    _, matched = _attach_groups(b, sub, [], e.span)
+    certain = len(values) if len(values) > 1 and id(e) not in b.truths else 0
+    _, matched = _attach_groups(b, sub, [], e.span, certain=certain)
     found: Node = Ref(matched, span=e.span)
     if len(values) == 1:
         # How many rows there are, and how many have a value: bound anew, since a plan is used once.
@@ -260,7 +268,7 @@ def _attach(b: Binder, attach: Attach) -> None:
 
 
 def _attach_groups(
-    b: Binder, sub: _Sub, measures: Sequence[Measure], span: Span, *, single: bool = False
+    b: Binder, sub: _Sub, measures: Sequence[Measure], span: Span, *, single: bool = False, certain: int = 0
 ) -> tuple[dict[Column, Node], Column]:
     """Attach the sub-query, grouped by its keys; the columns that have its measures, and the one that says whether
     there is a group."""
@@ -276,7 +284,7 @@ def _attach_groups(
     matched = Column("matched")
     pairs = [(outer, shown) for (outer, _), (_, shown, _) in zip(sub.keys, keys, strict=True)]
     rows = next((places[m.column] for m in measures if m.kind == "rows"), None) if single else None
-    _attach(b, Attach(block, pairs, list(places.values()), matched, span, single=rows))
+    _attach(b, Attach(block, pairs, list(places.values()), matched, span, single=rows, certain=certain))
     return {column: Ref(place, span=span) for column, place in places.items()}, matched
 
 

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from dsl.walker import Walker
 
 __all__ = [
+    "as_text",
     "by_number",
     "date_of",
     "joined",
@@ -34,6 +35,7 @@ __all__ = [
     "like",
     "lower",
     "ordered",
+    "side_by_side",
     "substring",
     "trimmed",
     "trimmed_left",
@@ -106,6 +108,19 @@ def by_number(ctx: Context, a: Array, words: Sequence[str]) -> Array:
     table = np.array([encode_text(word, text_words(length)) for word in words], np.int64)
     value = emit(ctx, "take", ctx.w.builder.const(table, INT), a.value, axis=0)
     return Array(value, SType("text", length=length, nullable=a.stype.nullable), a.valid)
+
+
+def as_text(ctx: Context, a: Array) -> Array:
+    """The words of an enum as texts; other values as they are."""
+    return by_number(ctx, a, a.stype.words) if a.stype.kind == "enum" else a
+
+
+def side_by_side(ctx: Context, arrays: Sequence[Array]) -> list[Array]:
+    """Words of one enum as they are; where they stand beside texts, or beside another enum's, all as texts."""
+    kinds = {a.stype.kind for a in arrays}
+    if kinds <= {"enum", "text"} and len({a.stype.words for a in arrays}) > 1:
+        return [as_text(ctx, a) for a in arrays]
+    return list(arrays)
 
 
 def _changed(ctx: Context, val: Val, span: Span, what: str, word: Change, op: str, most: int = 0, **attrs: Any) -> Val:
@@ -196,9 +211,7 @@ def joined(ctx: Context, left: Val, right: Val, span: Span) -> Val:
         return Text(left.text + right.text)
     arrays = []
     for val in (left, right):
-        a = text_array(w, val.text) if isinstance(val, Text) else w.array(val, span, "a text")
-        if a.stype.kind == "enum":
-            a = by_number(ctx, a, a.stype.words)
+        a = as_text(ctx, text_array(w, val.text) if isinstance(val, Text) else w.array(val, span, "a text"))
         if a.stype.kind != "text":
             return w.error("E0301", "`||` joins texts", span, describe(a))
         arrays.append(a)

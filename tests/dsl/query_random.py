@@ -1,6 +1,6 @@
 """Random selects over the tables of `query_tables`.
 
-For: `random_query`.
+For: `random_query`; `Writer` for others (`query_nested`).
 
 Every quotient has a divisor that is not 0, and a select that is cut short is ordered by a unique column.
 """
@@ -12,11 +12,11 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["random_query"]
+__all__ = ["Writer", "random_query"]
 
 
 @dataclass(slots=True)
-class _Writer:
+class Writer:
     """Writes expressions over the tables that are listed."""
 
     rng: np.random.Generator
@@ -100,7 +100,7 @@ def random_query(seed: int) -> str:
     form = rng.integers(6)
     joined = " from t" if form < 3 else str(rng.choice([" from t join s on t.g = s.id", " from t, u where t.g = u.id"]))
     tables: tuple[str, ...] = ("t",) if form < 3 else ("t", "s" if " s " in joined else "u")
-    w = _Writer(rng, tables)
+    w = Writer(rng, tables)
     where = f" {'and' if 'where' in joined else 'where'} {w.truth()}"
     if form % 3 == 0:
         items = ", ".join(f"{w.pick(w.number(), w.truth())} as c{i}" for i in range(3))

@@ -7,9 +7,12 @@ from typing import Any
 
 import pytest
 from evaluate import run_study
+from query_nested import nested_query
 from query_random import random_query
 from query_run import ADDITIVE, REP3, run_shared
 from query_tables import Tables, same, study
+
+from mpc.places import Places
 
 duckdb = pytest.importorskip("duckdb")
 
@@ -206,6 +209,11 @@ QUERIES = (
     "select id, t || '-' || t as x, 'é' || t as y, t || k as z, k || '!' as w from t",
     "select id, upper(t || 'xYz') as u, lower('AbC' || t) as l, length(t) as n, length(k) as m, upper(k) as uk from t "
     "where t <> 'éa'",
+    "select id, coalesce(k, 'z') as a, coalesce(t, k) as b, case when v > 3 then k when v > 0 then 'none' end as c "
+    "from t",
+    "select id from t where k = left(t, 1) or k <> substring(t, 2) or greatest(k, t) = t",
+    "select k from t union select t from s",
+    "select k, v from t union all select 'more', v from s",
     "select id, trim(' ' || t || '  ') as a, ltrim('  ' || t) as b, rtrim(t || ' ') || '|' as c from t",
     "select k || '/' || t as x, count(*) as n from t group by k || '/' || t",
     "select max(t || '!') as m, min(substring(t, 2)) as n, count(distinct substring(t, 1, 1)) as c from t",
@@ -240,6 +248,7 @@ QUERIES = (
 )
 
 RANDOM = range(60)
+NESTED = range(60)
 
 
 def expected(query: str, tables: Tables) -> list[tuple[Any, ...]]:
@@ -280,6 +289,20 @@ def test_on_additive_shares(query: str) -> None:
 def test_random_queries_in_the_clear(seed: int) -> None:
     tables, query = Tables.of(seed), random_query(seed)
     agrees(query, tables, run_study(study(query), tables.data())["q"], 1e-3)
+
+
+@pytest.mark.parametrize("seed", NESTED)
+def test_nested_queries_in_the_clear(seed: int) -> None:
+    tables, query = Tables.of(seed), nested_query(seed)
+    rows = [tuple(row.values()) for row in run_study(study(query.text), tables.data())["q"]]
+    assert same(rows, expected(query.text, tables), ordered=query.ordered, tolerance=1e-3), query.text
+
+
+@pytest.mark.parametrize(("seed", "places"), [(seed, ADDITIVE if seed % 3 else REP3) for seed in NESTED[::6]])
+def test_nested_queries_on_shares(seed: int, places: Places) -> None:
+    tables, query = Tables.of(seed + 100), nested_query(seed)
+    rows = [tuple(row.values()) for row in run_shared(study(query.text), tables.data(), places)["q"]]
+    assert same(rows, expected(query.text, tables), ordered=query.ordered, tolerance=4e-3), query.text
 
 
 @pytest.mark.parametrize("seed", RANDOM[::4])
