@@ -1,6 +1,7 @@
 """Which rows of an array are there: masks of columns and matrices, seen as masks of rows.
 
-For: `same_along`, `only_rows`, `row_mask`, `in_rows`, `emptied`, `left_rows`, `factors`, `reshaped`, `without_axis`.
+For: `same_along`, `as_made`, `only_rows`, `row_mask`, `in_rows`, `emptied`, `left_rows`, `factors`, `reshaped`,
+`without_axis`.
 Leaves to others: masks of element-wise operations (`convert`), where masks come from (`parts`).
 
 What is made row by row is invisible where a row is. What adds up rows leaves invisible ones out: a sum, a mean, and a
@@ -22,6 +23,7 @@ from mpc.circuit import Value
 from mpc.types import Shape
 
 __all__ = [
+    "as_made",
     "emptied",
     "factors",
     "in_rows",
@@ -50,6 +52,15 @@ def same_along(mask: Value) -> frozenset[int]:
     elif node.op in {"slice", "dynamic_slice"}:
         found |= same_along(sources[0])
     return frozenset(found)
+
+
+def as_made(mask: Value, made: Value) -> Value:
+    """A mask with the contents of `made`, as a loop's result has them; that it does not vary along some axes shows."""
+    axes = same_along(made)
+    if all(mask.shape[k] == 1 for k in axes):
+        return mask
+    parts = tuple((0, 1 if k in axes else dim, 1) for k, dim in enumerate(mask.shape))
+    return mask.builder.emit("slice", mask, parts=parts).broadcast_to(mask.shape)
 
 
 def _same_when_broadcast(source: Value, ndim: int) -> frozenset[int]:

@@ -14,12 +14,13 @@ import numpy as np
 from dsl import syntax
 from dsl.assign import assign, assigned_names
 from dsl.convert import zeros_like
+from dsl.masks import as_made
 from dsl.region import Region, StudyBuilder, prune
 from dsl.scope import Binding
 from dsl.values import UNKNOWN, Unknown, Unset, Val, leaves, rebuild, same_frame
 from dsl.walker import NeedsConstant, Walker
 from mpc.circuit import Circuit, Value
-from mpc.types import EVERYONE, INT, Dim, DType, Shape, Type, Viewers, meet
+from mpc.types import BOOL, EVERYONE, INT, Dim, DType, Shape, Type, Viewers, meet
 
 __all__ = ["Loop", "Passes", "Rolled", "carriable", "finish", "passed", "roll", "walk_pass"]
 
@@ -232,7 +233,11 @@ def finish(w: Walker, this: Loop, rolled: Rolled) -> None:
         results = iter(w.builder.items(node))
         for name, val in rolled.after.items():
             binding = w.scope.names[name]
-            w.bind(name, replace(binding, val=rebuild(val, [next(results) for _ in leaves(val)])))
+            found = []
+            for leaf in leaves(val):
+                out = next(results)
+                found.append(as_made(out, leaf) if leaf.dtype == BOOL else out)
+            w.bind(name, replace(binding, val=rebuild(val, found)))
     for name, span in assigned_names(s.body).items():
         before = w.scope.names.get(name)
         if name not in rolled.after and not (before and isinstance(before.val, Unknown)):

@@ -245,11 +245,18 @@ for epoch in range(12):
 s = zeros(2)
 for step in range(30):
     s -= 0.01 * (X.T @ (X @ s - q.v))
+V = zeros((2, 3))
+for epoch in range(40):
+    P = softmax(X @ V)
+    off = P - one_hot(q.c, 3)
+    V -= 0.01 * (X.T @ off)
 W = zeros((2, 3))
 for epoch in range(4):
     for xb, yb in batches(X, one_hot(q.c, 3), size=64):
         W -= 0.5 * grad(mean(cross_entropy(softmax(xb @ W), yb)), W)
-reveal z, b, s, W to all
+reveal z, b, s, V, W to all
+reveal mean(P, axis=0) to all as P_
+reveal sum(square(off)) to all as off_
 reveal accuracy(X @ z + b > 0, q.k) to all as share
 """
 
@@ -265,11 +272,20 @@ def test_training_by_hand_knows_nothing_of_invisible_rows(protocol: str) -> None
         z, b = z - 0.5 * x.T @ off / len(x), b - 0.5 * off.mean()
     for _ in range(30):
         s = s - 0.01 * (x.T @ (x @ s - r["v"]))
+    v = np.zeros((2, 3))
+    for _ in range(40):
+        p = np.exp(x @ v)
+        p = p / p.sum(axis=1, keepdims=True)
+        off = p - np.eye(3)[r["c"]]
+        v = v - 0.01 * x.T @ off
+    ends = [p.mean(axis=0), np.square(off).sum()]
     for _ in range(4):
         p = np.exp(x @ w)
         w = w - 0.5 * x.T @ (p / p.sum(axis=1, keepdims=True) - np.eye(3)[r["c"]]) / len(x)
-    want = joint([z, b, s, w, np.mean((x @ z + b > 0) == y)])
-    np.testing.assert_allclose(joint([found[name] for name in ("z", "b", "s", "W", "share")]), want, atol=2.0**-10)
+    want = joint([z, b, s, v, *ends, w, np.mean((x @ z + b > 0) == y)])
+    np.testing.assert_allclose(
+        joint([found[name] for name in ("z", "b", "s", "V", "P_", "off_", "W", "share")]), want, atol=2.0**-10
+    )
 
 
 FAR = """
@@ -340,7 +356,7 @@ def test_where_no_row_is_visible_nothing_is_learned(protocol: str) -> None:
 
     found, _ = told(lines, 9, protocol, least=100)
 
-    assert not joint([found[name] for name in ("z", "b", "s", "W", "none")]).any()
+    assert not joint([found[name] for name in ("z", "b", "s", "V", "W", "P_", "none")]).any()
 
 
 @pytest.mark.parametrize(
