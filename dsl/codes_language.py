@@ -197,10 +197,10 @@ LANGUAGE_CODES = (
     Code(
         "E0310",
         "not enough information",
-        "A size or value that must be public at this place is not known yet, such as the number of rows "
-        "that a query keeps. `compact(q)` opens that number.",
-        wrong="X = matrix(joined, income, score)",
-        right=("people = compact(joined)\nX = matrix(people, income, score)"),
+        "An exponent, the size of an image, or the bound of a join must be known before the data are; a loop "
+        "whose body needs its index so is written out, which too many passes do not allow.",
+        wrong="for i in range(20000):\n    if i > 3:\n        x += 1",
+        right="for i in range(4, 20000):\n    x += 1",
     ),
     Code(
         "E0311",
