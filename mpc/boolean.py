@@ -19,18 +19,22 @@ import numpy as np
 import numpy.typing as npt
 
 from mpc.bitslice import from_wire, to_wire, unpack_bool, words_for
-from mpc.protocol import Step
+from mpc.protocol import BLOCK, Step
 
 __all__ = [
+    "SHAPES",
     "Gates",
+    "Shape",
     "Term",
     "Words",
     "all_of",
     "carries",
     "carry",
     "carry_levels",
+    "chain",
     "depth",
     "from_message",
+    "in_chain",
     "one_in_a_byte",
     "sparseness",
     "to_message",
@@ -85,11 +89,29 @@ def tree_rows(rows: int) -> list[int]:
     return out
 
 
+class Shape(NamedTuple):
+    """A way to all carries: how often neighbours are joined first, and whether what is left goes one by one."""
+
+    joins: int
+    chain: bool
+
+
+SHAPES = (Shape(0, False), Shape(1, False), Shape(2, False), Shape(2, True), Shape(1, True), Shape(0, True))
+"""From the fewest steps to the fewest ANDs; further joins would save next to nothing."""
+
+
 def carry_levels(rows: int, sparse: int) -> list[int]:
     """For each level of `carries`, the number of rows of ANDs."""
-    if sparse and rows > 2:
+    return _shape_levels(rows, SHAPES[sparse])
+
+
+def _shape_levels(rows: int, shape: Shape) -> list[int]:
+    if shape.joins and rows > 2:
         pairs = rows // 2
-        return [2 * pairs - 1, *carry_levels(pairs, sparse - 1), rows - 1 - pairs]
+        inner = _shape_levels(pairs, shape._replace(joins=shape.joins - 1))
+        return [2 * pairs - 1, *inner, rows - 1 - pairs]
+    if shape.chain:
+        return [1] * (rows - 1)
     out = []
     for level in range(depth(rows)):
         high = [j for j in range(rows) if j >> level & 1]
@@ -97,18 +119,19 @@ def carry_levels(rows: int, sparse: int) -> list[int]:
     return out
 
 
-MOST_SPARSE = 2
-"""Levels that carries may take beyond the fewest, for fewer ANDs; more would save next to nothing."""
+def _weight(levels: Sequence[int], n: int, round_bytes: int) -> float:
+    return len(levels) * round_bytes + sum(levels) * min(n, BLOCK) * AND_BYTES
 
 
 def sparseness(rows: int, n: int, round_bytes: int) -> int:
-    """How often `carries` of n elements best join neighbours first, where a round counts as so many bytes."""
+    """The best of `SHAPES` for the carries of n elements, where a round counts as so many bytes."""
+    rows = max(rows, 1)
+    return min(range(len(SHAPES)), key=lambda sparse: _weight(carry_levels(rows, sparse), n, round_bytes))
 
-    def weight(sparse: int) -> float:
-        levels = carry_levels(max(rows, 1), sparse)
-        return len(levels) * round_bytes + sum(levels) * n * AND_BYTES
 
-    return min(range(MOST_SPARSE + 1), key=weight)
+def in_chain(rows: int, n: int, round_bytes: int) -> bool:
+    """Whether the carry out of so many positions is better found by `chain` than by `carry`."""
+    return _weight([1] * (rows - 1), n, round_bytes) < _weight(tree_rows(rows), n, round_bytes)
 
 
 def to_message(words: npt.NDArray[np.uint64], n: int) -> npt.NDArray[np.uint8]:
@@ -154,7 +177,8 @@ def all_of(gates: Gates, use: int, x: Words, n: int) -> Step[Words]:
 def carry(gates: Gates, use: int, g: Words, p: Words, n: int) -> Step[Words]:
     """The carry out of positions 0..R-1: g (k, R, W), p (k, R-1, W) of positions 1.. -> (k, 1, W), R >= 1.
 
-    `depth(R)` steps, rows as `tree_rows(R)` says: 2(R - 1) - depth ANDs in all where R is a power of two.
+    `depth(R)` steps, rows as `tree_rows(R)` says: 2(R - 1) - depth ANDs in all where R is a power of two.  A deeper
+    tree saves one AND for each step that it takes more, down to the R - 1 of `chain`; so one of the two ends is best.
     A position that finds no neighbour waits at the top, where it costs least.
     """
     rest: tuple[Words, Words] | None = None
@@ -180,16 +204,27 @@ def carry(gates: Gates, use: int, g: Words, p: Words, n: int) -> Step[Words]:
     return g
 
 
-def carries(gates: Gates, use: int, g: Words, p: Words, n: int, sparse: int = 0) -> Step[Words]:
+def chain(gates: Gates, use: int, g: Words, p: Words, n: int) -> Step[Words]:
+    """What `carry` gives, position after position: R - 1 ANDs in as many steps."""
+    out = g[:, :1]
+    for j in range(1, g.shape[1]):
+        out = yield from gates.and_words(use + j - 1, [Term(p[:, j - 1 : j], out, g[:, j : j + 1])], n)
+    return out
+
+
+def carries(gates: Gates, use: int, g: Words, p: Words, n: int, shape: Shape = SHAPES[0]) -> Step[Words]:
     """The carry out of each prefix of positions: g, p (k, R, W) -> (k, R, W), R >= 1; p of position 0 is not read.
 
     [Sklansky 1960] in `depth(R)` steps: at level l the upper half of each block of 2^(l+1) joins the lower half's last.
-    `sparse` times before it, neighbours are joined first, and every second carry made last [Brent, Kung 1982]: fewer
-    ANDs, and a step more each time.  Of 62 positions: 301 ANDs in 6 steps, 211 in 7, 177 in 8, 167 in 9.
+    Neighbours that are joined first, every second carry then being made last [Brent, Kung 1982], save ANDs for a step
+    each time, and one position after another takes fewest.  Of 62 positions: 301 ANDs in 6 steps, 211 in 7, 177 in 8;
+    149 in 18, 121 in 32, 61 in 61.
     """
     rows = g.shape[1]
-    if sparse and rows > 2:
-        return (yield from _sparse_carries(gates, use, g, p, n, sparse))
+    if shape.joins and rows > 2:
+        return (yield from _joined_carries(gates, use, g, p, n, shape))
+    if shape.chain:
+        return (yield from _chained_carries(gates, use, g, p, n))
     g, p = g.copy(), p.copy()
     for level in range(depth(rows)):
         blocks = _blocks(rows, level)
@@ -203,7 +238,7 @@ def carries(gates: Gates, use: int, g: Words, p: Words, n: int, sparse: int = 0)
     return g
 
 
-def _sparse_carries(gates: Gates, use: int, g: Words, p: Words, n: int, sparse: int) -> Step[Words]:
+def _joined_carries(gates: Gates, use: int, g: Words, p: Words, n: int, shape: Shape) -> Step[Words]:
     rows = g.shape[1]
     pairs = rows // 2
     end = 2 * pairs
@@ -211,14 +246,23 @@ def _sparse_carries(gates: Gates, use: int, g: Words, p: Words, n: int, sparse: 
     out = yield from gates.and_words(use, [sums, Term(p[:, 3:end:2], p[:, 2:end:2])], n)
     none = np.zeros_like(out[:, :1])
     passes = np.concatenate([none, out[:, pairs:]], axis=1)
-    upper = yield from carries(gates, use + 1, out[:, :pairs], passes, n, sparse - 1)
+    inner = shape._replace(joins=shape.joins - 1)
+    upper = yield from carries(gates, use + 1, out[:, :pairs], passes, n, inner)
     last = [Term(p[:, 2::2], upper[:, : rows - 1 - pairs], g[:, 2::2])]
-    found = yield from gates.and_words(use + 1 + len(carry_levels(pairs, sparse - 1)), last, n)
+    found = yield from gates.and_words(use + 1 + len(_shape_levels(pairs, inner)), last, n)
     joined = np.empty_like(g)
     joined[:, 0] = g[:, 0]
     joined[:, 1:end:2] = upper
     joined[:, 2::2] = found
     return joined
+
+
+def _chained_carries(gates: Gates, use: int, g: Words, p: Words, n: int) -> Step[Words]:
+    out = g.copy()
+    for j in range(1, g.shape[1]):
+        here = slice(j, j + 1)
+        out[:, here] = yield from gates.and_words(use + j - 1, [Term(p[:, here], out[:, j - 1 : j], g[:, here])], n)
+    return out
 
 
 def one_in_a_byte(words: Words, n: int) -> npt.NDArray[np.uint8]:

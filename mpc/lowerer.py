@@ -22,7 +22,7 @@ from typing import Any, NamedTuple, cast
 
 import numpy as np
 
-from mpc.boolean import sparseness
+from mpc.boolean import in_chain, sparseness
 from mpc.circuit import Builder, Origin, Value
 from mpc.link import NEAR
 from mpc.op import Interval, Op, find
@@ -217,8 +217,7 @@ class Lowerer(Builder):
 
     def on_shares(self, op: str, src: Sequence[Value], attrs: dict[str, Any], dtype: DType, shape: Shape) -> Value:
         """Add a primitive or local kernel whose result is a share."""
-        layout = Layout.BITS if dtype == BOOL else Layout.ARITH
-        return self.append(op, src, attrs, Type(dtype, shape, NOBODY, layout))
+        return self.append(op, src, attrs, Type(dtype, shape, NOBODY, Layout.BITS if dtype == BOOL else Layout.ARITH))
 
     # -- between clear and shared --------------------------------------------------------------
 
@@ -338,7 +337,8 @@ class Lowerer(Builder):
 
     def ltz(self, x: Value, width: int | None = None) -> Value:
         """[x < 0] for a signed number of `width` ring bits (what is known of x when not given)."""
-        return self.on_shares("ltz", (x,), {"width": width or self.width(x)}, BOOL, x.shape)
+        chained = in_chain((width or self.width(x)) - 1, count(x.type.sizes), self.round_bytes)
+        return self.on_shares("ltz", (x,), {"width": width or self.width(x), "in_chain": chained}, BOOL, x.shape)
 
     def eqz(self, x: Value, width: int | None = None) -> Value:
         """[x = 0]."""

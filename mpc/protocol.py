@@ -273,8 +273,11 @@ class Player(ABC):
         """BITS x & y."""
 
     @abstractmethod
-    def ltz(self, use: int, x: Share, *, width: int) -> Step[Share]:
-        """BITS [x < 0], for -2^(width-1) <= x < 2^(width-1), 1 <= width <= 64."""
+    def ltz(self, use: int, x: Share, *, width: int, in_chain: bool = False) -> Step[Share]:
+        """BITS [x < 0], for -2^(width-1) <= x < 2^(width-1), 1 <= width <= 64.
+
+        in_chain: in fewest bytes rather than rounds, where the protocol has such a way.
+        """
 
     @abstractmethod
     def eqz(self, use: int, x: Share, *, width: int) -> Step[Share]:
@@ -284,7 +287,7 @@ class Player(ABC):
     def bits(self, use: int, x: Share, *, width: int, sparse: int) -> Step[Share]:
         """BITS (k, *shape, width): the low `width` bits of x mod 2^64, lowest first.
 
-        sparse: how many rounds to spend on fewer bytes, where the protocol has such a way.
+        sparse: which of `boolean.SHAPES`, from fewest rounds to fewest bytes, where the protocol has such ways.
         """
 
     @abstractmethod

@@ -1,4 +1,4 @@
-"""A long run of truncations and comparisons, bit for bit against their definitions: `make soak`, not part of the tests.
+"""A long run of truncations, comparisons and highest places, bit for bit against their definitions: `make soak`.
 
     python tests/soak.py [--count 1000000000] [--protocol rep3]
 
@@ -15,6 +15,8 @@ from typing import Any
 
 import numpy as np
 
+from mpc.boolean import SHAPES
+from mpc.leading import Slots, digits
 from mpc.lockstep import lockstep
 from mpc.places import Places
 from mpc.protocol import USES
@@ -97,10 +99,26 @@ def compare(op: str, meant: Callable[[np.ndarray], np.ndarray]) -> Callable[[Tab
         width = int(rng.integers(1, 65))
         x = signed(rng, width) if width > 1 else -rng.integers(0, 2, BATCH)
         kind = Type(INT, x.shape, NOBODY, Layout.ARITH)
-        got = table.step(op, [kind], {"width": width}, table.share(x.view(np.uint64)), width=width)
+        attrs: dict[str, Any] = {"width": width}
+        if op == "ltz":
+            attrs["in_chain"] = bool(rng.integers(2))
+        got = table.step(op, [kind], attrs, table.share(x.view(np.uint64)), **attrs)
         return int(np.count_nonzero(table.open(got, len(x), True).astype(bool) != meant(x)))
 
     return check
+
+
+def place(table: Table, rng: np.random.Generator) -> int:
+    """The digits of the highest bit's place, by any carries."""
+    width = int(rng.integers(2, 64))
+    slots = Slots(width, signed=bool(rng.integers(2)))
+    x = signed(rng, width) if slots.signed else signed(rng, 64) & ((1 << width) - 1)
+    attrs = {**slots._asdict(), "sparse": int(rng.integers(len(SHAPES)))}
+    kind = Type(INT, x.shape, NOBODY, Layout.ARITH)
+    got = table.step("leading", [kind], attrs, table.share(x.view(np.uint64)), **attrs)
+    flat = [part.reshape(len(part), -1) for part in got[: len(table.players)]]
+    found = table.open(flat, x.size * slots.size, True).reshape(x.size, slots.size)
+    return int(np.count_nonzero(found != digits(x.view(np.uint64), slots)))
 
 
 CHECKS = {
@@ -108,6 +126,7 @@ CHECKS = {
     "shift": shift,
     "ltz": compare("ltz", lambda x: x < 0),
     "eqz": compare("eqz", lambda x: x == 0),
+    "leading": place,
 }
 
 

@@ -270,7 +270,7 @@ class AdditivePlayer(Player):
         shape = deal.and_shape(x.shape, y.shape)
         return unpack_bool(out, ring(shape).size).reshape(shape)
 
-    def ltz(self, use: int, x: Share, *, width: int) -> Step[Share]:
+    def ltz(self, use: int, x: Share, *, width: int, in_chain: bool = False) -> Step[Share]:  # noqa: ARG002
         """`additive_boolean.ltz`: 3 rounds and 97 bits to each peer for 64 bits, 2 rounds up to 17, 1 up to 5."""
         out = yield from boolean.ltz(self._node, use, x.reshape(-1), width=width)
         return unpack_bool(out, x.size).reshape(x.shape)

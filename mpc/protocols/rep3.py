@@ -192,9 +192,9 @@ class Rep3Player(Player):
         """1 round, one bit a party."""
         return (yield from rep3_bits.and_bits(self.place, use, x, y))
 
-    def ltz(self, use: int, x: Share, *, width: int) -> Step[Share]:
-        """2 + ceil(log2(width - 1)) rounds: 8 rounds and 544 bits at width 64."""
-        out = yield from rep3_bits.ltz(self.place, use, x.reshape(2, -1), width=width)
+    def ltz(self, use: int, x: Share, *, width: int, in_chain: bool = False) -> Step[Share]:
+        """2 + ceil(log2(width - 1)) rounds: 8 rounds and 544 bits at width 64; in a chain 64 rounds and 376 bits."""
+        out = yield from rep3_bits.ltz(self.place, use, x.reshape(2, -1), width=width, in_chain=in_chain)
         return out.reshape(x.shape)
 
     def eqz(self, use: int, x: Share, *, width: int) -> Step[Share]:
@@ -203,7 +203,7 @@ class Rep3Player(Player):
         return out.reshape(x.shape)
 
     def bits(self, use: int, x: Share, *, width: int, sparse: int) -> Step[Share]:
-        """Rounds as `ltz`, and `sparse` more."""
+        """Rounds as `ltz`, more if `sparse`."""
         out = yield from rep3_bits.bits(self.place, use, x.reshape(2, -1), width=width, sparse=sparse)
         return out.reshape(*x.shape, width)
 

@@ -12,7 +12,7 @@ of k_2's stream.  P_1 sees s masked by k_0, P_0 sees bits masked by k_2, P_2 see
 
     ltz     carry out of width - 1 positions:  64 + 126 + 354 = 544 bits, 8 rounds at width 64
     eqz     s = -t, that is s_j ^ (t - 1)_j = 1 for all j:  64 + 189 = 253 bits, 7 rounds at width 64
-    bits    all carries, by a prefix network:  8 rounds at width 64, or 9 or 10 with fewer gates
+    bits    all carries, by a prefix network:  8 rounds at width 64, or more with fewer gates
     leading bits, then the digits of the highest place (`mpc.highest`):  7 rounds more
 
 What a width saves: all of it is done mod 2^width, so a comparison of numbers below 2^15 costs a quarter.
@@ -35,11 +35,13 @@ import numpy.typing as npt
 from mpc import ring
 from mpc.bitslice import slice_bits, unpack_bool, words_for
 from mpc.boolean import (
+    SHAPES,
     Term,
     Words,
     all_of,
     carries,
     carry,
+    chain,
     from_message,
     one_in_a_byte,
     to_message,
@@ -47,7 +49,7 @@ from mpc.boolean import (
 from mpc.highest import highest
 from mpc.leading import Slots
 from mpc.protocol import Step, Template, exchange, parallel
-from mpc.protocols.rep3_place import Bits, Place, Ring, close, template, thirds, turned, unclose
+from mpc.protocols.rep3_place import Bits, Place, Ring, chain_use, close, template, thirds, turned, unclose
 from mpc.protocols.rep3_truncate import floor_parts
 from mpc.ring import dtype_for
 
@@ -236,14 +238,21 @@ def _input_both(place: Place, use: int, known: Words, at: slice, p: Words, g: Wo
         np.bitwise_xor(v, w, out=g[0])
 
 
-def ltz(place: Place, use: int, x: Ring, *, width: int) -> Step[Bits]:
-    """[x < 0], (2, n) -> (2, n) of 0 and 1; 2 + ceil(log2(width - 1)) rounds, 1 if width = 1.  Uses use..use+6."""
+def ltz(place: Place, use: int, x: Ring, *, width: int, in_chain: bool = False) -> Step[Bits]:
+    """[x < 0], (2, n) -> (2, n) of 0 and 1; 2 + ceil(log2(width - 1)) rounds, 1 if width = 1.  Uses use..use+6.
+
+    In a chain, `width` rounds and 3 (width - 2) bits for gates.
+    """
     n, of = x.shape[1], Summands(x, width)
     if width == 1:
         p = yield from _sum_bits(place, use, of)
         return unpack_bool(p[:, 0], n)
     p, g = yield from _sum_and_carry_bits(place, use, of, width - 1)
-    sign = yield from carry(WordGates(place), use + 1, g, p[:, 1:-1], n)
+    gates = WordGates(place)
+    if in_chain:
+        sign = yield from chain(gates, chain_use(use), g, p[:, 1:-1], n)
+    else:
+        sign = yield from carry(gates, use + 1, g, p[:, 1:-1], n)
     return unpack_bool(sign[:, 0] ^ p[:, -1], n)
 
 
@@ -257,19 +266,21 @@ def eqz(place: Place, use: int, x: Ring, *, width: int) -> Step[Bits]:
 
 
 def _bit_words(place: Place, use: int, x: Ring, width: int, sparse: int) -> Step[Words]:
-    """The low bits of x, (2, n) -> (2, width, W).  Uses use..use+6+sparse."""
+    """The low bits of x, (2, n) -> (2, width, W), by the carries of `SHAPES[sparse]`.  Uses use..use+8."""
     of = Summands(x, width)
     if width == 1:
         return (yield from _sum_bits(place, use, of))
     p, g = yield from _sum_and_carry_bits(place, use, of, width - 1)
-    into = yield from carries(WordGates(place), use + 1, g, p[:, :-1], of.n, sparse)
+    shape = SHAPES[sparse]
+    first = chain_use(use) if shape.chain else use + 1
+    into = yield from carries(WordGates(place), first, g, p[:, :-1], of.n, shape)
     out = p.copy()
     out[:, 1:] ^= into
     return out
 
 
 def bits(place: Place, use: int, x: Ring, *, width: int, sparse: int) -> Step[Bits]:
-    """The low bits of x, lowest first: (2, n) -> (2, n, width); rounds as `ltz`, and `sparse` more."""
+    """The low bits of x, lowest first: (2, n) -> (2, n, width); rounds as `ltz`, more if `sparse`."""
     words = yield from _bit_words(place, use, x, width, sparse)
     return one_in_a_byte(words, x.shape[1])
 

@@ -39,7 +39,7 @@ def cost(op: str, types: Sequence[Type], out: Type, attrs: Attrs) -> Cost:
         case "shift":
             return _shift(count(out.sizes), attrs["m"], attrs["width"])
         case "ltz":
-            return _ltz(count(types[0].sizes), attrs["width"])
+            return _ltz(count(types[0].sizes), attrs["width"], bool(attrs.get("in_chain")))
         case "eqz":
             return _eqz(count(types[0].sizes), attrs["width"])
         case "bits":
@@ -143,8 +143,9 @@ def _carry(n: int, positions: int) -> Cost:
     return _gates(n, tree_rows(positions))
 
 
-def _ltz(n: int, width: int) -> Cost:
-    return _sum_bits(n, width, width - 1).then(_carry(n, width - 1))
+def _ltz(n: int, width: int, in_chain: bool) -> Cost:
+    gates = _gates(n, [1] * (width - 2)) if in_chain else _carry(n, width - 1)
+    return _sum_bits(n, width, width - 1).then(gates)
 
 
 def _eqz(n: int, width: int) -> Cost:

@@ -23,7 +23,20 @@ from mpc.prg import Prg, derive
 from mpc.protocol import Exchange, ProtocolError, Seat, Step, Template, parallel
 from mpc.ring import dtype_for, pack_bits, unpack_bits
 
-__all__ = ["DIGEST", "PARTIES", "SEED", "Bits", "Place", "Ring", "close", "template", "thirds", "turned", "unclose"]
+__all__ = [
+    "DIGEST",
+    "PARTIES",
+    "SEED",
+    "Bits",
+    "Place",
+    "Ring",
+    "chain_use",
+    "close",
+    "template",
+    "thirds",
+    "turned",
+    "unclose",
+]
 
 Ring = npt.NDArray[np.uint64]
 Bits = npt.NDArray[np.uint8]
@@ -48,6 +61,15 @@ each of a chain of fused products, which take two without turns."""
 
 _TURN = 1 << 60
 """The use numbers of one turn; those that steps are given count from 0 and stay below."""
+
+
+_CHAIN = 1 << 58
+"""Above this are the use numbers of chains of gates, 64 for each step, which has 16 of its own."""
+
+
+def chain_use(use: int) -> int:
+    """The first of 64 use numbers that belong to the step whose first is `use`."""
+    return _CHAIN + 4 * use
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from lowered_run import table_of
 
+from mpc.boolean import SHAPES
 from mpc.circuit import Array
 from mpc.leading import Slots, digits
 from mpc.types import BOOL, INT, NOBODY, Layout, Type
@@ -146,8 +147,9 @@ def _shift(m: int, w: int) -> Primitive:
     return Primitive("shift", {"m": m, "width": w}, _low(w), lambda x: ring(signed(x) >> m))
 
 
-def _ltz(w: int) -> Primitive:
-    return Primitive("ltz", {"width": w}, _low(w), lambda x: (signed(x) < 0).astype(np.uint8), out=bits_like)
+def _ltz(w: int, in_chain: bool = False) -> Primitive:
+    attrs = {"width": w, "in_chain": in_chain}
+    return Primitive("ltz", attrs, _low(w), lambda x: (signed(x) < 0).astype(np.uint8), out=bits_like)
 
 
 def _eqz(w: int) -> Primitive:
@@ -197,11 +199,13 @@ TYPICAL = [
     AND,
     _ltz(64),
     _ltz(17),
+    _ltz(33, in_chain=True),
     _eqz(64),
     _bits_of(64),
     _bits_of(5),
     _leading_of(Slots(48)),
     _leading_of(Slots(63, signed=True), 2),
+    _bits_of(20, 3),
     B2A,
     _weigh_of((1, -1), (1 << 16, 1 << 20), (-(1 << 60), 0)),
 ]
@@ -213,10 +217,10 @@ EVERY = [
     *map(_mul_trunc, TRUNCATIONS),
     *(_shift(m, w) for m, w in SHIFTS),
     AND,
-    *map(_ltz, WIDTHS),
+    *(_ltz(w, in_chain) for w in WIDTHS for in_chain in (False, True)),
     *map(_eqz, WIDTHS),
     *map(_bits_of, WIDTHS),
-    *(_bits_of(w, sparse) for w in (2, 3, 4, 5, 9, 31, 33, 63, 64) for sparse in (1, 2)),
+    *(_bits_of(w, sparse) for w in (2, 3, 4, 5, 9, 31, 33, 63, 64) for sparse in range(1, len(SHAPES))),
     *(_leading_of(Slots(w)) for w in WIDTHS),
     *(_leading_of(Slots(w, signed=True)) for w in WIDTHS[1:]),
     *(_leading_of(Slots(w, w > 40, 0, above), 1) for w in (1, 3, 9, 17, 33, 61) for above in (1, 3) if w + above <= 64),

@@ -15,7 +15,7 @@ from mpc.lockstep import lockstep
 from mpc.prg import BLOCK, Prg
 from mpc.protocol import USES, ProtocolError, Step
 from mpc.protocols.rep3 import Rep3Player
-from mpc.protocols.rep3_place import Place
+from mpc.protocols.rep3_place import Place, chain_use
 
 N = 3 * 64
 
@@ -36,11 +36,15 @@ FIGURES: list[tuple[str, dict[str, Any], int, int]] = [
     ("ltz", {"width": 32}, 7, 32 + 62 + 3 * 55),
     ("ltz", {"width": 17}, 6, 17 + 32 + 3 * 26),
     ("ltz", {"width": 1}, 1, 1),
+    ("ltz", {"width": 64, "in_chain": True}, 64, 64 + 126 + 3 * 62),
+    ("ltz", {"width": 17, "in_chain": True}, 17, 17 + 32 + 3 * 15),
     ("eqz", {"width": 64}, 7, 253),
     ("eqz", {"width": 16}, 5, 16 + 45),
     ("bits", {"width": 64, "sparse": 0}, 8, 64 + 126 + 3 * (186 + 124)),
     ("bits", {"width": 64, "sparse": 1}, 9, 64 + 126 + 3 * 212),
     ("bits", {"width": 64, "sparse": 2}, 10, 64 + 126 + 3 * 178),
+    ("bits", {"width": 64, "sparse": 3}, 20, 64 + 126 + 3 * 150),
+    ("bits", {"width": 64, "sparse": 5}, 64, 64 + 126 + 3 * 62),
     ("leading", {**Slots(63, signed=True)._asdict(), "sparse": 0}, 15, 63 + 124 + 3 * (301 + 105)),
     ("weigh", {"weights": ((1, 5), (1 << 32, 6), (1 << 48, 7))}, 2, 3 * 64 + 2 * 2 * 64),
     ("weigh", {"weights": ((1 << 16,), (1 << 32,), (1 << 48,))}, 2, 64 + 32 + 16 + 2 * 64),
@@ -147,11 +151,13 @@ def test_no_block_of_a_stream_is_drawn_twice(rep3: Run, primitive: Primitive) ->
     for i, player in enumerate(rep3.players):
         assert isinstance(player, Rep3Player)
         player.place = Place(i, *spies[i])
-    result = rep3.step(primitive.op, *shares, out=out, use=1 << 20, **primitive.attrs)
+    own = range(1 << 20, (1 << 20) + USES)
+    in_chain = range(chain_use(own.start), chain_use(own.stop))
+    result = rep3.step(primitive.op, *shares, out=out, use=own.start, **primitive.attrs)
     primitive.check(operands, rep3.plain(result))
     for spy in (s for pair in spies for s in pair):
         drawn = sorted(d for d in spy.drawn if d[2] > d[1])
-        assert all((1 << 20) <= use < (1 << 20) + USES for use, _, _ in drawn)
+        assert all(use in own or use in in_chain for use, _, _ in drawn)
         for (use, _, end), (other, first, _) in itertools.pairwise(drawn):
             assert use < other or end <= first
 

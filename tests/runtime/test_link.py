@@ -39,7 +39,14 @@ def seconds(plan: Schedule) -> float:
 
 @pytest.mark.parametrize(
     ("what", "n"),
-    [("sort(x)", 10_000), ("top_k(x, 5)", 10_000), ("max(x)", 65_536), ("sqrt(x)", 40_000), ("1.0 / x", 40_000)],
+    [
+        ("sort(x)", 10_000),
+        ("top_k(x, 5)", 10_000),
+        ("max(x)", 65_536),
+        ("u < v", 800_000),
+        ("sqrt(x)", 40_000),
+        ("1.0 / x", 40_000),
+    ],
 )
 def test_each_choice_is_better_on_its_link(what: str, n: int) -> None:
     near, far = timetable(what, n, "lan"), timetable(what, n, "wan")

@@ -34,6 +34,8 @@ NUMBERS: list[tuple[str, dict[str, Any]]] = [
     ("eqz", {"width": 64}),
     ("bits", {"width": 24, "sparse": 0}),
     ("bits", {"width": 24, "sparse": 2}),
+    ("bits", {"width": 24, "sparse": 4}),
+    ("ltz", {"width": 40, "in_chain": True}),
     ("leading", {**Slots(24, signed=True)._asdict(), "sparse": 1}),
 ]
 
