@@ -245,8 +245,8 @@ JOB_CODES = (
         "E0816",
         "wrong use of a command",
         "An option or argument is unknown, missing, or cannot be combined with another.",
-        wrong="$ parley run study.parley --plain --protocol rep3",
-        right="$ parley run study.parley --data data --plain",
+        wrong="$ parley run study.parley --data data --bind loans.csv",
+        right="$ parley run study.parley --data data --bind bank:loans=loans.csv",
     ),
     Code(
         "E0817",

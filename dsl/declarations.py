@@ -113,6 +113,8 @@ def _param(w: Walker, s: syntax.Param) -> Val:
     if isinstance(val, Text):
         if stype.kind not in {"enum", "text"}:
             return w.error("E0301", f"`{s.name.text}` is {stype}", s.default.span, "a text")
+        if stype.kind == "text" and len(val.text.encode()) > stype.length:
+            return w.error("E0301", f"`{s.name.text}` is {stype}", s.default.span, "more bytes than that")
         return word_index(w, val.text, stype, s.default.span) if stype.kind == "enum" else val
     array = w.array(val, s.default.span)
     if stype.kind == "decimal":

@@ -60,7 +60,13 @@ def _parse(type_: syntax.TypeExpression, given: Setting) -> ParamValue:
             if text not in type_.arguments:
                 raise ValueError(f"{text!r} is none of {', '.join(map(repr, type_.arguments))}")
             return text
-    return str(given)
+    return _text(type_, str(given))
+
+
+def _text(type_: syntax.TypeExpression, text: str) -> str:
+    if type_.name == "text" and len(text.encode()) > int(type_.arguments[0]):
+        raise ValueError(f"a text of more than {type_.arguments[0]} bytes")
+    return text
 
 
 def _decimal(type_: syntax.TypeExpression, text: str) -> Decimal:

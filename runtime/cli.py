@@ -108,10 +108,20 @@ def _params(given: tuple[str, ...]) -> dict[str, str]:
     return out
 
 
-def _bound(given: tuple[str, ...]) -> Bindings:
+def _bound(given: tuple[str, ...], study: Path, params: dict[str, str]) -> Bindings:
+    """The files that `--bind` names, each for an input of the study."""
+    from dsl.inputs import requirements
+    from dsl.parse import parse
     from runtime.sources import parse_binding
 
-    return dict(parse_binding(one) for one in given)
+    files = dict(parse_binding(one) for one in given)
+    if files:
+        specs = requirements(parse(study.read_text(encoding="utf-8"), study.name), params)
+        known = dict.fromkeys(f"{s.party}:{s.name}" for s in specs)
+        for party, name in files:
+            if f"{party}:{name}" not in known:
+                raise UsageError(f"--bind {party}:{name}: the study asks for {', '.join(known) or 'nothing'}")
+    return files
 
 
 def _say(text: str) -> None:
@@ -153,7 +163,8 @@ def check(
     from runtime.plans import print_plans
     from runtime.terminal import print_report
 
-    done = check_study(make_job(study, options), data, _bound(bound), sizes, state, plans=plan)
+    job = make_job(study, options)
+    done = check_study(job, data, _bound(bound, study, dict(job.params)), sizes, state, plans=plan)
     if as_json_:
         _print_json(done.to_json(plans=plan))
     elif plan:
@@ -198,15 +209,14 @@ def run(
     """Run every party as a process of its own on this machine, over TLS."""
     from runtime import running
 
+    link, params = _link(options["network"]), _params(options["params"])
+    files = _bound(bound, study, params)
     if plain:
-        options |= {"protocol": None, "preprocessing": "dealer" if options["protocol"] == "additive" else None}
-    link = _link(options["network"])
-    if plain:
-        result = running.run_plain(study, _params(options["params"]), options["frac"], data, _bound(bound), state, out)
+        result = running.run_plain(study, params, options["frac"], data, files, state, out)
     else:
         width, color = shutil.get_terminal_size().columns, sys.stdout.isatty()
         profile = profile or picture is not None
-        settings = running.Options(data, _bound(bound), link, limit, out, width, color, profile, state)
+        settings = running.Options(data, files, link, limit, out, width, color, profile, state)
         result = running.run_shown(make_job(study, options), settings, quiet=quiet or as_json_)
     if as_json_:
         told = {"outputs": result.outputs, "stats": result.stats}
@@ -314,7 +324,9 @@ def main() -> NoReturn:
         code = stop.exit_code
     except click.ClickException as error:
         if json_wanted:
-            _print_json({"error": {"code": "E0900", "message": error.format_message(), "where": "command line"}})
+            _print_json(
+                {"error": {"code": UsageError.code, "message": error.format_message(), "where": "command line"}}
+            )
         error.show()
         code = 2
     except (click.Abort, KeyboardInterrupt):

@@ -103,6 +103,10 @@ def test_settings_are_checked() -> None:
     assert errors(text, side="left") == [("E0816", 4)]
     assert errors(text, m="1") == [("E0816", 0)]
     elaborate(parse(text), Bindings(params={"n": "4", "day": "2023-02-28", "side": "r"}))
+    text = "party p\nparam note: text(4) = 'abcd'\n"
+    assert errors(text, note="abcde") == errors(text, note="äöü") == [("E0816", 2)]
+    assert errors(text.replace("abcd", "abcde")) == [("E0301", 2)]
+    elaborate(parse(text), Bindings(params={"note": "äö"}))
 
 
 def test_a_secret_names_both_who_made_it() -> None:
