@@ -35,6 +35,7 @@ from dsl.query.plan import (
     Spread,
     Union,
     Whole,
+    columns_of,
     conjuncts,
     mapped,
     outputs,
@@ -352,6 +353,10 @@ class _Select:
             for attach in target[before:]:
                 attach.keys[:] = [(self._grouped(outer), c) for outer, c in attach.keys]
                 attach.pairs[:] = [self._grouped(p, attach) for p in attach.pairs]
+                attach.measures[:] = [
+                    m if m.argument is None else replace(m, argument=self._grouped(m.argument, attach))
+                    for m in attach.measures
+                ]
         return self._grouped(value)
 
     def _grouped(self, value: Node, attach: Attach | None = None) -> Node:
@@ -360,12 +365,13 @@ class _Select:
             return value
         known = {m.column for m in self.measures} | {c for a in self.after for c in a.made} | {c for c, _ in self.keys}
         inner = set() if attach is None else {c for _, c in outputs(attach.plan)}
+        rows = columns_of(self.source)
 
         def change(e: Node) -> Node:
             for column, key in self.keys:
                 if e == key:
                     return Ref(column, span=e.span)
-            if isinstance(e, Ref) and e.column not in known | inner:
+            if isinstance(e, Ref) and e.column not in known | inner and e.column in rows:  # others are of rows around
                 return self._ungrouped(e)
             return mapped(e, change)
 

@@ -31,6 +31,7 @@ from dsl.query.plan import (
     Ordered,
     Plan,
     Ref,
+    Union,
     columns_of,
     mapped,
     outputs,
@@ -58,16 +59,22 @@ class _Pair(NamedTuple):
 @dataclass(slots=True)
 class _Sub:
     """A sub-query without what ties it to the rows around. keys: pairs (outer, inner) that are equal; rest: conditions
-    over both that are none."""
+    over both that are none. free: whether what it selects or adds up is of both."""
 
     block: Block
     keys: list[tuple[Node, Node]] = field(default_factory=list)
     rest: list[Node] = field(default_factory=list)
+    free: bool = False
+
+    @property
+    def paired(self) -> bool:
+        """Whether its rows must meet all rows around, one by one."""
+        return bool(self.rest) or self.free
 
 
 def exists(b: Binder, e: syntax.Exists) -> Node:
     """`exists (select …)`."""
-    sub = _untied(b, _rows(_bound(b, e.query)), e.span)
+    sub = _untied(_rows(b, _bound(b, e.query)))
     if not sub.rest:
         return _any_row(b, sub, e.span)
     pair = _pair(sub.rest[0], _inner(sub.block)) if len(sub.rest) == 1 else None
@@ -105,20 +112,21 @@ def only_true(e: Node | None) -> frozenset[int]:
 def among(b: Binder, e: syntax.InQuery) -> Node:
     """`value [not] in (select …)`."""
     values = [b.expression(v) for v in (e.value.items if isinstance(e.value, syntax.Tuple) else (e.value,))]
-    sub = _untied(b, _rows(_bound(b, e.query), ordered=True), e.span)
+    sub = _untied(_rows(b, _bound(b, e.query), ordered=True))
     items = [i for i in sub.block.items if not i.hidden]
     if len(items) != len(values):
         label = f"it has {len(items)} columns"
         b.w.fail("E0608", f"{len(values)} columns are wanted after `in`", e.query.span, label)
-    if sub.rest:
-        b.w.fail("E0901", "this condition of a sub-query after `in` is not supported yet", sub.rest[0].span)
+    if sub.paired:
+        found = _among_pairs(b, e, values, sub)
+        return syntax.Unary("not", cast(syntax.Expression, found), span=e.span) if e.negated else found
     sub.keys += [(v, i.value) for v, i in zip(values, items, strict=True)]
     certain = len(values) if len(values) > 1 and id(e) not in b.truths else 0
     _, matched = _attach_groups(b, sub, [], e.span, certain=certain)
-    found: Node = Ref(matched, span=e.span)
+    found = Ref(matched, span=e.span)
     if len(values) == 1:
         # How many rows there are, and how many have a value: bound anew, since a plan is used once.
-        again = _untied(b, _rows(_bound(b, e.query), ordered=True), e.span)
+        again = _untied(_rows(b, _bound(b, e.query), ordered=True))
         item = next(i for i in again.block.items if not i.hidden)
         rows = Measure(Column("rows"), "rows", None, e.span)
         present = Measure(Column("present"), "count", item.value, e.span)
@@ -126,6 +134,26 @@ def among(b: Binder, e: syntax.InQuery) -> Node:
         counts = [Default(made[m.column], span=e.span) for m in (rows, present)]
         found = Among(values[0], found, *counts, span=e.span)
     return syntax.Unary("not", cast(syntax.Expression, found), span=e.span) if e.negated else found
+
+
+def _among_pairs(b: Binder, e: syntax.InQuery, values: Sequence[Node], sub: _Sub) -> Node:
+    """Whether a row that belongs to the rows around, tried with each of them, has the values."""
+    if len(values) > 1 and id(e) not in b.truths:
+        message = "`in` of several columns with such a condition is not supported yet, but as a condition alone"
+        b.w.fail("E0901", message, e.query.span)
+    items = [i for i in sub.block.items if not i.hidden]
+    equal = [_compared("==", i.value, v, e.span) for v, i in zip(values, items, strict=True)]
+    met = Measure(Column("rows"), "rows", None, e.span)
+    _attach_pairs(b, replace(sub, rest=[*sub.rest, *equal]), [met], e.span)
+    found = _above_zero(met.column, e.span)
+    if len(values) > 1:
+        return found
+    again = _untied(_rows(b, _bound(b, e.query), ordered=True))
+    item = next(i for i in again.block.items if not i.hidden)
+    rows = Measure(Column("rows"), "rows", None, e.span)
+    present = Measure(Column("present"), "count", item.value, e.span)
+    _attach_pairs(b, again, [rows, present], e.span)
+    return Among(values[0], found, *(Ref(m.column, span=e.span) for m in (rows, present)), span=e.span)
 
 
 def scalar(b: Binder, e: syntax.ScalarQuery) -> Node:
@@ -138,8 +166,8 @@ def scalar(b: Binder, e: syntax.ScalarQuery) -> Node:
     if block is None:
         return _single(b, plan, e.span)
     item = next(i for i in block.items if not i.hidden)
-    sub = _untied(b, block, e.span)
-    if sub.rest:
+    sub = _untied(block)
+    if sub.paired:
         _attach_pairs(b, sub, block.measures, e.span)
         return item.value
     made, _ = _attach_groups(b, sub, block.measures, e.span)
@@ -159,14 +187,15 @@ def _single(b: Binder, plan: Plan, span: Span) -> Node:
     inner = plan.plan if isinstance(plan, Ordered) and isinstance(plan.plan, Block) else plan
     tied = isinstance(inner, Block) and _free(inner)
     if tied and isinstance(plan, Block) and not plan.grouped:
-        sub = _untied(b, plan, span)
-        if sub.rest or not sub.keys:
+        sub = _untied(plan)
+        if sub.paired or not sub.keys:
             b.w.fail("E0901", "this condition of a sub-query used as a value is not supported yet", span)
         item = next(i for i in plan.items if not i.hidden)
         keys = [(outer, Item(Column("key"), "key", value)) for outer, value in sub.keys]
         plan.items = [*(i for _, i in keys), item]
         _attach(b, Attach(plan, [(o, i.column) for o, i in keys], [item.column], Column("matched"), span))
         return Ref(item.column, span=span)
+    _alone(b, plan)
     (_, column), *_ = outputs(plan)
     value = Measure(Column("value"), "any", Ref(column, span=span), span)
     rows = Measure(Column("rows"), "rows", None, span)
@@ -184,15 +213,38 @@ def _bound(b: Binder, query: syntax.Query) -> Plan:
     return bind_query(b.w, query, b.names, b.names.common)
 
 
-def _rows(plan: Plan, *, ordered: bool = False) -> Block:
+def _rows(b: Binder, plan: Plan, *, ordered: bool = False) -> Block:
     """A select without groups that has a row wherever the plan has one; ordered: a limit counts, and items do."""
     if isinstance(plan, Ordered) and (plan.whole or (not ordered and plan.limit != 0 and not plan.offset)):
         plan = plan.plan
     if isinstance(plan, Block) and not plan.grouped:
         return plan
+    _alone(b, plan)
     span = plan.span
     items = [Item(Column(name), name, Ref(column, span=span)) for name, column in outputs(plan)]
     return Block(From([Derived(plan, span)], span=span), items, span=span)
+
+
+def _alone(b: Binder, plan: Plan) -> None:
+    """E0901 where a select with groups, with an order that counts, or of several, refers to the rows around."""
+    match plan:
+        case Ordered(plan=inner):
+            _alone(b, inner)
+        case Union(left=left, right=right):
+            _alone(b, left)
+            _alone(b, right)
+        case Block():
+            own = (
+                {c for c, _ in plan.keys}
+                | {m.column for m in plan.measures}
+                | {c for a in plan.attaches for c in a.made}
+            )
+            above = [*plan.having, *(i.value for i in plan.items if plan.grouped)]
+            if _free(plan) or {c for node in above for c in refs(node)} - own:
+                message = (
+                    "a sub-query with groups, a limit or a union that refers to the rows around is not supported yet"
+                )
+                b.w.fail("E0901", message, plan.span)
 
 
 def _aggregate(plan: Plan) -> Block | None:
@@ -216,7 +268,7 @@ def _free(block: Block) -> set[Column]:
     return {c for node in nodes for c in refs(node)} - inner
 
 
-def _untied(b: Binder, block: Block, span: Span) -> _Sub:
+def _untied(block: Block) -> _Sub:
     """Take the conditions that tie a select to the rows around out of it."""
     inner = _inner(block)
     sub = _Sub(block)
@@ -231,8 +283,7 @@ def _untied(b: Binder, block: Block, span: Span) -> _Sub:
         else:
             sub.rest.append(condition)
     block.source.conditions[:] = kept
-    if _free(block) and not sub.rest:
-        b.w.fail("E0901", "a sub-query uses columns of the rows around in its conditions alone, so far", span)
+    sub.free = bool(_free(block))
     return sub
 
 
@@ -295,7 +346,7 @@ def _attach_pairs(b: Binder, sub: _Sub, measures: Sequence[Measure], span: Span)
             b.w.fail("E0901", "this aggregate of a sub-query with such a condition is not supported yet", m.span)
     inner = _inner(sub.block)
     equal = [_compared("==", i, o, span) for o, i in sub.keys]
-    conditions = [*equal, *sub.rest]
+    conditions = [*equal, *sub.rest] or [syntax.Bool(True, span=span)]
     nodes = [*conditions, *(m.argument for m in measures if m.argument is not None)]
     used = list(dict.fromkeys(c for node in nodes for c in refs(node) if c in inner))
     items = [Item(Column(c.name), c.name, Ref(c, span=span)) for c in used]

@@ -92,7 +92,16 @@ class _Deep(Writer):
         w = self.within(inner)
         where = w.truth(depth - 1) if self.chance(0.6) else f"{inner}.b"
         tied = f"{inner}.{self.pick('g', 'v', 'id')} = {self.column('g', 'v')}"
-        match self.rng.integers(11):
+        match self.rng.integers(13):
+            case 11:
+                less = f"{inner}.d {self.pick('<', '>')} {self.column('d')}"
+                return (
+                    f"{x} {self.pick('', 'not ')}in (select {w.column('v', 'g')} from {table} as {inner} where {less})"
+                )
+            case 12:
+                less = f"{w.column('v')} - {self.column('g', 'v')}"
+                total = f"select {self.pick('sum', 'max')}({less}) from {table} as {inner}"
+                return f"{x} {self.pick('<', '>=')} ({total} where {self.pick(tied, where)})"
             case 9:
                 pair = f"(coalesce({self.column('g', 'v')}, 1), coalesce({self.column('b')}, true))"
                 inside = f"select {inner}.g, {inner}.b from {table} as {inner} where {where}"

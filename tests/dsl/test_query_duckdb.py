@@ -209,6 +209,18 @@ QUERIES = (
     "select id, t || '-' || t as x, 'é' || t as y, t || k as z, k || '!' as w from t",
     "select id, upper(t || 'xYz') as u, lower('AbC' || t) as l, length(t) as n, length(k) as m, upper(k) as uk from t "
     "where t <> 'éa'",
+    "select id from t where v in (select v from s where s.d < t.d)",
+    "select id, v in (select v from s where s.d < t.d and s.g = t.g) as x, v not in (select v from s where s.v < t.g) "
+    "as y from t",
+    "select id, (select sum(s.v * o.g) from s where s.g = o.g) as x, (select max(s.d - o.d) from s) as y from t as o",
+    "select id from t as o where g + 1 in (select s.g + o.g from s where s.b)",
+    "select id from t as o where exists (select o.g from s where s.g = o.v)",
+    "select id, (select count(*) + o.g from s where s.g = o.g) as x, (select avg(s.v - o.g) from s where s.b) as y "
+    "from t as o",
+    "select g, sum(v) as x, (select sum(s.v * o.g) from s) as n from t as o group by g",
+    "select g, count(*) as n from t as o group by g having g in (select v from s where s.g < o.g) or count(*) > 3",
+    "select id, v not in (select s.v from s where s.g < o.g) as x, v in (select s.v + o.g from s where s.b) as y "
+    "from t as o",
     "select id, coalesce(k, 'z') as a, coalesce(t, k) as b, case when v > 3 then k when v > 0 then 'none' end as c "
     "from t",
     "select id from t where k = left(t, 1) or k <> substring(t, 2) or greatest(k, t) = t",
