@@ -10,6 +10,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import replace
 from itertools import takewhile
 
+from dsl import syntax
 from dsl.convert import unify
 from dsl.node import Node
 from dsl.query import outer
@@ -242,6 +243,15 @@ def _union(ctx: Context, union: Union) -> Relation:
     return grouped(ctx, whole, [(c, Ref(c, span=union.span)) for c in names], [], union.span)
 
 
+def _listed(ctx: Context, order: Sequence[tuple[Node, bool]]) -> str:
+    """The keys as they stand in the study; one that says whether the next is there is that key's `nulls first`."""
+    nodes = [node for node, _ in order]
+    there = [syntax.IsNull(node, negated=True, span=node.span) for node in nodes]  # type: ignore[arg-type]
+    first = {at for at in range(1, len(nodes)) if nodes[at - 1] == there[at]}
+    shown = [(at, node, down) for at, (node, down) in enumerate(order) if at + 1 not in first]
+    return ", ".join(ctx.w.text(n.span) + " desc" * down + " nulls first" * (at in first) for at, n, down in shown)
+
+
 def _ordered(ctx: Context, plan: Ordered, wanted: set[Column]) -> Relation:
     if isinstance(plan.plan, Block):
         columns = {i.column for i in plan.plan.items}
@@ -251,7 +261,7 @@ def _ordered(ctx: Context, plan: Ordered, wanted: set[Column]) -> Relation:
     relation = build(ctx, plan.plan, (wanted | used) & columns)
     kept = wanted & {c for _, c in outputs(plan.plan)}
     if plan.order:
-        text = ", ".join(ctx.w.text(node.span) + " desc" * down for node, down in plan.order)
+        text = _listed(ctx, plan.order)
         with ctx.operator("sort", text, relation, span=plan.span) as doing:
             relation = doing.done(ordered(ctx, relation, plan.order, kept))
     if plan.whole:

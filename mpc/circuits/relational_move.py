@@ -31,7 +31,7 @@ from mpc.circuits.relational_columns import (
     signature,
 )
 from mpc.lowerer import low
-from mpc.op import Signature, op
+from mpc.op import Interval, Signature, op
 from mpc.types import INT, Type, TypeRuleError
 
 __all__ = ["copy_down", "destinations", "front_rows", "fronted", "running", "spread", "to_back", "weighed"]
@@ -57,7 +57,7 @@ def destinations(flags: Value, *, back: bool = False) -> Value:
     Both kinds keep their order.  One product, in the ring of n rows.
     """
     b = low(flags)
-    small = b.narrow(flags, row_bits(flags.type.sizes[0]))
+    small = b.know(b.narrow(flags, row_bits(flags.type.sizes[0])), Interval(0, 1))
     base, step = _steps(small, back)
     return base + b.product("mul", small, step, 0, INT)
 

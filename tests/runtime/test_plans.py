@@ -125,3 +125,20 @@ def test_the_command_gives_plans_as_a_tree_and_as_json(tmp_path: Path) -> None:
     assert (plan["query"], plan["line"], top["kind"], top["owners"]) == ("q", 12, "sort", [])
     assert top["secret"]
     assert top["rounds"] > 0
+
+
+def test_missing_values_first_and_rows_left_out_are_in_the_plan() -> None:
+    report = checked(
+        "query q:\n    select shop, price from sales order by case when price > 3 then price end desc nulls first, "
+        "price limit 3 offset 2\nreveal q to c\n"
+    )
+    texts = [(o.kind, o.text) for o in operators(report)]
+    assert ("limit", "3 offset 2") in texts
+    assert ("sort", "case when price > 3 then price end desc nulls first, price") in texts
+
+
+def test_nothing_is_taken_for_granted_of_numbers_of_rows() -> None:
+    grouped = (
+        "query q:\n    select name, count(*) as n from sales s join people p on s.person = p.person group by name\n"
+    )
+    assert not checked(grouped + "reveal q to c\n").assumptions
