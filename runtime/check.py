@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -22,12 +23,14 @@ from mpc.protocols import SCHEMES
 from mpc.types import size_of
 from network import WAN, Link
 from runtime.errors import UsageError
+from runtime.exactness import Exactness, exactness
 from runtime.job import Job
+from runtime.owned import asked
 from runtime.plans import PricedPlan, past_checks, priced
 from runtime.policy import study_digest
 from runtime.session import bound
 from runtime.shelf import described
-from runtime.sources import Database, find, hold, measure, suffixes
+from runtime.sources import Connections, Database, Held, find, hold, measure, suffixes
 
 __all__ = ["Cost", "LineCost", "Report", "check_study"]
 
@@ -81,6 +84,8 @@ class Report:
     warnings: tuple[str, ...] = ()
     plans: tuple[PricedPlan, ...] = ()
     """How each query is carried out."""
+    errors: tuple[Exactness, ...] = ()
+    """How far each result may be from exact arithmetic."""
 
     def to_json(self, *, plans: bool = False) -> dict[str, Any]:
         """As one JSON object; plans: with the queries' plans."""
@@ -106,6 +111,7 @@ class Report:
             "threat": self.threat,
             "types": dict(self.types),
             "disclosures": [d.to_json() for d in self.disclosures],
+            "errors": [e.to_json() for e in self.errors],
             "cost": cost,
             "missing_sizes": list(self.missing),
             "assumptions": list(self.assumptions),
@@ -132,7 +138,21 @@ def check_study(
     """
     study = parse(job.study, job.name)
     specs = requirements(study, dict(job.params))
-    bindings = replace(_bindings(job, specs, data, files, sizes), kept=_kept(study, job, specs, files))
+    with _held(specs, files, plans=plans) as held:
+        return _checked(study, job, specs, _bindings(job, specs, data, files, sizes), held, state, plans=plans)
+
+
+def _checked(
+    study: Study,
+    job: Job,
+    specs: Sequence[InputSpec],
+    bindings: Bindings,
+    held: Sequence[Held],
+    state: Path | None,
+    *,
+    plans: bool,
+) -> Report:
+    bindings = replace(bindings, kept=_kept(study, job, held))
     if state is not None:
         bindings = replace(bindings, stored=described(study, job, state))
     # Walked without assuming anything of what is opened, so that all branches are seen.
@@ -159,7 +179,8 @@ def check_study(
         passes=tuple(dict.fromkeys(_passes(done.circuit, study.source))),
         staged=stage is not None and stage.needs is not None,
         warnings=tuple(str(w.message) for w in done.warnings),
-        plans=() if not plans else priced(done, stages, partial(_line_of, study.source)),
+        errors=exactness(done, study.source),
+        plans=() if not plans else priced(done, stages, partial(_line_of, study.source), _statements(held, stages)),
     )
 
 
@@ -200,27 +221,46 @@ def _bindings(
     return Bindings(named, rows, dict(job.params), job.frac)
 
 
-def _kept(
-    study: Study, job: Job, specs: Sequence[InputSpec], files: Mapping[tuple[str, str], Path | Database]
-) -> dict[tuple[str, str, int], Told]:
+@contextmanager
+def _held(
+    specs: Sequence[InputSpec], files: Mapping[tuple[str, str], Path | Database], *, plans: bool
+) -> Iterator[list[Held]]:
+    """Tables that stay in databases: those whose owners let numbers of rows be known, for plans all of them."""
+    connections, found = Connections(), []
+    with ExitStack() as stack:
+        for spec in specs:
+            place = files.get((spec.party, spec.name))
+            if isinstance(place, Database) and (place.counts or plans):
+                one = hold(place, spec, lambda _: None, connections, verified=place.counts)
+                if one is not None:
+                    stack.callback(one.close)
+                    found.append(one)
+        yield found
+
+
+def _kept(study: Study, job: Job, held: Sequence[Held]) -> dict[tuple[str, str, int], Told]:
     """How many rows conditions keep, of tables whose owners let it be known."""
-    places = {s: files.get((s.party, s.name)) for s in specs}
-    tables = {s: place for s, place in places.items() if isinstance(place, Database) and place.counts}
-    out: dict[tuple[str, str, int], Told] = {}
-    if not tables or loads(study):
-        return out
+    tells = [one for one in held if one.tells]
+    if not tells or loads(study):
+        return {}
     abstract = elaborate(study, Bindings(params=dict(job.params), frac=job.frac), check=True)
-    for spec, database in tables.items():
-        held = hold(database, spec, lambda _: None)
-        if held is not None:
-            try:
-                out |= {
-                    (spec.party, spec.name, at): told
-                    for at, told in held.counts(abstract.circuit, abstract.scans).items()
-                }
-            finally:
-                held.close()
-    return out
+    return {
+        (one.spec.party, one.spec.name, at): told
+        for one in tells
+        for at, told in one.counts(abstract.circuit, abstract.scans).items()
+    }
+
+
+def _statements(held: Sequence[Held], stages: Sequence[Stage]) -> list[tuple[str, int, str]]:
+    """What databases are asked in the stages: party, number of the operator, statement."""
+    out: dict[tuple[str, int, str], None] = {}
+    for party in dict.fromkeys(one.spec.party for one in held):
+        tables = {one.spec.name: one for one in held if one.spec.party == party}
+        for stage in stages:
+            for one in asked(party, tables, stage.elaborated.circuit, stage.schedule):
+                origin = stage.schedule.circuit.nodes[one.node].origin
+                out[party, 0 if origin is None else origin.operator, one.statement] = None
+    return list(out)
 
 
 def _cost(stage: Stage, source: Source) -> Cost:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from runtime.check import Report
 
-__all__ = ["PricedOperator", "PricedPlan", "past_checks", "priced", "print_plans"]
+__all__ = ["PricedOperator", "PricedPlan", "Statement", "past_checks", "priced", "print_plans"]
 
 K = TypeVar("K")
 
@@ -62,8 +62,25 @@ class PricedOperator:
 
 
 @dataclass(frozen=True, slots=True)
+class Statement:
+    """What an owner's database is asked for one operator: in place of all that stands below it, or for its rows."""
+
+    party: str
+    kind: str
+    text: str
+    sql: str
+
+    def to_json(self) -> dict[str, Any]:
+        """As one JSON object."""
+        return {"party": self.party, "for": f"{self.kind} {self.text}".strip(), "sql": self.sql}
+
+
+@dataclass(frozen=True, slots=True)
 class PricedPlan:
-    """A query. rounds: those in which any of its operators is under way. others: sub-queries of one row, and checks."""
+    """A query. rounds: those in which any of its operators is under way. others: sub-queries of one row, and checks.
+
+    statements: what owners' databases are asked, where they are known.
+    """
 
     name: str
     line: int
@@ -71,12 +88,15 @@ class PricedPlan:
     bytes: int | None
     root: PricedOperator
     others: tuple[PricedOperator, ...]
+    statements: tuple[Statement, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """As one JSON object."""
         cost = {"rounds": self.rounds, "bytes": self.bytes}
         others = [one.to_json() for one in self.others]
-        return {"query": self.name, "line": self.line, **cost, "plan": self.root.to_json(), "others": others}
+        asked = [one.to_json() for one in self.statements]
+        told = {"plan": self.root.to_json(), "others": others, "statements": asked}
+        return {"query": self.name, "line": self.line, **cost, **told}
 
 
 def past_checks(compiler: Compiler, stage: Stage) -> Iterator[Stage]:
@@ -91,19 +111,30 @@ def past_checks(compiler: Compiler, stage: Stage) -> Iterator[Stage]:
         yield stage
 
 
-def priced(done: Elaborated, stages: Sequence[Stage], line: Callable[[int], int]) -> tuple[PricedPlan, ...]:
+def priced(
+    done: Elaborated,
+    stages: Sequence[Stage],
+    line: Callable[[int], int],
+    asked: Sequence[tuple[str, int, str]] = (),
+) -> tuple[PricedPlan, ...]:
     """The plans of a study's queries, with costs as far as the stages go.
 
     done: the whole study, without what is opened in its course. stages: the first ones, none while sizes are missing.
-    line: of an offset in the text.
+    line: of an offset in the text. asked: what owners' databases are asked: party, number of the operator, statement.
     """
     reached = stages[-1].elaborated if stages else None
     known = () if reached is None else reached.plans
-    out = [] if reached is None else [_plan(p, stages, reached.circuit, line) for p in known]
-    return (*out, *(_plan(p, (), done.circuit, line) for p in done.plans[len(known) :]))
+    out = [] if reached is None else [_plan(p, stages, reached.circuit, line, asked) for p in known]
+    return (*out, *(_plan(p, (), done.circuit, line, ()) for p in done.plans[len(known) :]))
 
 
-def _plan(plan: Planned, stages: Sequence[Stage], circuit: Circuit, line: Callable[[int], int]) -> PricedPlan:
+def _plan(
+    plan: Planned,
+    stages: Sequence[Stage],
+    circuit: Circuit,
+    line: Callable[[int], int],
+    asked: Sequence[tuple[str, int, str]],
+) -> PricedPlan:
     numbers = {one.number for one in plan.operators()}
     costs = _costs(stages, _number)
     total = _costs(stages, lambda o: _number(o) in numbers).get(True, (0, 0)) if stages else None
@@ -127,7 +158,12 @@ def _plan(plan: Planned, stages: Sequence[Stage], circuit: Circuit, line: Callab
         )
 
     rounds, nbytes = (None, None) if total is None else total
-    return PricedPlan(plan.name, line(plan.span.start), rounds, nbytes, one(plan.root), tuple(map(one, plan.others)))
+    known = {o.number: o for o in plan.operators()}
+    statements = tuple(
+        Statement(party, known[number].kind, known[number].text, sql) for party, number, sql in asked if number in known
+    )
+    others = tuple(map(one, plan.others))
+    return PricedPlan(plan.name, line(plan.span.start), rounds, nbytes, one(plan.root), others, statements)
 
 
 def _costs(stages: Sequence[Stage], key: Callable[[Origin | None], K]) -> dict[K, tuple[int, int]]:
@@ -196,6 +232,9 @@ def _print(plan: PricedPlan, target: Console) -> None:
         for row in _lines(top, plan, "", ""):
             table.add_row(*row[: 5 if known else 3])
     target.print(table)
+    for one in plan.statements:
+        target.print(f"{one.party}'s database, for {one.kind} {' '.join(one.text.split())}:", style="dim", markup=False)
+        target.print(f"    {one.sql}", markup=False, highlight=False, soft_wrap=True)
     target.print()
 
 

@@ -23,6 +23,7 @@ from dsl.inputs import InputSpec
 from runtime.sources.address import Database
 from runtime.sources.arrow import content
 from runtime.sources.cells import Content
+from runtime.sources.dialects import Dialect, dialect_of
 from runtime.sources.faults import Faults
 from runtime.sources.sql import quoted, said
 
@@ -51,7 +52,7 @@ def open_postgres(database: Database, faults: Faults) -> Iterator[Postgres]:
     escaped = {name: re.sub(r"(['\\])", r"\\\1", value) for name, value in settings.items()}
     text = " ".join(f"{name}='{value}'" for name, value in escaped.items())
     with _connected(driver, faults, password, text) as connection, closing(connection.cursor()) as cursor:
-        yield Postgres(cursor, faults, driver.Error)
+        yield Postgres(cursor, faults, driver.Error, dialect_of(database))
 
 
 @contextmanager
@@ -69,7 +70,7 @@ def open_driver(database: Database, faults: Faults) -> Iterator[Adbc]:
         _connected(driver, faults, password, settings["uri"], **more) as connection,
         closing(connection.cursor()) as cursor,
     ):
-        yield Adbc(cursor, faults, driver.Error)
+        yield Adbc(cursor, faults, driver.Error, dialect_of(database))
 
 
 def _driver(name: str, faults: Faults, *, help: str) -> Any:
@@ -103,14 +104,16 @@ def _connected(driver: Any, faults: Faults, password: str | None, *arguments: st
 class Adbc:
     """An open connection."""
 
-    def __init__(self, cursor: Any, faults: Faults, error: type[Exception]) -> None:
+    def __init__(self, cursor: Any, faults: Faults, error: type[Exception], dialect: Dialect | None) -> None:
         self._cursor = cursor
         self._faults = faults
         self._error = error
+        self._dialect = dialect
+        self._quoted = quoted if dialect is None else dialect.quoted
 
     def of(self, faults: Faults) -> Self:
         """The same for another of its tables."""
-        return type(self)(self._cursor, faults, self._error)
+        return type(self)(self._cursor, faults, self._error, self._dialect)
 
     def names(self, rows: str) -> list[str]:
         """The columns that are there."""
@@ -123,14 +126,15 @@ class Adbc:
 
     def read(self, rows: str, names: list[str], spec: InputSpec) -> Content:
         """These columns, or all for an array."""
-        columns = ", ".join(map(quoted, names)) if spec.table else "*"
+        columns = ", ".join(map(self._quoted, names)) if spec.table else "*"
         return content(self._table(f"select {columns} from {rows}"), spec, self._faults)
 
     def types(self, rows: str, names: list[str]) -> list[str]:
         """The server's names of their types."""
-        listed = ", ".join(f"cast(pg_typeof(parley_none.{quoted(name)}) as text)" for name in names)
+        kind = "" if self._dialect is None else self._dialect.kind
+        listed = ", ".join(kind.format(f"parley_none.{self._quoted(name)}") for name in names)
         none = f"(select * from {rows} limit 0) as parley_none"
-        table = self._table(f"select {listed} from (select 1) as parley_one left join {none} on true")
+        table = self._table(f"select {listed} from (select 1) as parley_one left join {none} on 1 = 1")
         return [str(column[0].as_py()) for column in table.columns]
 
     def row(self, statement: str) -> tuple[int, ...]:

@@ -5,6 +5,7 @@
     postgres://reader@db.internal:5432/bank?table=export.loans&sslmode=verify-full&password_file=/run/secrets/pg
     duckdb:visits.duckdb?table=visits&counts=public         how many rows a query's conditions keep may be known to all
     adbc:flightsql?uri=grpc%2Btls://host:31337&user=reader&password_env=SQL_PASSWORD&table=loans
+    adbc:trino?uri=https://host:8443&user=reader&dialect=trino&table=hive.export.loans
 
 For: `is_database`, `parse_database`, `Database` and its `secret`.
 Leaves to others: connecting and reading (`databases`).
@@ -45,8 +46,10 @@ _SETTINGS: Final[dict[Kind, tuple[str, ...]]] = {
     "duckdb": ("counts",),
     "sqlite": ("counts",),
     "postgres": ("counts", *_LIBPQ, *_SECRET),
-    "adbc": ("uri", "user", *_SECRET),
+    "adbc": ("uri", "user", "dialect", "counts", *_SECRET),
 }
+SPOKEN: Final = ("trino", "spark")
+"""Servers reached by ADBC whose SQL is known: they do an owner's part of a query themselves."""
 _QUERY: Final = re.compile(r"(?:^|&)query=")
 _UNWANTED: Final = "write no password into an address: name a `password_file` or a `password_env`"
 _MAX_SECRET: Final = 4096
@@ -58,7 +61,8 @@ class Database:
 
     file: of DuckDB and SQLite. driver: of ADBC. settings: of the connection, by the driver's own names, without the
     password. table: its name, after its schema; empty: the input's name. query: comes instead of a table. counts: how
-    many rows a query's conditions keep may be known to all.
+    many rows a query's conditions keep may be known to all. dialect: of ADBC, the SQL that the server speaks, where it
+    is one of `SPOKEN`.
     """
 
     kind: Kind
@@ -70,6 +74,7 @@ class Database:
     password_file: Path | None = None
     password_env: str = ""
     counts: bool = False
+    dialect: str = ""
 
     def __str__(self) -> str:
         known = dict(self.settings)
@@ -115,9 +120,14 @@ def parse_database(text: str, base: Path | None = None) -> Database:
         raise ValueError("it has both a `table` and a `query`")
     if all(name in given for name in _SECRET):
         raise ValueError("it has both a `password_file` and a `password_env`")
+    dialect = given.pop("dialect", "")
+    if dialect and dialect not in SPOKEN:
+        raise ValueError(f"`dialect` is one of {', '.join(SPOKEN)}, or left out")
     counts = given.pop("counts", None)
     if counts not in {None, "public"}:
         raise ValueError("`counts` is `public`, or left out")
+    if counts and kind == "adbc" and not dialect:
+        raise ValueError("`counts` needs a `dialect`: of other servers all rows are fetched")
     password_file = given.pop("password_file", None)
     database = Database(
         kind,
@@ -126,6 +136,7 @@ def parse_database(text: str, base: Path | None = None) -> Database:
         password_file=None if password_file is None else _path(password_file, base),
         password_env=given.pop("password_env", ""),
         counts=counts is not None,
+        dialect=dialect,
     )
     return _PLACES[kind](database, place, given, base)
 

@@ -1,6 +1,6 @@
 """How the SQL of databases differs: one entry for each, of names, types and the few functions that are needed.
 
-For: `Dialect`, `DIALECTS`, `real`.
+For: `Dialect`, `DIALECTS`, `dialect_of`, `real`.
 Leaves to others: what a column is (`columns`), expressions (`expressions`).
 
 What stands here is held to the circuit's definition by tests against DuckDB, SQLite and a PostgreSQL server; Trino's
@@ -19,7 +19,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
-__all__ = ["DIALECTS", "Dialect", "literal", "real"]
+from runtime.sources.address import Database
+
+__all__ = ["DIALECTS", "Dialect", "dialect_of", "literal", "real"]
 
 
 def literal(text: str) -> str:
@@ -42,6 +44,8 @@ class Dialect:
     kind: the name of an expression's type, where a statement is needed to know it.
     mark: around names. escapes: whether a backslash in a text in quotation marks means something. globs: patterns are
     those of GLOB, as LIKE takes A for a. escape: makes what follows it in a pattern mean itself.
+    total: the sum of whole numbers, as one of the type that {1} names; an error, or null, where it is none.
+    stable: all statements of a connection see the tables as they were at first, with rows in one order.
     """
 
     double: str
@@ -69,6 +73,8 @@ class Dialect:
     escapes: bool = False
     globs: bool = False
     escape: str = ""
+    total: str = "cast(sum({}) as {})"
+    stable: bool = True
 
     def quoted(self, name: str) -> str:
         """An identifier that means just this name."""
@@ -142,6 +148,7 @@ _POSTGRES: Final = Dialect(
     zero="",
     like="{} like {} escape ''",
     cut="substring({} from {} for {})",
+    kind="cast(pg_typeof({}) as text)",
 )
 
 _SQLITE: Final = Dialect(
@@ -193,6 +200,7 @@ _TRINO: Final = Dialect(
     like="from_utf8({}) like {}",
     cut="to_utf8(substr(from_utf8({}), {}, {}))",
     kind="typeof({})",
+    stable=False,
 )
 
 _SPARK: Final = replace(
@@ -212,6 +220,11 @@ _SPARK: Final = replace(
     mark="`",
     escapes=True,
     escape="!",
+    # Its sums of whole numbers may wrap, and casts cut off, as a session is set.
+    total=(
+        "(case when sum(cast({0} as decimal(38, 0))) between -9223372036854775808 and 9223372036854775807"
+        " then cast(sum(cast({0} as decimal(38, 0))) as {1}) end)"
+    ),
 )
 
 DIALECTS: Final[Mapping[str, Dialect]] = {
@@ -222,6 +235,11 @@ DIALECTS: Final[Mapping[str, Dialect]] = {
     "spark": _SPARK,
 }
 """Databases whose SQL is known well enough; from others tables are loaded whole."""
+
+
+def dialect_of(database: Database) -> Dialect | None:
+    """What a database speaks; None when it is not known."""
+    return DIALECTS.get(database.dialect or database.kind)
 
 
 def real(value: float, dialect: Dialect) -> str | None:

@@ -309,7 +309,7 @@ def _sum(rows: Rows, index: int) -> Number:
         raise NotInSQLError
     size = rows.frames.circuit.nodes[index].type.shape[0]
     low, high = (part.low * size, part.high * size) if isinstance(size, int) else (LEAST, MOST)
-    added = f"cast(sum({part.sql}) as {rows.frames.dialect.long})"
+    added = rows.frames.dialect.total.format(part.sql, rows.frames.dialect.long)
     return Number(added, max(min(low, 0), LEAST), min(max(high, 0), MOST))
 
 
@@ -385,7 +385,7 @@ def _total(frames: Frames, rows: Rows, index: int) -> Part:
         raise NotInSQLError
     if node.op == "sum":
         part = _sum(rows, operand)
-        return part._replace(sql=f"coalesce({part.sql}, 0)")
+        return part._replace(sql=f"case when count(*) = 0 then 0 else {part.sql} end")
     value = rows.expressions.value(operand)
     if not isinstance(value, Number):
         raise NotInSQLError

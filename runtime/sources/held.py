@@ -27,7 +27,7 @@ from mpc.circuit import Circuit
 from runtime.sources.address import Database
 from runtime.sources.columns import Native, native
 from runtime.sources.connections import Connection, Connections
-from runtime.sources.dialects import DIALECTS, Dialect
+from runtime.sources.dialects import Dialect, dialect_of
 from runtime.sources.expressions import NotInSQLError
 from runtime.sources.faults import Faults, check_columns
 from runtime.sources.frames import OWN, Frame, Frames, Rows, Stands
@@ -66,6 +66,7 @@ class Held:
     _connections: Connections
     _source: Source
     fetched: list[tuple[int, tuple[str, ...]]] = field(default_factory=list)
+    _seen: dict[str, dict[str, NDArray[Any]]] = field(default_factory=dict)
     _closed: bool = False
 
     def close(self) -> None:
@@ -83,7 +84,7 @@ class Held:
     def stands(self) -> Stands:
         """What statements need to know of it."""
         query = self.database.query
-        place = f"(\n{query}\n)" if query else relation(self.database, self.spec, self.dialect.quoted)
+        place = f"(\n{query}\n)" if query else relation(self.database, self.spec)
         return Stands(self.spec, place, self.kinds)
 
     def conditions(self, circuit: Circuit, scan: int, told: tuple[int, ...] | None = None) -> dict[int, str]:
@@ -121,7 +122,7 @@ class Held:
 
     def whole(self, names: Sequence[str], salt: bytes | None) -> dict[str, NDArray[Any]]:
         """Columns with all rows, as circuits take them, missing values' masks as `name?`."""
-        columns = self._fetch(relation(self.database, self.spec, self.dialect.quoted), names, salt)
+        columns = self._fetch(relation(self.database, self.spec), names, salt)
         if names and len(columns[names[0]]) != self.rows:
             self._fail("its rows changed while the job ran")
         return columns
@@ -135,7 +136,8 @@ class Held:
             with self.connection.lock:
                 (number,) = self._source.row(f"select count(*) from {rows} where {where}")
             return Kept(self._number(number), at, {})
-        columns = self._fetch(f"({self.statement(names, conditions)}) as parley_kept", names, salt)
+        wanted = names if self.dialect.stable else [c.name for c in self.spec.columns]
+        columns = self._fetch(f"({self.statement(wanted, conditions)}) as parley_kept", names, salt)
         return Kept(self._number(len(columns[names[0]])), at, columns)
 
     def statement(self, names: Sequence[str], conditions: Mapping[int, str]) -> str:
@@ -160,8 +162,16 @@ class Held:
         return " not indexed" if self.database.kind == "sqlite" and not self.database.query else ""
 
     def _fetch(self, rows: str, names: Sequence[str], salt: bytes | None) -> dict[str, NDArray[Any]]:
+        """Columns; where another statement may see other rows, or in another order, all that there are, at once."""
         if not names:
             return {}
+        if self.dialect.stable:
+            return self._columns(rows, names, salt)
+        if rows not in self._seen:
+            self._seen[rows] = self._columns(rows, [c.name for c in self.spec.columns], salt)
+        return self._seen[rows]
+
+    def _columns(self, rows: str, names: Sequence[str], salt: bytes | None) -> dict[str, NDArray[Any]]:
         wanted = replace(
             self.spec,
             columns=tuple(replace(c, unique=False) for c in self.spec.columns if c.name in names),
@@ -199,7 +209,7 @@ def hold(
     None when this program has to look at the values itself: the database's SQL is not known well enough, or a column
     has a type whose values it might take differently.
     """
-    dialect = DIALECTS.get(database.kind)
+    dialect = dialect_of(database)
     if dialect is None or not spec.table:
         return None
     connections = connections if connections is not None else Connections()
@@ -219,7 +229,7 @@ def hold(
 
 def _held(one: Held, source: Source, faults: Faults, verified: bool) -> Held | None:
     spec, dialect = one.spec, one.dialect
-    rows = relation(one.database, spec, dialect.quoted)
+    rows = relation(one.database, spec)
     check_columns(spec, source.names(rows), faults)
     names = [c.name for c in spec.columns]
     kinds = dict(zip(names, source.types(rows, names), strict=True))

@@ -55,7 +55,7 @@ class Question:
             return None if groups is None else {self.nodes[0]: groups}
         if "b" in answer:
             return {self.nodes[0]: _buckets(self, answer)}
-        if not all(answer[f"g{i}?"].all() for i in range(len(self.nodes))):
+        if not all(there.all() for name, there in answer.items() if name.endswith("?")):
             return None
         return {n: answer[f"g{i}"].reshape(()) for i, n in enumerate(self.nodes)}
 
@@ -85,8 +85,12 @@ def totals(frames: Frames, nodes: Sequence[int]) -> list[Question]:
     out = []
     for some in together.values():
         types = tuple(frames.circuit.nodes[i].type for i in some)
-        kinds = ["fixed" if t.dtype.kind == "fixed" else "int" for t in types]
-        columns = tuple(ColumnSpec(f"g{i}", kind, nullable=True) for i, kind in enumerate(kinds))  # type: ignore[arg-type]
+        columns = tuple(
+            ColumnSpec(
+                f"g{i}", "fixed" if t.dtype.kind == "fixed" else "int", nullable=frames.circuit.nodes[n].op != "sum"
+            )
+            for i, (n, t) in enumerate(zip(some, types, strict=True))
+        )
         out.append(Question(tuple(some), groupings.totals(frames, some), columns, types))
     return out
 

@@ -8,11 +8,11 @@ Only names go into them, each in quotation marks: the owner's table, and columns
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Final
 
 from dsl.inputs import InputSpec
 from runtime.sources.address import Database
+from runtime.sources.dialects import dialect_of
 
 _MOST: Final = 300
 
@@ -22,10 +22,12 @@ def quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
-def relation(database: Database, spec: InputSpec, mark: Callable[[str], str] = quoted) -> str:
-    """What follows FROM. A query is enclosed, so that it can be nothing but one query. mark: puts names in marks."""
+def relation(database: Database, spec: InputSpec) -> str:
+    """What follows FROM. A query is enclosed, so that it can be nothing but one query."""
     if database.query:
         return f"(\n{database.query}\n) as parley_rows"  # the line ends close a comment
+    dialect = dialect_of(database)
+    mark = quoted if dialect is None else dialect.quoted
     return ".".join(mark(part) for part in database.table or (spec.name,))
 
 

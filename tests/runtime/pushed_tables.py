@@ -5,7 +5,7 @@ For: `TABLES`, `KINDS`, `QUERIES`, `rows_of`, `fill`, `stage_of`, `differences`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from datetime import date, timedelta
 from decimal import Decimal
 from functools import cache
@@ -22,7 +22,6 @@ from mpc.places import Places
 from mpc.protocols import SCHEMES
 from runtime.inputs import FileInputs
 from runtime.owned import _Own, brought
-from runtime.sources import Database
 
 SALT = bytes(range(32))
 T, U = 12, 5
@@ -177,11 +176,10 @@ def stage_of(query: str) -> tuple[Stage, tuple[InputSpec, ...]]:
     return compiler.stage(), tuple(s for s in requirements(tree) if s.party == "a")
 
 
-def differences(query: str, places: Mapping[tuple[str, str], Database]) -> tuple[int, list[str]]:
-    """How many nodes the databases gave, and what of them is not what the circuit says."""
+def differences(query: str, inputs: FileInputs) -> tuple[int, list[str]]:
+    """How many nodes the databases of party a gave, and what of them is not what the circuit says."""
     stage, specs = stage_of(query)
     timetable, nodes = stage.schedule, stage.schedule.circuit.nodes
-    inputs = FileInputs("a", None, dict(places))
     try:
         inputs.shapes(specs)
         assert {"t", "o"} == inputs._held.keys(), "a table does not stay in its database"

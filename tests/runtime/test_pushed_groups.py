@@ -3,16 +3,21 @@
 import asyncio
 import sqlite3
 from dataclasses import replace
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from pushed_tables import DATA, KINDS, QUERIES, differences, fill
+from rich.console import Console
 
 from network.memory import memory_mesh
 from runtime.api import compile as compiled
+from runtime.check import check_study
+from runtime.errors import DataError
 from runtime.inputs import FileInputs
+from runtime.plans import print_plans
 from runtime.results import to_json
 from runtime.session import Session
 from runtime.sources import parse_database
@@ -46,10 +51,13 @@ def filled(folder: Path, kind: str, data: Any) -> dict[tuple[str, str], Any]:
 
 @pytest.mark.parametrize("kind", ["duckdb", "sqlite"])
 @pytest.mark.parametrize("query", QUERIES)
-@settings(max_examples=8, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=6, deadline=None, derandomize=True, phases=[Phase.generate],
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)  # fmt: skip
 @given(data=DATA)
 def test_a_database_gives_what_the_circuit_says(query: str, kind: str, files: Path, data: Any) -> None:
-    number, wrong = differences(QUERIES[query], filled(files, kind, data))
+    number, wrong = differences(QUERIES[query], FileInputs("a", None, filled(files, kind, data)))
     assert wrong == []
     assert number or query not in ALWAYS
 
@@ -123,3 +131,32 @@ def test_only_groups_leave_the_database(tmp_path: Path) -> None:
     assert {(r["age"], r["s"], r["n"]) for r in found.values()} == {(a, s, n) for a, s, n, _ in expected}
     assert all(abs(found[a]["paid"] - p) < 2**-10 for a, _, _, p in expected)
     assert inputs["a"].fetched == []
+
+
+def test_check_says_what_a_database_is_asked(tmp_path: Path) -> None:
+    places = big(tmp_path)
+    (tmp_path / "s.parley").write_text(BIG)
+    job = compiled(tmp_path / "s.parley", protocol="rep3", nodes=PARTIES).job
+    report = check_study(job, tmp_path, places, [], plans=True)
+    (one,) = report.to_json(plans=True)["plans"][0]["statements"]
+    assert (one["party"], one["for"]) == ("a", "group p.age")
+    assert 'from "sales" as r0 left join' in one["sql"]
+    assert " group by " in one["sql"]
+    assert report.plans[1].statements == ()
+    console = Console(width=100, record=True, file=StringIO())
+    print_plans(report, console)
+    assert "a's database, for group p.age:" in console.export_text()
+
+
+def test_a_sum_that_does_not_fit_ends_the_job(tmp_path: Path) -> None:
+    text = (
+        "party a, b, c\ntable t from a:\n    k: int\n    x: int\n"
+        "query q:\n    select k, sum(x) as s from t group by k\nreveal q to c\n"
+    )
+    (tmp_path / "s.parley").write_text(text)
+    job = compiled(tmp_path / "s.parley", protocol="rep3", nodes=PARTIES).job
+    with duckdb.connect(str(tmp_path / "t.duckdb")) as db:
+        db.execute("create table t as select 1::bigint as k, 9223372036854775807 as x from range(2)")
+    places = {("a", "t"): parse_database(f"duckdb:{tmp_path / 't.duckdb'}?table=t")}
+    with pytest.raises(DataError, match="cannot read it: ConversionException"):
+        outputs(job, {me: FileInputs(me, tmp_path, places) for me in PARTIES})

@@ -111,3 +111,12 @@ def test_counts_are_public_or_hidden():
     for address in ("duckdb:a.duckdb?counts=yes", "adbc:flightsql?uri=x&counts=public"):
         with pytest.raises(ValueError, match="counts"):
             parse_database(address)
+
+
+def test_a_server_may_say_what_sql_it_speaks():
+    spoken = "adbc:trino?uri=https://host&user=r&dialect=trino&counts=public&table=hive.x.t"
+    assert parse_database(spoken).dialect == "trino"
+    assert parse_database("adbc:flightsql?uri=x").dialect == ""
+    for address in ("adbc:trino?uri=x&dialect=oracle", "duckdb:a.duckdb?dialect=trino"):
+        with pytest.raises(ValueError, match="dialect"):
+            parse_database(address)
