@@ -361,8 +361,8 @@ def test_as_good_as_scikit_learn(name: str, load: Any, classes: int, train: int,
     assert good(plain["said"], others) >= best
     assert good(got["said"], others) >= best
     # Two splits that part the rows of training alike, of which rounding may take either, can part others otherwise: so
-    # shares and clear are compared by how good they are for the former: a flower between two kinds, or trees of a forest
-    # on rows that were not drawn for it, make up to 0.01 from run to run.
+    # shares and clear are compared by how good they are for the former. A flower between two kinds, or trees of a
+    # forest on rows that were not drawn for them, make up to 0.01 from run to run.
     assert good(got["said"], fitted) == pytest.approx(good(plain["said"], fitted), abs=0.025)
     if model == "tree":
         _is_one_that_exact_arithmetic_allows(got, x, y, train, classes)
