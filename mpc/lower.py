@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import mpc.rules  # noqa: F401 - fills RULES
-from mpc.circuit import Circuit, Node, Value, reachable
+from mpc.circuit import Attrs, Circuit, Node, Value, reachable
 from mpc.circuits.noise import noise
 from mpc.circuits.relational_columns import moved_from
 from mpc.link import NEAR
 from mpc.lowerer import Assumption, Lowerer, RangeOverflowError
-from mpc.op import Interval
+from mpc.op import Interval, find
 from mpc.passes import optimise
 from mpc.types import BOOL, INT, Layout, Type
 
@@ -20,6 +20,12 @@ __all__ = ["NOT_ZERO", "Assumption", "Lowered", "RangeOverflowError", "lower"]
 
 
 DIVISIONS = frozenset({"div", "floordiv", "mod", "reciprocal"})
+
+WRAPPING: Final = {
+    **dict.fromkeys(("mul", "matmul", "dot", "outer", "square", "power"), "the product"),
+    **dict.fromkeys(("sum", "cumsum"), "the sum"),
+}
+"""Operations on whole numbers whose results may be far larger than their operands, and what those are called."""
 
 NOT_ZERO: Final = "the divisor is not 0"
 
@@ -118,9 +124,19 @@ def _node(b: Lowerer, node: Node, src: list[Value], params: dict[int, Value]) ->
         case "noise":  # it has no operands that would make it secret
             return noise(b, **attrs)
         case _:
-            if node.type.secret:
+            if node.type.secret or (node.op in DIVISIONS and not node.type.public):
                 _noted(b, node.op, src)
+            if node.op in WRAPPING and node.type.dtype == INT and not node.type.secret and not node.type.public:
+                _fits_alone(b, node.op, src, attrs)
             return b.emit(node.op, *src, **attrs)
+
+
+def _fits_alone(b: Lowerer, op: str, src: Sequence[Value], attrs: Attrs) -> None:
+    """Note that a whole number that its owner computes alone is taken to fit, if nothing shows it: NumPy's wrap."""
+    bound = find(op).bound
+    interval = None if bound is None else bound([b.range(x) for x in src], [x.type for x in src], attrs)
+    if interval is None or interval.magnitude >= 2.0**63:
+        b.assumptions.append(Assumption(b.origin, WRAPPING[op], 63))
 
 
 def _item(b: Lowerer, whole: Value, index: int) -> Value:

@@ -52,3 +52,18 @@ reveal z to a
 """
     report = checked(lines, "a:t=3", "b:t=3")
     assert [a for a in report.assumptions if "not 0" in a] == ["line 10: the divisor is not 0"]
+
+
+def test_what_an_owner_computes_alone_is_taken_to_fit_too() -> None:
+    lines = """input free: int from a
+input v: int[n] from a
+reveal free * free to c as p
+reveal sum(v) + 1 to c as s
+reveal sum(x * x) + k * k to c as bounded
+reveal v[0] // v[1] to c as q
+"""
+    assert checked(lines).assumptions == (
+        "line 7: the product stays below 2^63 in magnitude",
+        "line 8: the sum stays below 2^63 in magnitude",
+        "line 10: the divisor is not 0",
+    )
