@@ -44,6 +44,8 @@ def print_report(report: Report, target: Console, *, brief: bool = False) -> Non
     if not brief:
         _types(report, target)
     _disclosures(report, target)
+    if not brief:
+        _errors(report, target)
     if report.cost is None:
         sizes = ", ".join(report.missing)
         target.print(f"\nThe cost depends on sizes that are not known: {sizes}. Give --data DIR or --size N=1000.")
@@ -86,6 +88,20 @@ def _disclosures(report: Report, target: Console) -> None:
         table.add_row(", ".join(one.receivers) or "nobody: stored", learns, str(one.line), "; ".join(one.sources))
     target.print()
     target.print(table)
+
+
+def _errors(report: Report, target: Console) -> None:
+    from rich.table import Table
+
+    if not report.errors:
+        return
+    table = Table(title="How exact", title_justify="left", box=None, pad_edge=False)
+    table.add_column("result")
+    table.add_column("against exact arithmetic on what was read")
+    for one in report.errors:
+        table.add_row(f"{one.name}: {', '.join(one.columns)}" if one.columns else one.name, one.text)
+    target.print()
+    target.print(table, markup=False)
 
 
 def _cost(cost: Cost, target: Console, *, staged: bool, lines: bool) -> None:
