@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal, cast
 
-from dsl.operators import compare
+from dsl.operators import compare, invert
 from dsl.query import texts
 from dsl.query.choices import Result, alike, choose
 from dsl.query.relation import Context
@@ -28,6 +28,11 @@ def compared(ctx: Context, op: str, left: Val, right: Val, span: Span) -> Val:
     if op in {"<", "<=", ">", ">="} and kinds == {"text"}:
         return texts.ordered(ctx, op, left, right, span)
     left, right = (_dated(ctx, a, b) for a, b in ((left, right), (right, left)))
+    if op in {"==", "!="}:
+        for part, text in ((left, right), (right, left)):
+            same = texts.part_is(ctx, part, text.text) if isinstance(part, Array) and isinstance(text, Text) else None
+            if same is not None:
+                return same if op == "==" else invert(ctx.w, same, span)
     return compare(ctx.w, op, left, right, span)
 
 

@@ -35,6 +35,7 @@ __all__ = [
     "like",
     "lower",
     "ordered",
+    "part_is",
     "side_by_side",
     "substring",
     "trimmed",
@@ -157,6 +158,21 @@ def substring(ctx: Context, vals: Sequence[Val], spans: Sequence[Span]) -> Val:
     return _changed(
         ctx, vals[0], spans[0], "substring", lambda t: t[start:stop], "text_cut", kept, start=start, stop=stop
     )
+
+
+def part_is(ctx: Context, part: Array, text: str) -> Array | None:
+    """Whether a part of a text is a text of the study, by a pattern, which costs a fraction of the part: `substring(x,
+    2, 3) = 'abc'` is `x like '_abc%'`.  None for what is no part, or where no pattern says it."""
+    node = part.value.node
+    if node.op != "text_cut" or not text or set(text) & {"%", "_"}:
+        return None
+    start, stop = int(node["start"]), node["stop"]
+    wanted = None if stop is None else stop - start
+    if wanted is not None and len(text) > wanted:
+        return None
+    pattern = "_" * start + text + "%" * (len(text) == wanted)
+    whole = Value(part.value.builder, node.src[0])
+    return Array(emit(ctx, "text_like", whole, pattern=pattern), BOOLEAN.optional(part.stype.nullable), part.valid)
 
 
 LOWER: Final = "".join(map(chr, range(ord("a"), ord("z") + 1)))

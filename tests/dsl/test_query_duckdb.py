@@ -221,6 +221,9 @@ QUERIES = (
     "select g, count(*) as n from t as o group by g having g in (select v from s where s.g < o.g) or count(*) > 3",
     "select id, v not in (select s.v from s where s.g < o.g) as x, v in (select s.v + o.g from s where s.b) as y "
     "from t as o",
+    "select t.id, substring(s.t, 1, 1) in ('a', 'c') as x, substring(s.t, 2) = 'b' as y, left(s.t, 2) <> 'aa' as z, "
+    "substring(s.t, 2, 1) = 'a' as w, substring(s.t, 1, 3) = 'b' as p, left(s.t, 2) = 'éa' as q, "
+    "left(s.t, 1) = '' as r from t left join s on t.g = s.id",
     "select id, coalesce(k, 'z') as a, coalesce(t, k) as b, case when v > 3 then k when v > 0 then 'none' end as c "
     "from t",
     "select id from t where k = left(t, 1) or k <> substring(t, 2) or greatest(k, t) = t",
