@@ -18,9 +18,25 @@ from mpc.protocols.additive_correlations import compared, dabit, truncated, trun
 from mpc.protocols.additive_gates import ONES, Leaves, Pairs
 from mpc.protocols.additive_node import Node
 from mpc.protocols.additive_supply import Correlation, Draw, Stream, ring, rows
-from mpc.protocols.additive_trees import Level, Prefix, and_tree, bit_tree, carry_tree, leading_tree
+from mpc.protocols.additive_trees import LeadingTree, Level, Prefix, and_tree, bit_tree, carry_tree, leading_tree
 
-__all__ = ["bit_rows", "eqz", "leading_digits", "ltz", "pairs_of", "reduce", "shift", "to_ring"]
+__all__ = [
+    "CHAINED",
+    "bit_rows",
+    "chained",
+    "eqz",
+    "leading_digits",
+    "ltz",
+    "ltz_in_chain",
+    "pairs_of",
+    "reduce",
+    "shift",
+    "to_ring",
+]
+
+CHAINED = 3
+"""Up to so many nodes a chain of borrows takes fewer bytes than a tree: each opens more to each other, the dealer sends
+less to one."""
 
 
 def _mask(node: Node, stream: Stream, x: Array, width: int, correlation: Correlation) -> Step[tuple[Array, Draw]]:
@@ -88,6 +104,39 @@ def ltz(node: Node, use: int, x: Array, *, width: int) -> Step[Array]:
     return sign
 
 
+def ltz_in_chain(node: Node, use: int, x: Array, *, width: int) -> Step[Array]:
+    """As `ltz`, with one borrow after another: `width` - 1 rounds, one bit opened in each but the first.
+
+    b' = g ^ p b with g = ~c r and p = ~(c ^ r): of the borrow b, e = b ^ m is opened, and r m is dealt.
+    """
+    n, stream = x.size, node.stream(use)
+    c, draw = yield from _mask(node, stream, x, width, chained(n, width))
+    assert draw.dependent is not None
+    r, products = draw.dependent[0], draw.dependent[1]
+    public = slice_bits(c, width)
+    sign = r[width - 1 :] ^ (public[width - 1 :] if node.first else np.uint64(0))
+    if width == 1:
+        return sign
+    borrow = ~public[:1] & r[:1]
+    for j in range(1, width - 1):
+        (opened,) = yield from node.reveal([(rows(1, n), borrow ^ draw.masks[1][j - 1 : j])])
+        here = slice(j, j + 1)
+        borrow = ~public[here] & (r[here] ^ borrow) ^ opened & r[here] ^ products[j - 1 : j]
+    return sign ^ borrow
+
+
+def chained(n: int, width: int) -> Correlation:
+    """(r mod 2^width, m; r's bits, and those from 1 up to below the highest times m) for `ltz_in_chain`."""
+    links = max(width - 2, 0)
+
+    def define(plain: Sequence[Array]) -> Sequence[Array]:
+        bits = slice_bits(plain[0], width)
+        return [bits, bits[1 : 1 + links] & plain[1]]
+
+    masks, dependent = (ring((n,), width), rows(links, n)), (rows(width, n), rows(links, n))
+    return Correlation("comparison", masks, dependent, define, n)
+
+
 def eqz(node: Node, use: int, x: Array, *, width: int) -> Step[Array]:
     """[x = 0 mod 2^width]: (n,) -> (1, W)."""
     n, stream = x.size, node.stream(use)
@@ -137,16 +186,13 @@ def bit_rows(node: Node, stream: Stream, x: Array, *, width: int) -> Step[Array]
 def leading_digits(node: Node, stream: Stream, x: Array, slots: Slots) -> Step[Array]:
     """The digits of the highest place: (n,) -> (slots.size, W).
 
-    Of a signed number both x and -1 - x are looked at: the one that is below 0 marks its sign bit, the other the
-    place, and -1 - x = 0 marks none.
+    Of a signed number the highest 1 and the highest 0 are looked for: one of them is the sign bit, and the other the
+    place, or nowhere where x = -1.  Both have one mask, and the same borrows.
     """
-    width = slots.width
+    sides = yield from _leading_rows(node, stream, x, width=slots.width, zero=slots.signed)
     if not slots.signed:
-        rows_ = yield from _leading_rows(node, stream, x, width=width)
-        return _digits(slots, rows_[slots.bottom :][::-1], None)
-    other = ~x if node.first else np.negative(x)
-    sides = [_leading_rows(node, stream, v, width=width) for v in (x, other)]
-    upper, lower = yield from parallel(sides)
+        return _digits(slots, sides[0][slots.bottom :][::-1], None)
+    upper, lower = sides
     last = np.bitwise_xor.reduce(lower, axis=0)
     if node.first:
         last = last ^ ONES
@@ -172,44 +218,60 @@ def _digits(slots: Slots, places: Array, below: Array | None) -> Array:
     return out
 
 
-def _leading_rows(node: Node, stream: Stream, x: Array, *, width: int) -> Step[Array]:
-    """One-hot place of the highest of `width` bits: (n,) -> (width, W).
+def _leading_rows(node: Node, stream: Stream, x: Array, *, width: int, zero: bool) -> Step[list[Array]]:
+    """One-hot place of the highest 1 of `width` bits, and if `zero` of the highest 0: (n,) -> (width, W) each.
 
-    With s_j the conjunction of all complemented bits from j up, place j is s_(j+1) ^ s_j: no further product.
+    With s_j the conjunction of all complemented bits from j up, place j is s_(j+1) ^ s_j: no further product.  So it is
+    for the conjunctions of the bits themselves.
     """
     n, kind = x.size, "leading step"
     tree = leading_tree(width)
     c, draw = yield from _mask(node, stream, x, width, compared("leading", n, width, [tree.leaves]))
     assert draw.dependent is not None
     public, stack = slice_bits(c, width), _stack(node, tree.leaves, draw.dependent[0])
-    suffix, change = _within_groups(tree.leaves, stack, public, width)
-    if tree.prefix is not None and tree.select is not None and tree.final is not None:
-        g, p = tree.leaves.steps(stack, public)
-        carry, _ = yield from _prefix(node, stream, tree.prefix, kind, n, g[:-1], p[:-1])
-        suffix[4:] ^= yield from pairs_of(node, stream, tree.select, kind, n, change[4:], carry)
-        joined = suffix
-        if tree.within is not None:
-            _, more = yield from _level(node, stream, tree.within, kind, n, suffix[:0], suffix)
-            joined = np.concatenate([suffix, more])
-        _, low = yield from _level(node, stream, tree.final, kind, n, joined[:0], joined)
-        suffix = np.concatenate([low, suffix[len(low) :]])
-    out = suffix.copy()
+    sides = _within_groups(tree.leaves, stack, public, width, zero)
+    if tree.prefix is None:
+        return [_places(node, suffix) for suffix, _ in sides]
+    g, p = tree.leaves.steps(stack, public)
+    carry, _ = yield from _prefix(node, stream, tree.prefix, kind, n, g[:-1], p[:-1])
+    return (yield from parallel([_among_groups(node, stream, tree, n, carry, *side) for side in sides]))
+
+
+def _among_groups(
+    node: Node, stream: Stream, tree: LeadingTree, n: int, carry: Array, suffix: Array, change: Array
+) -> Step[Array]:
+    """From conjunctions within groups, and what borrows change of them, to those of all bits, and to places."""
+    kind = "leading step"
+    assert tree.select is not None
+    assert tree.final is not None
+    suffix[4:] ^= yield from pairs_of(node, stream, tree.select, kind, n, change[4:], carry)
+    joined = suffix
+    if tree.within is not None:
+        _, more = yield from _level(node, stream, tree.within, kind, n, suffix[:0], suffix)
+        joined = np.concatenate([suffix, more])
+    _, low = yield from _level(node, stream, tree.final, kind, n, joined[:0], joined)
+    return _places(node, np.concatenate([low, suffix[len(low) :]]))
+
+
+def _places(node: Node, suffix: Array) -> Array:
+    out: Array = suffix.copy()
     out[:-1] ^= suffix[1:]
     if node.first:
         out[-1] ^= ONES
     return out
 
 
-def _within_groups(leaves: Leaves, stack: Array, public: Array, width: int) -> tuple[Array, Array]:
-    """`Leaves.zeros` by bits: (width, W) each; the top group may be short."""
+def _within_groups(leaves: Leaves, stack: Array, public: Array, width: int, ones: bool) -> list[tuple[Array, Array]]:
+    """`Leaves.alike` by bits: (width, W) each; the top group may be short."""
     low = 4 * (leaves.groups - 1)
     words = public.shape[1]
-    suffix, change = np.empty((width, words), np.uint64), np.empty((width, words), np.uint64)
+    out = [(np.empty((width, words), np.uint64), np.empty((width, words), np.uint64)) for _ in range(1 + ones)]
     for at, bits, groups in ((slice(0, low), 4, slice(-1)), (slice(low, width), width - low, slice(-1, None))):
         if at.stop > at.start:
-            for out, found in zip((suffix, change), leaves.zeros(stack, public, bits, groups), strict=True):
-                out[at].reshape(found.shape[1], bits, words)[...] = found.swapaxes(0, 1)
-    return suffix, change
+            for side, found in zip(out, leaves.alike(stack, public, bits, groups, ones), strict=True):
+                for rows_, part in zip(side, found, strict=True):
+                    rows_[at].reshape(part.shape[1], bits, words)[...] = part.swapaxes(0, 1)
+    return out
 
 
 def to_ring(node: Node, stream: Stream, bits: Array, n: int, width: int = 64) -> Step[Array]:

@@ -42,7 +42,7 @@ class AdditiveDealer(Dealer):
         if op == "mask":
             yield Exchange({}, {})
             return masks(streams, masking(types[0].sizes, types[0].dtype.bits))[0]
-        for r in plan(op, types, attrs, held):
+        for r in plan(op, types, attrs, self.seat.nodes, held):
             sent = [array for c in r.dealt for array in correct(streams, c)]
             yield Exchange({self.seat.nodes - 1: sent} if sent else {}, {})
         return None

@@ -140,22 +140,25 @@ class Leaves(Products):
                 g[:, at] = self._below(table, e)
         return g, p
 
-    def zeros(self, stack: Array, c: Array, bits: int, groups: slice) -> tuple[Array, Array]:
+    def alike(self, stack: Array, c: Array, bits: int, groups: slice, ones: bool) -> list[tuple[Array, Array]]:
         """Shares of (z, d) (bits, groups, W): bits k and up of a group's c - r are 0; whether one less changes that.
 
-        So z ^ d b is right for c - r - b.  `bits` is the number of bits of each of `groups`, all there.
+        So z ^ d b is right for c - r - b.  `bits` is the number of bits of each of `groups`, all there.  With `ones` a
+        second pair follows, of bits that are all 1.
         """
         shape = (bits, len(self._public[0, groups]), c.shape[1])
-        z, d = np.empty(shape, np.uint64), np.empty(shape, np.uint64)
+        out = [(np.empty(shape, np.uint64), np.empty(shape, np.uint64)) for _ in range(1 + ones)]
         for at in _blocks(c.shape[1]):
             public = c[self._public[:bits, groups], at]
             here = self._differences(stack[self._table[: 1 << bits, groups], at], public)
-            total = here[0].copy()
-            for k in range(bits):
-                z[k, :, at] = total
-                total ^= np.bitwise_xor.reduce(here[1 << k : 2 << k], axis=0)
-                d[k, :, at] = here[0] ^ here[1 << k]
-        return z, d
+            # Zeros from k up are below 2^k, ones within 2^k of the top; and one less than 0 is the top.
+            for (z, d), seen in zip(out, (here, here[::-1]), strict=False):
+                total = seen[0].copy()
+                for k in range(bits):
+                    z[k, :, at] = total
+                    total ^= np.bitwise_xor.reduce(seen[1 << k : 2 << k], axis=0)
+                    d[k, :, at] = here[0] ^ here[(1 << k) if seen is here else -(1 << k)]
+        return out
 
     @staticmethod
     def _differences(table: Array, c: Array) -> Array:

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from mpc.circuit import Array, Attrs
 from mpc.protocol import Cost, ProtocolError, Seat
 from mpc.protocols import additive_correlations as deal
-from mpc.protocols.additive_boolean import full_shift, narrow_shift
+from mpc.protocols.additive_boolean import CHAINED, chained, full_shift, narrow_shift
 from mpc.protocols.additive_gates import Pairs
 from mpc.protocols.additive_order import KIND, comparison
 from mpc.protocols.additive_supply import Correlation, Part, flags, ring, rows
@@ -92,11 +92,16 @@ def _bits(n: int, width: int) -> list[Round]:
     return [first, *_layers(_levels(tree.prefix), "bits step", n), *_pairs(tree.pairs, "bits step", n)]
 
 
-def _leading(n: int, width: int) -> list[Round]:
+def _leading(n: int, width: int, signed: bool) -> list[Round]:
     tree, kind = leading_tree(width), "leading step"
     first = Round((ring((n,), width),), (deal.compared("leading", n, width, [tree.leaves]),))
-    joins = _layers([x for x in (tree.within, tree.final) if x], kind, n)
-    return [first, *_layers(_levels(tree.prefix), kind, n), *_pairs(tree.select, kind, n), *joins]
+    joins = [*_pairs(tree.select, kind, n), *_layers([x for x in (tree.within, tree.final) if x], kind, n)]
+    sides = 1 + signed
+    return [
+        first,
+        *_layers(_levels(tree.prefix), kind, n),
+        *(Round(r.opened * sides, r.dealt * sides) for r in joins),
+    ]
 
 
 def _shift(n: int, m: int, width: int) -> list[Round]:
@@ -118,8 +123,8 @@ def _order(width: int, stages: Sequence[Stage]) -> list[Round]:
     return out
 
 
-def plan(op: str, types: Sequence[Type], attrs: Attrs, held: Sequence[Array] = ()) -> list[Round]:
-    """The rounds of a step between nodes and dealer; all but `share`, `open` and `permute`, which have their own.
+def plan(op: str, types: Sequence[Type], attrs: Attrs, nodes: int, held: Sequence[Array] = ()) -> list[Round]:
+    """The rounds of a step between so many nodes and dealer; all but `share`, `open` and `permute` have theirs here.
 
     held: at the dealer, the masks of masked operands.
     """
@@ -142,6 +147,9 @@ def plan(op: str, types: Sequence[Type], attrs: Attrs, held: Sequence[Array] = (
     if op == "weigh":
         return [_dabits(len(attrs["weights"]), n)]
     width = attrs["width"]
+    if op == "ltz" and attrs.get("in_chain") and nodes <= CHAINED:
+        first = Round((ring((n,), width),), (chained(n, width),))
+        return [first, *[Round((rows(1, n),))] * max(width - 2, 0)]
     if op == "ltz":
         leaves, levels = carry_tree(width, width - 1)
         first = Round((ring((n,), width),), (deal.compared("comparison", n, width, [leaves]),))
@@ -155,8 +163,7 @@ def plan(op: str, types: Sequence[Type], attrs: Attrs, held: Sequence[Array] = (
     if op == "bits":
         return _bits(n, width)
     if op == "leading":
-        sides = 1 + attrs["signed"]
-        return [Round(r.opened * sides, r.dealt * sides) for r in _leading(n, width)]
+        return _leading(n, width, attrs["signed"])
     raise ProtocolError(f"additive has no step {op}")
 
 
@@ -205,7 +212,7 @@ def cost(op: str, types: Sequence[Type], out: Type, attrs: Attrs, seat: Seat) ->
         return Cost(({(p, q): size for q in attrs["to"] for p in range(seat.nodes) if p != q and size},))
     if op == "permute":
         return _permute_cost(types[-1], seat, bool(attrs.get("inverse", False)))
-    rounds = plan(op, types, attrs)
+    rounds = plan(op, types, attrs, seat.nodes)
     demand: dict[str, int] = {}
     for r in rounds:
         for c in r.dealt:

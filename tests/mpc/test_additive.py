@@ -256,3 +256,23 @@ def test_rounds_of_a_comparison(width: int, rounds: int) -> None:
     if width == 64:
         assert cost.total[0, 1] == 64 * 97 // 8
         assert cost.total[2, 1] == 64 * 329 // 8
+
+
+@pytest.mark.parametrize("nodes", NODES)
+def test_a_chain_of_borrows(nodes: int) -> None:
+    run = Run(nodes)
+    x = spread(40, run.rng)
+    assert np.array_equal(run.compute("ltz", run.deal(x), width=40, in_chain=True), x < 0)
+
+
+@pytest.mark.parametrize("nodes", NODES)
+def test_a_chain_is_taken_only_where_it_sends_less(nodes: int) -> None:
+    seat, sign = Run(nodes).seats[0], kind((64,), True)
+    tree, chain = (
+        SCHEME.cost("ltz", [kind((64,))], sign, {"width": 64, "in_chain": chained}, seat) for chained in (False, True)
+    )
+    if nodes > 3:
+        assert chain.rounds == tree.rounds
+    else:
+        assert chain.bytes < tree.bytes
+        assert len(chain.rounds) == 63

@@ -24,6 +24,7 @@ STEPS: list[tuple[str, int, dict[str, Any]]] = [
     ("shift", 1, {"m": 21, "width": 64}),
     ("ltz", 1, {"width": 64}),
     ("ltz", 1, {"width": 24}),
+    ("ltz", 1, {"width": 24, "in_chain": True}),
     ("eqz", 1, {"width": 64}),
     ("bits", 1, {"width": 64, "sparse": 0}),
     ("leading", 1, {**Slots(64)._asdict(), "sparse": 0}),

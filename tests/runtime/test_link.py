@@ -25,11 +25,12 @@ reveal {what} to c as r
 """
 
 
-def timetable(what: str, n: int, link: str) -> Schedule:
-    job = Job(TEXT.format(what=what), "s.parley", ("a", "b", "c"), ("a", "b", "c"), "rep3", link=link)
+def timetable(what: str, n: int, link: str, protocol: str = "rep3") -> Schedule:
+    nodes, dealer = (("a", "b", "c"), None) if protocol == "rep3" else (("a", "b"), "dealer")
+    job = Job(TEXT.format(what=what), "s.parley", ("a", "b", "c"), nodes, protocol, dealer, link=link)
     bindings = Bindings(sizes={"n": n // 2})
     study = parse(job.study)
-    return Compiler(study, bindings, job.places, SCHEMES["rep3"], round_bytes=job.round_bytes).stage().schedule
+    return Compiler(study, bindings, job.places, SCHEMES[protocol], round_bytes=job.round_bytes).stage().schedule
 
 
 def seconds(plan: Schedule) -> float:
@@ -50,6 +51,14 @@ def seconds(plan: Schedule) -> float:
 )
 def test_each_choice_is_better_on_its_link(what: str, n: int) -> None:
     near, far = timetable(what, n, "lan"), timetable(what, n, "wan")
+
+    assert far.rounds < near.rounds
+    assert max(far.sent().values()) > max(near.sent().values())
+    assert seconds(far) < seconds(near)
+
+
+def test_each_comparison_is_better_on_its_link_with_a_dealer_too() -> None:
+    near, far = (timetable("u < v", 1_600_000, link, "additive") for link in ("lan", "wan"))
 
     assert far.rounds < near.rounds
     assert max(far.sent().values()) > max(near.sent().values())
