@@ -9,6 +9,7 @@ name, not the other way round. Who may see it can change.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
@@ -114,12 +115,14 @@ def _kept_array(w: Walker, name: str, before: Array, val: Array, span: Span, bin
 
 
 def _changed(w: Walker, name: str, before: Val, val: Val, span: Span, binding: Binding) -> Val:
-    helps = [f"give the new value a name of its own: `{name}_2 = {w.text(span)}`"]
+    # The place of `x += e` is the whole statement.
+    text = re.sub(r"^(\w+) *([-+*/%]+)= *(.*)", r"\1 \2 (\3)", w.text(span))
+    helps = [f"give the new value a name of its own: `{name}_2 = {text}`"]
     if isinstance(before, Array) and isinstance(val, Array) and before.shape == val.shape:
         if before.stype.kind == "int" and val.stype.kind == "fixed" and not before.shape:
             helps = [f"start with a fixed-point number: `{name} = 0.0`"]
         elif val.valid is not None and before.valid is None:
-            helps = [f"say what to take instead: `coalesce({w.text(span)}, {before.stype.example})`"]
+            helps = [f"say what to take instead: `coalesce({text}, {before.stype.example})`"]
     return w.fail(
         "E0305",
         f"`{name}` is {describe(before)} and stays so",
@@ -189,8 +192,9 @@ def _place(w: Walker, target: syntax.Subscript, val: Val, span: Span) -> None:
 def _store(w: Walker, name: str, array: Array, plan: Plan, val: Val, target: syntax.Subscript, span: Span) -> None:
     if isinstance(val, Text) and array.stype.kind == "enum":
         val = word_index(w, val.text, array.stype, span)
-    new = w.full(w.array(val, span), span)
-    (_, new), stype = unify(w, [array, new], span)
+    elif isinstance(val, Text) and array.stype.kind == "text":
+        val = text_array(w, val.text)
+    (_, new), stype = unify(w, [array, w.array(val, span)], span)
     if stype.optional(False) != array.stype.optional(False):
         w.fail("E0305", f"the elements of `{name}` are {array.stype} and stay so", span, describe(val))
     changed = stored(w, array, plan, new, span)

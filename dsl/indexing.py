@@ -265,19 +265,27 @@ def _cut(w: Walker, value: Value, parts: list[Part]) -> Value:
 
 
 def stored(w: Walker, array: Array, plan: Plan, new: Array, span: Span) -> Array:
-    """`array` with what `plan` selects replaced by `new`, which has its type."""
-    w.full(array, span)
+    """`array` with what `plan` selects replaced by `new`, which has its type; elements may be missing where its may."""
+    for a in (array, new):
+        if a.padded or array.valid is None:
+            w.full(a, span)
     if any(p.index.ndim for p in plan.picks):
         w.fail("E0301", "one place or one slice is assigned at a time", span)
     shape = _selected(plan)
-    value = new.value
-    if len(value.shape) > len(shape):
+    if len(new.shape) > len(shape):
         w.fail("E0302", "more axes are assigned than selected", span, f"{describe(new)} into {list(shape)}")
-    value = _fitted(w, value, plan)
-    out = _store(w, array.value, plan.parts, plan.windows, value)
-    if plan.picks:
-        out = _where(w, array.value, out, plan.picks)
-    return array.with_value(out)
+    valid = array.valid
+    if valid is not None:
+        valid = _put(w, valid, plan, w.builder.const(np.bool_(True)) if new.valid is None else new.valid)
+    return replace(array.with_value(_put(w, array.value, plan, new.value)), valid=valid)
+
+
+def _put(w: Walker, target: Value, plan: Plan, value: Value) -> Value:
+    """`target` with what `plan` selects replaced; the words of a text are an axis more than the plan has."""
+    tail = target.shape[len(plan.shape) :]
+    whole: list[Part] = [(0, d, 1) for d in tail]
+    out = _store(w, target, plan.parts + whole, plan.windows, _fitted(value, plan, tail))
+    return _where(w, target, out, plan.picks) if plan.picks else out
 
 
 def _selected(plan: Plan) -> Shape:
@@ -299,13 +307,12 @@ def _lengths(plan: Plan) -> list[Dim]:
     return lengths
 
 
-def _fitted(w: Walker, value: Value, plan: Plan) -> Value:
+def _fitted(value: Value, plan: Plan, tail: Shape) -> Value:
     """`value` spread over what is selected, the axes that reading drops put back with one element."""
-    del w
-    spread = value.broadcast_to(_selected(plan))
+    spread = value.broadcast_to((*_selected(plan), *tail))
     lengths = _lengths(plan)
     one = {*plan.drop, *(p.axis for p in plan.picks)}
-    return spread.reshape(tuple(1 if axis in one else d for axis, d in enumerate(lengths)))
+    return spread.reshape((*(1 if axis in one else d for axis, d in enumerate(lengths)), *tail))
 
 
 def _store(w: Walker, target: Value, parts: list[Part], windows: list[Window], value: Value) -> Value:

@@ -258,6 +258,22 @@ def test_tables_of_several_owners_are_put_together() -> None:
     assert value("'a' if t.day[0] > t.day[1] else 'much too long'", text, data) == "a"
     assert value("coalesce(t.debt, t.debt, t.day - t.day[1] - 0.5, 7)", text, data) == [1.5, -0.5, 2.25]
     assert value("t.kind if t.day > date '1970-01-01' else 'a'", text, data) == ["a", "a", "b"]
+    for column, line, expected in (
+        ("debt", "z[1] = 5", [1.5, 5.0, 2.25]),
+        ("debt", "z[0] = z[1]", [None, None, 2.25]),
+        ("debt", "z[at] = z[1]\nz[1] = 0\nz[1] += 1", [1.5, 1.0, None]),
+        ("debt", "z[:2] = t.debt[1:]", [None, 2.25, 2.25]),
+        ("name", "z[0] = 'new'", ["new", "y", "otherwise"]),
+        ("name", "z[at] = z[0]", ["x", "y", "x"]),
+        ("name", "z[1:] = z[:2]", ["x", "x", "y"]),
+        (
+            "name",
+            "for i in range(3):\n    if t.day[i] - t.day[1] > at:\n        z[i] = 'late'",
+            ["late", "y", "otherwise"],
+        ),
+    ):
+        before = f"{text}at = 2 * (t.day[2] - t.day[1])\nz = t.{column}\n{line}\n"
+        assert value("z", before, data) == expected, line
     assert value("matrix(t, kind, coalesce(t.debt, 0))", text, data) == [[0.0, 1.5], [1.0, 0.0], [1.0, 2.25]]
 
 

@@ -53,6 +53,14 @@ def test_what_helps_against_missing_values_is_of_their_type(kind: str) -> None:
     assert done.outputs[0].columns[0].valid is None
 
 
+def test_the_new_name_of_what_is_changed_in_place() -> None:
+    with pytest.raises(StudyError) as caught:
+        elaborate(parse(START + "z = k\nz *= v + 1\n"), Bindings())
+    assert [d.helps for d in caught.value.diagnostics] == [
+        ("give the new value a name of its own: `z_2 = z * (v + 1)`",),
+    ]
+
+
 def test_helps_that_are_statements_can_be_read() -> None:
     for path in ERRORS:
         with pytest.raises(StudyError) as caught:
