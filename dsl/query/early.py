@@ -1,6 +1,6 @@
 """Grouping a relation before it is joined.
 
-For: `Early`; `in_two_steps`.
+For: `Early`.
 Leaves to others: when it is worth while (`joins`), the grouping (`groups`).
 
     sum of x over L join R on k  =  sum over L join R', where R' has for each k the sum of x over R
@@ -13,26 +13,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
-from typing import Final, TypeAlias
+from typing import TypeAlias
 
 from dsl.node import Node
 from dsl.query.groups import determining
-from dsl.query.plan import Block, Column, Kind, Measure, Ref, refs
+from dsl.query.plan import Block, Column, Measure, Ref, refs
 from dsl.query.relation import Context, Part, Relation, full, packed, unpacked
 from dsl.query.sorted_groups import sorting_columns
+from dsl.query.two_steps import LATER, in_two_steps
 from dsl.source import Span
 
-__all__ = ["Early", "in_two_steps"]
-
-LATER: Final[dict[str, Kind]] = {
-    "rows": "total",
-    "count": "total",
-    "total": "total",
-    "sum": "sum",
-    "min": "min",
-    "max": "max",
-}
-"""How the measures of parts become those of the whole."""
+__all__ = ["Early"]
 
 Group: TypeAlias = "Callable[[Context, Relation, list[tuple[Column, Node]], list[Measure], Span], Relation]"
 
@@ -110,13 +101,3 @@ class Early:
                 return None
         parts, block.measures = in_two_steps(block.measures)
         return self.group(self.ctx, relation, [(c, Ref(c, span=block.span)) for c in by], parts, block.span)
-
-
-def in_two_steps(measures: Sequence[Measure]) -> tuple[list[Measure], list[Measure]]:
-    """The measures of parts of a group, and those of the whole from them."""
-    parts = [replace(m, column=Column(m.column.name)) for m in measures]
-    whole = [
-        Measure(m.column, LATER[m.kind], Ref(p.column, span=m.span), m.span)
-        for m, p in zip(measures, parts, strict=True)
-    ]
-    return parts, whole

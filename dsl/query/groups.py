@@ -11,13 +11,14 @@ Otherwise rows are sorted by the keys that determine all others.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from dsl.convert import to_int
 from dsl.node import Node
 from dsl.planned import Kind
-from dsl.query import buckets, sorted_groups, totals
+from dsl.query import buckets, parted, sorted_groups, totals
 from dsl.query.expressions import column_of, rows_of
 from dsl.query.measures import number
 from dsl.query.plan import Column, Measure, Ref, refs
@@ -66,6 +67,10 @@ def _grouped(
     if space is not None:
         part = buckets.by_bucket(ctx, relation, space, measures)
         return Relation((part,), (frozenset(c for c, _ in keys),)), "few public groups: owners add up first"
+    first = parted.owners_first(ctx, relation, keys, measures, _sorted)
+    if first is not None:
+        whole = replace(first.relation, dependencies=_renamed(relation, first.inner))
+        return _sorted(ctx, whole, first.keys, first.measures, order), parted.HOW
     together = stand_together(relation, determining(relation, keys)[0])
     return _sorted(ctx, relation, keys, measures, order), "in order already" if together else "by sorting"
 
@@ -75,7 +80,7 @@ def _sorted(
     relation: Relation,
     keys: Sequence[tuple[Column, Node]],
     measures: Sequence[Measure],
-    order: Sequence[tuple[Column | None, bool]],
+    order: Sequence[tuple[Column | None, bool]] = (),
 ) -> Relation:
     kept, carried = determining(relation, keys)
     kept, down = _as_ordered(kept, order)

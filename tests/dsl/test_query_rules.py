@@ -14,9 +14,9 @@ from plan_text import Names, bound, node_text, plan_text
 from dsl import syntax
 from dsl.node import Node
 from dsl.parse import parse
-from dsl.query.early import LATER, in_two_steps
 from dsl.query.plan import Block, Column, Derived, From, Item, Ordered, Plan, Ref, conjuncts, outputs
 from dsl.query.rewrite import RULES, Rule, joinable
+from dsl.query.two_steps import LATER, in_two_steps
 from dsl.source import Span
 
 GOLDEN = Path(__file__).parent / "golden"
