@@ -74,23 +74,35 @@ class _Sub:
 
 def exists(b: Binder, e: syntax.Exists) -> Node:
     """`exists (select …)`."""
-    sub = _untied(_rows(b, _bound(b, e.query)))
+    sub = _untied(b, _rows(b, _bound(b, e.query)))
+    inner = _inner(sub.block)
+    aside = [c for c in sub.rest if not set(refs(c)) & inner]
+    sub.rest = [c for c in sub.rest if c not in aside]
+    found = _some(b, sub, e.span)
+    for condition in aside:  # of the rows around alone
+        left, right = (cast(syntax.Expression, c) for c in (Certain(condition, span=condition.span), found))
+        found = syntax.Logical("and", left, right, span=e.span)
+    return found
+
+
+def _some(b: Binder, sub: _Sub, span: Span) -> Node:
+    """Whether there is a row."""
     if not sub.rest:
-        return _any_row(b, sub, e.span)
+        return _any_row(b, sub, span)
     pair = _pair(sub.rest[0], _inner(sub.block)) if len(sub.rest) == 1 else None
     if pair is None:
-        rows = Measure(Column("rows"), "rows", None, e.span)
-        _attach_pairs(b, sub, [rows], e.span)
-        return _above_zero(rows.column, e.span)
+        rows = Measure(Column("rows"), "rows", None, span)
+        _attach_pairs(b, sub, [rows], span)
+        return _above_zero(rows.column, span)
     ends = {"<": ["min"], "<=": ["min"], ">": ["max"], ">=": ["max"], "!=": ["min", "max"]}[pair.op]
-    measures = [Measure(Column(end), cast(Literal["min", "max"], end), pair.inner, e.span) for end in ends]
-    made, _ = _attach_groups(b, sub, measures, e.span)
-    conditions: list[Node] = [_compared(pair.op, made[m.column], pair.outer, e.span) for m in measures]
+    measures = [Measure(Column(end), cast(Literal["min", "max"], end), pair.inner, span) for end in ends]
+    made, _ = _attach_groups(b, sub, measures, span)
+    conditions: list[Node] = [_compared(pair.op, made[m.column], pair.outer, span) for m in measures]
     whole = conditions[0]
     if len(conditions) == 2:
         left, right = (cast(syntax.Expression, c) for c in conditions)
-        whole = syntax.Logical("or", left, right, span=e.span)
-    return Certain(whole, span=e.span)
+        whole = syntax.Logical("or", left, right, span=span)
+    return Certain(whole, span=span)
 
 
 def _any_row(b: Binder, sub: _Sub, span: Span) -> Node:
@@ -112,7 +124,7 @@ def only_true(e: Node | None) -> frozenset[int]:
 def among(b: Binder, e: syntax.InQuery) -> Node:
     """`value [not] in (select …)`."""
     values = [b.expression(v) for v in (e.value.items if isinstance(e.value, syntax.Tuple) else (e.value,))]
-    sub = _untied(_rows(b, _bound(b, e.query), ordered=True))
+    sub = _untied(b, _rows(b, _bound(b, e.query), ordered=True))
     items = [i for i in sub.block.items if not i.hidden]
     if len(items) != len(values):
         label = f"it has {len(items)} columns"
@@ -126,7 +138,7 @@ def among(b: Binder, e: syntax.InQuery) -> Node:
     found = Ref(matched, span=e.span)
     if len(values) == 1:
         # How many rows there are, and how many have a value: bound anew, since a plan is used once.
-        again = _untied(_rows(b, _bound(b, e.query), ordered=True))
+        again = _untied(b, _rows(b, _bound(b, e.query), ordered=True))
         item = next(i for i in again.block.items if not i.hidden)
         rows = Measure(Column("rows"), "rows", None, e.span)
         present = Measure(Column("present"), "count", item.value, e.span)
@@ -148,7 +160,7 @@ def _among_pairs(b: Binder, e: syntax.InQuery, values: Sequence[Node], sub: _Sub
     found = _above_zero(met.column, e.span)
     if len(values) > 1:
         return found
-    again = _untied(_rows(b, _bound(b, e.query), ordered=True))
+    again = _untied(b, _rows(b, _bound(b, e.query), ordered=True))
     item = next(i for i in again.block.items if not i.hidden)
     rows = Measure(Column("rows"), "rows", None, e.span)
     present = Measure(Column("present"), "count", item.value, e.span)
@@ -166,7 +178,7 @@ def scalar(b: Binder, e: syntax.ScalarQuery) -> Node:
     if block is None:
         return _single(b, plan, e.span)
     item = next(i for i in block.items if not i.hidden)
-    sub = _untied(block)
+    sub = _untied(b, block)
     if sub.paired:
         _attach_pairs(b, sub, block.measures, e.span)
         return item.value
@@ -187,7 +199,7 @@ def _single(b: Binder, plan: Plan, span: Span) -> Node:
     inner = plan.plan if isinstance(plan, Ordered) and isinstance(plan.plan, Block) else plan
     tied = isinstance(inner, Block) and _free(inner)
     if tied and isinstance(plan, Block) and not plan.grouped:
-        sub = _untied(plan)
+        sub = _untied(b, plan)
         if sub.paired or not sub.keys:
             b.w.fail("E0901", "this condition of a sub-query used as a value is not supported yet", span)
         item = next(i for i in plan.items if not i.hidden)
@@ -268,8 +280,9 @@ def _free(block: Block) -> set[Column]:
     return {c for node in nodes for c in refs(node)} - inner
 
 
-def _untied(block: Block) -> _Sub:
+def _untied(b: Binder, block: Block) -> _Sub:
     """Take the conditions that tie a select to the rows around out of it."""
+    _lifted(b, block)
     inner = _inner(block)
     sub = _Sub(block)
     kept: list[Node] = []
@@ -285,6 +298,14 @@ def _untied(block: Block) -> _Sub:
     block.source.conditions[:] = kept
     sub.free = bool(_free(block))
     return sub
+
+
+def _lifted(b: Binder, block: Block) -> None:
+    """Sub-queries of a select that refer to the rows around it alone become sub-queries of these."""
+    for attach in list(block.source.attaches):
+        if attach.outer and not attach.outer & _inner(block):
+            block.source.attaches.remove(attach)
+            _attach(b, attach)
 
 
 def _pair(condition: Node, inner: set[Column]) -> _Pair | None:

@@ -92,7 +92,16 @@ class _Deep(Writer):
         w = self.within(inner)
         where = w.truth(depth - 1) if self.chance(0.6) else f"{inner}.b"
         tied = f"{inner}.{self.pick('g', 'v', 'id')} = {self.column('g', 'v')}"
-        match self.rng.integers(13):
+        match self.rng.integers(15):
+            case 13:
+                deep = self.name()
+                far = f"exists (select 1 as y from u as {deep} where {deep}.g = {self.column('g', 'v')} and {deep}.b)"
+                return f"{self.pick('', 'not ')}exists (select 1 as x from {table} as {inner} where {tied} and {far})"
+            case 14:
+                far = f"{self.column('v')} > {self.pick(3, 6)}"
+                return (
+                    f"{x} {self.pick('', 'not ')}in (select {inner}.v from {table} as {inner} where {tied} and {far})"
+                )
             case 11:
                 less = f"{inner}.d {self.pick('<', '>')} {self.column('d')}"
                 return (

@@ -224,6 +224,15 @@ QUERIES = (
     "select t.id, substring(s.t, 1, 1) in ('a', 'c') as x, substring(s.t, 2) = 'b' as y, left(s.t, 2) <> 'aa' as z, "
     "substring(s.t, 2, 1) = 'a' as w, substring(s.t, 1, 3) = 'b' as p, left(s.t, 2) = 'éa' as q, "
     "left(s.t, 1) = '' as r from t left join s on t.g = s.id",
+    "select id from t where exists (select 1 as x from s where s.g = t.g and exists (select 1 as y from u "
+    "where u.v = t.v))",
+    "select id from t where not exists (select 1 as x from s where s.g = t.g and t.v > 3)",
+    "select id from t where exists (select 1 as x from s where s.g = t.g and s.v > 1 and t.v > 3 and s.d < t.d)",
+    "select id from t as o where v in (select s.v from s where s.b and o.g in (select u.g from u where u.v > o.v))",
+    "select id, (select count(*) from s where s.g = o.g and exists (select 1 as x from u where u.g = o.v)) as n, "
+    "(select sum(s.d) from s where s.g = o.g and o.v > (select avg(v) from u where u.g = o.g)) as m from t as o",
+    "select g, count(*) as n from t as o group by g having exists (select 1 as x from s where s.g > 1 and exists "
+    "(select 1 as y from u where u.g = o.g))",
     "select id, coalesce(k, 'z') as a, coalesce(t, k) as b, case when v > 3 then k when v > 0 then 'none' end as c "
     "from t",
     "select id from t where k = left(t, 1) or k <> substring(t, 2) or greatest(k, t) = t",
