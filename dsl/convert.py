@@ -94,9 +94,19 @@ def convert(w: Walker, a: Array, stype: SType) -> Array:
         return scale(w, to_int(a), stype.places)
     if kind == "int":
         return to_int(a)
+    if kind == "text" and a.stype.kind == "enum":
+        return _spelt(w, a, stype)
     if kind == "text" and stype.length != a.stype.length:
         return replace(a, value=_longer(w, a.value, text_words(stype.length)), stype=stype)
     return a
+
+
+def _spelt(w: Walker, a: Array, stype: SType) -> Array:
+    """The words of an enum as texts."""
+    words = [encode_text(word, text_words(stype.length)) for word in a.stype.words]
+    table = w.builder.const(np.stack([word for word in words if word is not None]), INT)
+    value = w.builder.emit("take", table, a.value, axis=0)
+    return replace(a, value=value, stype=stype.optional(a.stype.nullable), exact=None)
 
 
 def _longer(w: Walker, value: Value, words: int) -> Value:

@@ -122,7 +122,7 @@ def common(left: SType, right: SType) -> SType | None:
     """The type in which both can stand side by side without loss, None when there is none.
 
     `int` beside `decimal(d)` is `decimal(d)`, decimals take the larger number of places, any of them beside `fixed` is
-    `fixed`. A truth value stands beside truth values alone.
+    `fixed`. An `enum` beside a text or other words is a text. A truth value stands beside truth values alone.
     """
     nullable = left.nullable or right.nullable
     a, b = left.optional(False), right.optional(False)
@@ -133,6 +133,7 @@ def common(left: SType, right: SType) -> SType | None:
         return decimal(max(a.places, b.places)).optional(nullable)
     if kinds <= {"int", "decimal", "fixed"}:
         return FIXED.optional(nullable)
-    if kinds == {"text"}:
-        return SType("text", length=max(a.length, b.length), nullable=nullable)
+    if kinds <= {"text", "enum"}:
+        longest = max(len(word.encode()) for word in ("", *a.words, *b.words))
+        return SType("text", length=max(a.length, b.length, longest, 1), nullable=nullable)
     return None

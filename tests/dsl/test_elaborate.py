@@ -255,6 +255,9 @@ def test_tables_of_several_owners_are_put_together() -> None:
     assert value("t.name < 'xx'", text, data) == [True, False, True]
     assert value("t.name <= 'x' and 'otherwisest' > t.name", text, data) == [False, False, True]
     assert value("t.name >= t.name[1]", text, data) == [False, True, False]
+    assert value("t.kind < t.name", text, data) == [True, True, True]
+    assert value("concat(t.kind, t.name)", text, data) == ["a", "b", "b", "x", "y", "otherwise"]
+    assert value("t.kind if t.day > date '1970-01-01' else t.name", text, data) == ["a", "y", "b"]
     assert value("'a' if t.day[0] > t.day[1] else 'much too long'", text, data) == "a"
     assert value("coalesce(t.debt, t.debt, t.day - t.day[1] - 0.5, 7)", text, data) == [1.5, -0.5, 2.25]
     assert value("t.kind if t.day > date '1970-01-01' else 'a'", text, data) == ["a", "a", "b"]

@@ -61,6 +61,9 @@ QUERIES = (
     "select distinct k from t",
     "select distinct v, t from t where v < 10",
     "select k, g from t union select k, g from s",
+    "select k as x from t union select t as x from s",
+    "select id, coalesce(k, t) as x, case when v > 3 then t else k end as y, k < t as z from t where k <> t",
+    "select n.x, t.id from t join (select t as x, count(*) as n from s group by t) n on t.k = n.x",
     "select k, d from t union all select k, v from s",
     "select v, sum(d) as x from (select v, d from t union all select g, d from u) as z group by v",
     "with w as (select g, sum(d) as x from t group by g), m as (select max(x) as m from w) select w.g, "
