@@ -284,8 +284,8 @@ def _total(e: Value, axis: int) -> Value:
 def softmax(x: Value, *, axis: int) -> Value:
     """e^x / sum(e^x) along an axis, for every |x| < 2^45 (the largest is subtracted first); error below 2^-14.
 
-    Rounds on rep3, beside those of `max`: 20 for the exponentials, 27 to 30 for one reciprocal a row, 3.  For rows of
-    10: 66 rounds, 7.3 kbit an element.
+    Rounds on rep3, beside those of `max`: 21 for the exponentials, 27 to 30 for one reciprocal a row, 3.  For rows of
+    10: 67 rounds, 6.7 kbit an element.
     """
     if not all(x.type.sizes):
         return x.to_fixed(_out(x))
@@ -305,8 +305,8 @@ def softmax(x: Value, *, axis: int) -> Value:
 def log_softmax(x: Value, *, axis: int) -> Value:
     """x - max(x) - ln(sum(e^(x - max(x)))) along an axis, for every |x| < 2^45; error below 2^-14.
 
-    Rounds on rep3, beside those of `max`: 20 for the exponentials, 26 for one logarithm a row.  For rows of 10:
-    60 rounds, 7.0 kbit an element.
+    Rounds on rep3, beside those of `max`: 21 for the exponentials, 26 for one logarithm a row.  For rows of 10:
+    61 rounds, 6.4 kbit an element.
     """
     if not all(x.type.sizes):
         return x.to_fixed(_out(x))

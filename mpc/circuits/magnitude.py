@@ -19,10 +19,10 @@ from typing import TypeAlias
 
 from mpc.boolean import sparseness
 from mpc.circuit import Value
-from mpc.circuits.units import dot, mul, times, trunc
+from mpc.circuits.units import dot, entry, mul, times, trunc, weigh
 from mpc.leading import Slots
 from mpc.lowerer import low
-from mpc.types import BOOL, INT, count
+from mpc.types import BOOL, count
 
 __all__ = ["Magnitude", "measure"]
 
@@ -52,8 +52,7 @@ class Magnitude:
     def _sum(self, flags: Sequence[int], rows: Sequence[int], ones: Sequence[int], constant: int = 0) -> Value:
         """The sum of weights of what is marked: of steps (of both signs, one after the other), rows and ones."""
         flags = flags or [0] * self.slots.flags
-        out = _weigh(self.bits, [*flags, *rows[1:], *ones[1:]])
-        return out + constant if constant else out
+        return weigh(self.bits, [*flags, *rows[1:], *ones[1:]], constant)
 
     def _digit(self, weights: Sequence[int], number: int) -> list[int]:
         """Weights of a digit as differences from the first, which is left out."""
@@ -173,16 +172,4 @@ def _leading(x: Value, slots: Slots) -> tuple[Value, ...]:
     b = low(x)
     attrs = {**slots._asdict(), "sparse": sparseness(slots.width - 1, count(x.type.sizes), b.round_bytes)}
     rows = b.on_shares("leading", (x,), attrs, BOOL, (*x.shape, slots.size))
-    return tuple(_entry(rows, i) for i in range(slots.size))
-
-
-def _weigh(bits: Sequence[Value], weights: Sequence[int]) -> Value:
-    """A weighted sum of truth values.  Those of the same truth values become one step (`mpc.passes.weigh`), so that one
-    that does not matter is best given with weight 0."""
-    table = tuple((w,) for w in weights)
-    return _entry(low(bits[0]).on_shares("weigh", bits, {"weights": table}, INT, (*bits[0].shape, 1)), 0)
-
-
-def _entry(x: Value, i: int) -> Value:
-    """Entry i of the last axis."""
-    return x[(*(slice(None),) * (x.ndim - 1), i)]
+    return tuple(entry(rows, i) for i in range(slots.size))

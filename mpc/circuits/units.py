@@ -16,7 +16,21 @@ from mpc.lowerer import low
 from mpc.op import Interval
 from mpc.types import INT, Fixed, Layout, broadcast_shapes
 
-__all__ = ["as_fixed", "bit", "dot", "linear", "mul", "plain_units", "share_units", "spread", "times", "trunc", "units"]
+__all__ = [
+    "as_fixed",
+    "bit",
+    "dot",
+    "entry",
+    "linear",
+    "mul",
+    "plain_units",
+    "share_units",
+    "spread",
+    "times",
+    "trunc",
+    "units",
+    "weigh",
+]
 
 
 def units(x: Value) -> Value:
@@ -108,3 +122,19 @@ def dot(xs: Sequence[Value], ys: Sequence[Value], m: int = 0) -> Value:
 def bit(x: Value) -> Value:
     """A shared truth value as 0 or 1."""
     return x.to_int()
+
+
+def weigh(bits: Sequence[Value], weights: Sequence[int], constant: int = 0) -> Value:
+    """A constant and a weighted sum of shared truth values of one shape, which it brings to the ring: 2 rounds.
+
+    Sums of the same truth values become one step (`mpc.passes.weigh`), on rep3 64 bits for each truth value and 128 for
+    each sum: so one that does not matter is best given with weight 0.
+    """
+    attrs = {"weights": tuple((w,) for w in weights)}
+    out = entry(low(bits[0]).on_shares("weigh", bits, attrs, INT, (*bits[0].shape, 1)), 0)
+    return out + constant if constant else out
+
+
+def entry(x: Value, i: int) -> Value:
+    """Entry i of the last axis."""
+    return x[(*(slice(None),) * (x.ndim - 1), i)]

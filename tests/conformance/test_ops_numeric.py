@@ -134,6 +134,10 @@ def numeric_cases(n: int) -> list[Case]:
         Case("exp", (between(-14, 31, n),)),
         Case("exp", (np.concatenate([fixed(n, high=45) * 0 - fixed(n, signed=False), fixed(n, high=4)]),), name="far"),
         Case("exp", (np.resize(np.arange(-40, 31), n),)),
+        *(
+            Case("exp", (between(lo, hi, n),), ((lo, hi),), name=f"{lo}..{hi}")
+            for lo, hi in ((-30, -12), (-30, -10), (-30, -8), (-12, -5), (-5, -4), (20, 31))
+        ),
         Case("log", (positive,)),
         Case("log", (count,)),
         Case("log", (between(1, 1024, n),), ((1, 1024),), name="range"),
@@ -329,7 +333,7 @@ COSTS = [
     (Case("reciprocal", (fixed(N),)), 34, 4.9),
     (Case("div", (fixed(N), fixed(N))), 36, 6.1),
     (Case("floordiv", (whole(N), whole(N, 62))), 63, 12.2),
-    (Case("exp", (between(-5, 5, N),)), 21, 4.6),
+    (Case("exp", (between(-5, 5, N),)), 22, 3.9),
     (Case("log", (fixed(N),)), 31, 4.0),
     (Case("sqrt", (fixed(N),)), 34, 5.0),
     (Case("rsqrt", (fixed(N),)), 34, 5.3),
