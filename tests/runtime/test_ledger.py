@@ -14,6 +14,7 @@ from dsl.inputs import Bindings
 from dsl.parse import parse
 from dsl.privacy.spending import Spending
 from network.memory import memory_mesh
+from runtime.check import check_study
 from runtime.config import NodeConfig, Policy, load_config
 from runtime.errors import BudgetSpent, ConfigError, PolicyRefused, StoreDamaged, as_json, exit_code
 from runtime.inputs import FileInputs
@@ -242,3 +243,13 @@ async def test_a_job_ends_before_a_number_of_rows_is_told_that_noise_is_to_hide(
     assert "counts_beside_noise" in str(refused)
     fine = await ended(Policy(studies=None, counts_beside_noise=frozenset({"people"})))
     assert not any(isinstance(one, BaseException) for one in fine), fine
+
+
+def test_a_check_says_which_numbers_of_rows_no_noise_hides(tmp_path):
+    with duckdb.connect(str(tmp_path / "p.duckdb")) as connection:
+        connection.execute("create table people as select 'f' as sex, i as age from range(20, 90) r(i)")
+    place = parse_database(f"duckdb:{tmp_path / 'p.duckdb'}?table=people&counts=public")
+    names = ("bank", "shop", "office")
+    for study, hidden in ((COUNTED, ", which no noise hides"), (COUNTED.replace(" with laplace(epsilon=1)", ""), "")):
+        report = check_study(Job(study, "s", names, names, "rep3"), tmp_path, {("bank", "people"): place}, [])
+        assert f"rows of people at bank that conditions on it keep{hidden}" in [d.name for d in report.disclosures]
