@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
+
 from mpc.accuracy.table import Claim, Use, rule
+from mpc.op import Interval
 
 __all__: list[str] = []
 
@@ -26,8 +29,11 @@ def _moved(u: Use) -> float:
 
 
 @rule("within")
-def _within(u: Use) -> float:
-    return u.error(0)
+def _within(u: Use) -> Claim:
+    """What is computed is said to lie there; what is exact lies near it."""
+    lo, hi, e = u.node["lo"], u.node["hi"], u.error(0)
+    known = Interval(-math.inf, math.inf) if lo is None else Interval(lo - e, hi + e)
+    return Claim(e, range=known, of=0)
 
 
 @rule("concat")
