@@ -166,8 +166,9 @@ LANGUAGE_CODES = (
     Code(
         "E0306",
         "index out of bounds",
-        "A public index or axis, or an index that one party computes alone, is not within the array. Indices count from "
-        "0; negative ones count from the end. Of a secret index nobody can tell: one outside gives 0 and stores nothing.",
+        "A public index or axis, or an index that one party computes alone, is not within the array. Indices count"
+        " from 0; negative ones count from the end. Of a secret index nobody can tell: one outside gives 0 and"
+        " stores nothing.",
         wrong=("x = zeros(3)\ny = x[3]"),
         right=("x = zeros(3)\ny = x[2]"),
     ),
