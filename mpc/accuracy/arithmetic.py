@@ -23,7 +23,8 @@ def _add(u: Use) -> Claim:
     weight = None
     if x is not None and y is not None and not x.rows & y.rows:
         both = None if x.range is None or y.range is None else _hull(x.range, y.range)
-        weight = Weight(x.rows | y.rows, max(x.each, y.each), both, x.more + y.more + u.rounding())
+        more = x.more + y.more + u.rounding()
+        weight = Weight(x.rows | y.rows, max(x.each, y.each), both, more, x.number and y.number)
     return Claim(sum(u.errors) + u.rounding(), weight=weight)
 
 

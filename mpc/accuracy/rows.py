@@ -128,7 +128,7 @@ def _added(u: Use, known: Interval | None) -> Interval:
 
 def _size(u: Use, near: float) -> Claim:
     """The number of rows of a group."""
-    weight = Weight(frozenset([(u.index, "all")]), 0.0, Interval(0, 1))
+    weight = Weight(frozenset([(u.index, "all")]), 0.0, Interval(0, 1), number=True)
     return Claim(0.0, near, _added(u, Interval(0, 1)), weight, of=0)
 
 

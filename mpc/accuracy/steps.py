@@ -50,7 +50,13 @@ def quotient(u: Use, x: Known, y: Known, at: Sequence[int], rest: float | None =
     below = 0.0 if public and divisor.type.public else y.error  # a public divisor is inverted as it is
     whole = y.error == 0 and _whole(u, at[1])
     rows, number = x.weight, y.weight
-    if rows is not None and number is not None and rows.rows == number.rows and whole and rows.range is not None:
+    if (
+        rows is not None
+        and number is not None
+        and rows.rows == number.rows
+        and number.number
+        and rows.range is not None
+    ):
         mean = Interval(min(rows.range.lo, 0.0), max(rows.range.hi, 0.0))
         error = rows.each + rows.more + own + relative * (mean.magnitude if rest is None else rest)
         return Claim(error, range=Interval(mean.lo - error, mean.hi + error))
@@ -119,25 +125,28 @@ def _beside_true(u: Use, node: Node) -> int | None:
 
 
 def masked(u: Use, index: int, among: tuple[object, ...], known: Known) -> Weight:
-    """The rows of a column that count: those that a mask lets in, of a truth value where it holds, else all.
+    """The rows of a column that are added up: those that a mask lets in, of a truth value where it holds, else all.
 
-    A sum of the others adds neither to it nor to its error.
+    What a mask keeps out is 0, and no error.
     """
     at, *moved = root(u, index)
+    count = True
     while u.circuit[at].op in ("units", "to_fixed"):
+        count = count and u.circuit[at].op == "to_fixed"
         at, *before = root(u, u.circuit[at].src[0])
         moved = [*before, *moved]
     node = u.circuit[at]
-    each = known.error or 0.0
+    mask = None
     if node.op == "select" and u.circuit[node.src[2]].op == "const" and not u.circuit[node.src[2]]["value"].array.any():
-        return Weight(frozenset([(*among, *root(u, node.src[0]), *moved)]), each, known.range)
-    if node.op == "mul":
-        for k in (0, 1):
-            one = u.circuit[node.src[k]]
-            if one.op == "to_int" and not moved:
-                return Weight(frozenset([(*among, *root(u, one.src[0]))]), each, known.range)
-    if node.op == "to_int":
-        return Weight(frozenset([(*among, *root(u, node.src[0]), *moved)]), each, Interval(0, 1))
-    if node.type.dtype.kind == "bool":
-        return Weight(frozenset([(*among, at, *moved)]), each, Interval(0, 1))
-    return Weight(frozenset([(*among, "all")]), each, known.range)
+        mask, count = node.src[0], False
+    elif node.op == "mul":
+        inner = (i for i in node.src if u.circuit[i].op == "to_int")
+        mask, count = next((u.circuit[i].src[0] for i in inner), None), False
+    elif node.op == "to_int":
+        mask = node.src[0]
+    elif node.type.dtype.kind == "bool":
+        mask = at
+    else:
+        count = False
+    which = ("all",) if mask is None else (*root(u, mask), *moved)
+    return Weight(frozenset([(*among, *which)]), known.error or 0.0, known.range, number=count)

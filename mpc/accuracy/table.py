@@ -44,13 +44,14 @@ class Weight(NamedTuple):
     """That a value is a sum over rows, or their number.
 
     rows: which, by the nodes that say so. each: the largest error of a row. range: all that a row may be. more: what
-    the sum is off by beside its rows.
+    the sum is off by beside its rows. number: it is how many they are.
     """
 
     rows: frozenset[tuple[object, ...]]
     each: float
     range: Interval | None
     more: float = 0.0
+    number: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -81,10 +81,11 @@ class _Walk:
         carried: int = node["carried"]
         count = node["count"] if isinstance(node["count"], int) else MANY
         state = [_handed(s, n, t) for s, n, t in zip(src, nodes, node.types, strict=False)]
+        around = [replace(s, weight=None) for s in src[carried:]]  # which speaks of nodes outside
         index = _index(node)
-        why = Reason(f"it is carried through {node['count']} passes of a loop", node.origin)
+        why = Reason(f"its error grows with each of the {node['count']} passes of a loop", node.origin)
         for passes in range(count):
-            params = dict(enumerate([index, *state, *src[carried:]]))
+            params = dict(enumerate([index, *state, *around]))
             values = self(body, params, len(body) if firm else 0)
             self.left -= len(body)
             made = [(values[i][0], body.nodes[i]) for i in body.results]
@@ -92,7 +93,7 @@ class _Walk:
             # What has no bound any more will have none; and there is no time for as many passes as one likes.
             late = self.left < 0 and passes + 1 < count
             both = zip(after, state, node.types, strict=True)
-            after = [a if a == b or not (late or a.error is None) else _lost(a, t, why) for a, b, t in both]
+            after = [a if a == b or not (late or a.error is None) else _lost(a, t, why, passes) for a, b, t in both]
             if after == state:
                 break
             state = after
@@ -118,11 +119,11 @@ def _handed(known: Known, node: Node, t: Type) -> Known:
     return replace(known, seen=None, weight=None)
 
 
-def _lost(known: Known, t: Type, why: Reason) -> Known:
-    """Nothing is known any more."""
+def _lost(known: Known, t: Type, why: Reason, passes: int) -> Known:
+    """Nothing is known any more, for a reason that the loop has nothing to do with if that is so after one pass."""
     bound = Interval(0, 1) if t.dtype == BOOL else None
     exact = known.error == 0 and known.near == 0
-    return Known(bound, None, 0.0, known.why or why, why, grid=exact)
+    return Known(bound, None, 0.0, known.why if known.why is not None and not passes else why, why, grid=exact)
 
 
 # -- leaves ------------------------------------------------------------------------------------
@@ -138,9 +139,10 @@ def _leaf(node: Node) -> Known:
         if not array.size:
             return Known(Interval(0, 0), seen=Interval(0, 0), grid=True)
         grid = whole or bool((array * 2.0**t.dtype.frac == (array * 2.0**t.dtype.frac).round()).all())
-        slack = 0.0 if grid else 2.0 ** -(t.dtype.frac + 1)
-        known = Interval(array.min().item() - slack, array.max().item() + slack)
-        return Known(known, seen=known, grid=grid)
+        half = 0.0 if whole else 2.0 ** -(t.dtype.frac + 1)
+        lo, hi = array.min().item(), array.max().item()
+        known = Interval(lo, hi) if grid else Interval(lo - half, hi + half)
+        return Known(known, seen=Interval(lo - half, hi + half), grid=grid)
     limits = node.get("range") if node.op == "input" else None
     if limits is None:
         return Known(open=Reason(_undeclared(node), node.origin), grid=whole or node.op == "stored")
@@ -240,6 +242,8 @@ def _ranges(
     node: Node, src: Sequence[Known], nodes: Sequence[Node]
 ) -> tuple[tuple[Interval | None, ...], tuple[Interval | None, ...]]:
     """Of every result, what it may be, and what lowering knows of that."""
+    if node.op == "carried":  # which is there to forget the range when it is lowered
+        return (src[0].range,), (None,)
     ranges = _of_record(node, [s.range for s in src], nodes)
     if all(s.seen is s.range for s in src):
         return ranges, ranges
@@ -248,12 +252,12 @@ def _ranges(
 
 def _of_record(node: Node, known: Sequence[Interval | None], nodes: Sequence[Node]) -> tuple[Interval | None, ...]:
     if node.outs:
-        return tuple(_moved(node, i, t, known) for i, t in enumerate(node.outs))
+        return tuple(_moved(node, i, t, known, nodes) for i, t in enumerate(node.outs))
     if node.type.dtype == BOOL:
         return (Interval(0, 1),)
     record = find(node.op)
     if record.bound is None:
-        return (known[0] if node.op == "carried" else None,)
+        return (None,)
     try:
         interval = record.bound(known, [n.type for n in nodes], dict(node.attrs))
     except (OverflowError, TypeRuleError):
@@ -267,7 +271,7 @@ def _of_record(node: Node, known: Sequence[Interval | None], nodes: Sequence[Nod
     return (interval,)
 
 
-def _moved(node: Node, index: int, t: Type, known: Sequence[Interval | None]) -> Interval | None:
-    """Of one of several results, as lowering has it."""
+def _moved(node: Node, index: int, t: Type, known: Sequence[Interval | None], nodes: Sequence[Node]) -> Interval | None:
+    """Of one of several results, as lowering has it, which forgets the range of a constant that it shares."""
     at = moved_from(node, index)
-    return _or_zero(None if at is None else known[at], t)
+    return _or_zero(None if at is None or nodes[at].op == "const" else known[at], t)

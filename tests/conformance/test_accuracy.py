@@ -148,6 +148,7 @@ PLACED = [
     Given("group_totals", lambda b, v: _totals(b, v), (B, f(0, 10)), loose=1e9),
     Given("bucket_sums", lambda b, v: _buckets(b, v, 1), (i(0, 3), f(0, 10)), loose=1e9),
     Given("bucket_means", lambda b, v: _means(b, v), (i(0, 3), f(1, 10))),
+    Given("weighed_means", lambda b, v: _weighed(b, v), (i(0, 1), f(1, 10), i(1, 3)), loose=1000),
     Given("group_means", lambda b, v: _group_means(b, v), (i(0, 3), f(1, 10))),
 ]
 
@@ -165,6 +166,14 @@ def _buckets(b: Builder, v: Operands, which: int) -> Value:
     bucket, x = v
     everything = b.const(np.ones(bucket.type.sizes, np.bool_))
     return b.items(b.emit("bucket_sums", bucket, everything, x, n=4))[which]
+
+
+def _weighed(b: Builder, v: Operands) -> Value:
+    """Of some rows the sum of one column by that of another, which is no number of rows."""
+    some, x, k = v
+    zero, of_k = b.const(0.0), b.const(0)
+    totals = [b.emit("select", some.equals(1), c, z).sum() for c, z in ((x, zero), (k, of_k))]
+    return b.emit("div", totals[0], totals[1].to_fixed(16))
 
 
 def _means(b: Builder, v: Operands) -> Value:

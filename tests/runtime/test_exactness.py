@@ -13,7 +13,10 @@ from dsl.inputs import Bindings, requirements
 from dsl.outputs import Elaborated
 from dsl.parse import parse
 from dsl.syntax import Study
-from mpc.circuit import Array, Circuit
+from mpc.accuracy import accuracy
+from mpc.circuit import Array, Circuit, Value, reachable
+from mpc.lower import _walk
+from mpc.lowerer import Lowerer
 from mpc.places import Places
 from mpc.plain import evaluate
 from mpc.protocols import SCHEMES
@@ -147,6 +150,26 @@ def test_no_result_of_a_study_is_off_by_more_than_is_said(name: str, where: str)
             wanted = np.asarray(exact[column.node], np.float64) / 10**column.stype.places
             assert np.abs(got - wanted).max() <= e.error * (1 + 1e-6) + 1e-11, (output.name, column.name)
     assert held >= 1
+
+
+@pytest.mark.parametrize("name", ["by_region", "by_key", "model", "powers", "salaries", "incomes", "credit_score"])
+def test_lowering_knows_at_least_the_ranges_by_which_it_is_taken_to_choose(name: str) -> None:
+    """How exact a public factor goes in is chosen by what is known of the other: see `Known.seen`."""
+    own = {"by_region": BY_REGION, "by_key": BY_KEY, "model": MODEL, "powers": POWERS}
+    _, done = bound(own[name] if name in own else (EXAMPLES / name / "study.parley").read_text(), name)
+    builder = Lowerer(done.parties[:3])
+    needed = reachable(done.circuit, done.circuit.results)
+    places = _walk(builder, done.circuit, {}, needed, {})
+    held = 0
+    for index, (known, *more) in enumerate(accuracy(done.circuit)):
+        if index not in places or more or known.seen is None or done.circuit.nodes[index].op == "reveal":
+            continue
+        lowered = builder.range(Value(builder, places[index]))
+        assert lowered is not None, done.circuit.nodes[index]
+        assert known.seen.lo - 1e-9 <= lowered.lo
+        assert lowered.hi <= known.seen.hi + 1e-9
+        held += 1
+    assert held > 10
 
 
 def said(text: str) -> dict[str, str]:
