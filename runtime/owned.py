@@ -17,13 +17,16 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from dsl.inputs import ColumnSpec
 from mpc.circuit import Array, Circuit, Node, reachable
 from mpc.engine import InputKey, alone, keep_key, node_key, own_key
 from mpc.schedule import Schedule
+from runtime.computed import Computed, computed
 from runtime.sources import Held, Kept
-from runtime.sources.expressions import NotInSQLError
-from runtime.sources.frames import Frames
-from runtime.sources.pushed import ASKED, Question, question, totals
+from runtime.sources.expressions import NotInSQLError, Part
+from runtime.sources.frames import Frame, Frames
+from runtime.sources.groupings import shown
+from runtime.sources.pushed import ASKED, Question, column_of, question, totals
 
 __all__ = ["Asked", "asked", "brought", "padded"]
 
@@ -61,8 +64,8 @@ def brought(
                 own.refused.update(one.nodes)
             else:
                 results |= found
-    given = {node_key(i): value for i, value in results.items() if i in needed}
-    return own.columns(needed, salt, there), given
+    given: dict[InputKey, Any] = {node_key(i): value for i, value in results.items() if i in needed}
+    return own.columns(needed, salt, there, given), given
 
 
 def asked(party: str, held: Mapping[str, Held], circuit: Circuit, timetable: Schedule) -> list[Asked]:
@@ -71,11 +74,15 @@ def asked(party: str, held: Mapping[str, Held], circuit: Circuit, timetable: Sch
     questions, needed = own.choose({})
     out = [Asked(q.nodes[0], own.owner(q).spec.name, q.statement) for q in questions]
     nodes = timetable.circuit.nodes
+    extra, needed = own.computed(needed, {})
     for name, one in held.items():
         for scan, columns in own.scanned(name, needed, {}).items():
-            if columns:
-                first = min(i for i in needed if nodes[i].op == "input" and nodes[i].get("scan") == scan)
-                out.append(Asked(first, name, one.statement(_named(columns), own.conditions[name, scan])))
+            parts = extra.get((name, scan), {})
+            listed = _listed(parts, one)
+            if (columns and scan is not None) or listed:
+                inputs = [i for i in needed if nodes[i].op == "input" and nodes[i].get("scan") == scan]
+                statement = one.statement(_named(columns), own.conditions.get((name, scan), {}), listed)
+                out.append(Asked(min([*parts, *inputs]), name, statement))
     return sorted(out)
 
 
@@ -88,8 +95,10 @@ class _Own:
     circuit: Circuit
     timetable: Schedule
     refused: set[int] = field(default_factory=set)
-    conditions: dict[tuple[str, int], dict[int, str]] = field(init=False)
-    _told: dict[tuple[str, int], tuple[int, ...]] = field(init=False)
+    whole: set[str] = field(default_factory=set)
+    conditions: dict[tuple[str, int | None], dict[int, str]] = field(init=False)
+    _stop: set[int] = field(default_factory=set)
+    _told: dict[tuple[str, int | None], tuple[int, ...]] = field(init=False)
     _own: frozenset[int] = field(init=False)
     _frames: list[tuple[Frames, Held]] = field(init=False)
     _questions: dict[int, Question | None] = field(default_factory=dict)
@@ -113,7 +122,11 @@ class _Own:
 
     def _frame(self, some: Sequence[Held]) -> Frames:
         names = {one.spec.name: one.stands for one in some}
-        told = {scan: " and ".join(self.conditions[n, scan].values()) for n, scan in self._told if n in names}
+        told = {
+            scan: " and ".join(self.conditions[n, scan].values())
+            for n, scan in self._told
+            if n in names and scan is not None
+        }
         return Frames(self.timetable.circuit, some[0].dialect, names, told)
 
     def owner(self, one: Question) -> Held:
@@ -153,8 +166,11 @@ class _Own:
         return keep["at"] in self.conditions.get((keep["name"], keep["scan"]), {})
 
     def _back(self, stop: Collection[int]) -> set[int]:
-        roots = {*range(len(self.timetable.circuit))} - self._own | {*self.timetable.circuit.results}
-        return reachable(self.timetable.circuit, roots, stop=stop)
+        self._stop = set(stop)
+        return reachable(self.timetable.circuit, self._roots(), stop=stop)
+
+    def _roots(self) -> set[int]:
+        return {*range(len(self.timetable.circuit))} - self._own | {*self.timetable.circuit.results}
 
     def _inputs(self, index: int) -> set[int]:
         circuit = self.timetable.circuit
@@ -184,14 +200,47 @@ class _Own:
 
     # -- columns and rows ------------------------------------------------------------------------
 
-    def scanned(self, name: str, needed: Collection[int], there: Collection[InputKey]) -> dict[int, dict[str, Node]]:
-        """Of each scan under conditions, the columns that are not there."""
-        own: dict[int, dict[str, Node]] = {scan: {} for table, scan in self.conditions if table == name}
+    def scanned(
+        self, name: str, needed: Collection[int], there: Collection[InputKey]
+    ) -> dict[int | None, dict[str, Node]]:
+        """Of each scan under conditions, and (None) of all rows, the columns that are not there."""
+        own: dict[int | None, dict[str, Node]] = {None: {}}
+        own |= {scan: {} for table, scan in self.conditions if table == name}
         for node in self._columns(name, needed):
-            scan = node.get("scan")
-            if scan in own and own_key(name, node["column"], scan) not in there:
-                own[scan][node["column"]] = node
+            if not self._has(node, there):
+                scan = node.get("scan")
+                own[scan if scan in own else None][node["column"]] = node
         return own
+
+    def _has(self, node: Node, there: Collection[InputKey]) -> bool:
+        """Whether a column is there already."""
+        name, column, scan = node["name"], node["column"], node.get("scan")
+        return ((name, column) if (name, scan) not in self.conditions else own_key(name, column, scan)) in there
+
+    def computed(
+        self, needed: set[int], there: Collection[InputKey]
+    ) -> tuple[dict[tuple[str, int | None], Mapping[int, Part]], set[int]]:
+        """What databases compute row by row, by table and scan, and the nodes that are then needed."""
+        nodes = self.timetable.circuit.nodes
+        found: list[Computed] = []
+
+        def back(more: Collection[int]) -> set[int]:
+            return reachable(self.timetable.circuit, self._roots(), stop={*more, *self._stop})
+
+        for frames, held in self._frames:
+            if held.dialect.stable:
+                used = [nodes[i] for i in sorted(needed) if nodes[i].op == "input" and nodes[i]["party"] == self.party]
+                scans = [
+                    Frame(n["name"], n.get("scan"))
+                    for n in used
+                    if n["name"] in frames.tables and (n["name"], n.get("scan")) not in self._told
+                    and n["name"] not in self.whole
+                    and (n.get("scan") is None or (n["name"], n["scan"]) in self.conditions)
+                ]  # fmt: skip
+                own, has = self._own, lambda node: self._has(node, there)
+                found += computed(frames, dict.fromkeys(scans), needed, own, back, has)
+        parts = {(one.table, one.scan): one.parts for one in found}
+        return parts, back({i for one in found for i in one.parts}) if found else needed
 
     def _columns(self, name: str, needed: Collection[int]) -> list[Node]:
         nodes = self.timetable.circuit.nodes
@@ -199,25 +248,31 @@ class _Own:
         return [n for n in found if n["party"] == self.party and n["name"] == name]
 
     def columns(
-        self, needed: Collection[int], salt: bytes | None, there: Mapping[InputKey, Array]
+        self, needed: set[int], salt: bytes | None, there: Mapping[InputKey, Array], given: dict[InputKey, Any]
     ) -> dict[InputKey, Array]:
-        """Columns whole, and of scans under conditions the rows that they keep, beside what is there."""
+        """Columns whole, and of scans under conditions the rows that they keep, beside what is there; to what is given,
+        what databases computed of these rows.
+        """
         nodes = self.timetable.circuit.nodes
-        out: dict[InputKey, Array] = {}
-        for name, held in self.held.items():
-            whole: dict[str, None] = {}
-            for node in self._columns(name, needed):
-                if (name, node.get("scan")) not in self.conditions and (name, node["column"]) not in there:
-                    whole[node["column"]] = None
-            if whole:
-                out |= _keyed(name, padded(held.whole(_named(whole), salt), held.rows, held.spec.max_rows))
-            masks = {(nodes[i]["name"], nodes[i]["scan"]) for i in needed if nodes[i].op == "keep"}
-            for scan, columns in self.scanned(name, needed, there).items():
-                conditions = self.conditions[name, scan]
-                asked = (name, scan) in masks and (name, scan) not in self._told
-                if columns or (asked and any(keep_key(name, scan, at) not in there for at in conditions)):
-                    out |= _scanned(held, scan, held.kept(_named(columns), conditions, salt), columns)
-        return out
+        while True:
+            extra, used = self.computed(needed, there)
+            out: dict[InputKey, Array] = {}
+            results: dict[InputKey, Any] = {}
+            for name, held in self.held.items():
+                masks = {nodes[i]["scan"] for i in used if nodes[i].op == "keep" and nodes[i]["name"] == name}
+                for scan, columns in self.scanned(name, used, there).items():
+                    conditions, parts = self.conditions.get((name, scan), {}), extra.get((name, scan), {})
+                    unsaid = scan is not None and any(keep_key(name, scan, at) not in there for at in conditions)
+                    asked = scan in masks and (name, scan) not in self._told and unsaid
+                    if columns or parts or asked:
+                        kept = held.kept(_named(columns), conditions, salt, _listed(parts, held))
+                        if parts and not kept.number:
+                            self.whole.add(name)  # of no row nothing is computed
+                        out |= _scanned(held, scan, kept, columns)
+                        results |= _computed(kept, {i: nodes[i] for i in parts})
+            if not any(extra.get(key) and key[0] in self.whole for key in extra):
+                given |= results
+                return out
 
 
 def padded(columns: Mapping[str, Array], rows: int, bound: int | None) -> dict[str, Array]:
@@ -242,9 +297,32 @@ def _named(columns: Iterable[str]) -> list[str]:
     return list(dict.fromkeys(c.removesuffix("?") for c in columns if c != "#rows"))
 
 
-def _scanned(held: Held, scan: int, kept: Kept, wanted: Mapping[str, Node]) -> dict[InputKey, Array]:
-    """The rows of one scan, and behind them its first row again and again up to the size that all know."""
+def _listed(parts: Mapping[int, Part], held: Held) -> list[tuple[ColumnSpec, str]]:
+    """What is computed, as columns #0, #1, … of a statement."""
+    return [(column_of(f"#{i}", part), shown(part, held.dialect)) for i, part in enumerate(parts.values())]
+
+
+def _computed(kept: Kept, nodes: Mapping[int, Node]) -> dict[InputKey, Any]:
+    """The nodes that were computed, by their keys."""
+    out: dict[InputKey, Any] = {}
+    for at, (index, node) in enumerate(nodes.items()):
+        values = kept.columns[f"#{at}"]
+        filled = np.zeros(node.type.sizes, values.dtype)
+        if kept.number:
+            part = filled[:, : values.shape[1]] if filled.ndim > 1 else filled
+            part[: kept.number], part[kept.number :] = values, values[0]
+            out[node_key(index)] = filled
+    return out
+
+
+def _scanned(held: Held, scan: int | None, kept: Kept, wanted: Mapping[str, Node]) -> dict[InputKey, Array]:
+    """The rows of one scan, and behind them its first row again and again up to the size that all know; all rows as
+    they are, and zeros behind them.
+    """
     name = held.spec.name
+    if scan is None:
+        found = {c: values for c, values in kept.columns.items() if c[0] != "#"}
+        return _keyed(name, padded(found, held.rows, held.spec.max_rows))
     size = held.rows if held.spec.max_rows is None else held.spec.max_rows
     there = np.arange(size) < kept.number
     out: dict[InputKey, Array] = {keep_key(name, scan, at): there for at in kept.at}

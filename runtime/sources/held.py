@@ -127,33 +127,45 @@ class Held:
             self._fail("its rows changed while the job ran")
         return columns
 
-    def kept(self, names: Sequence[str], conditions: Mapping[int, str], salt: bytes | None) -> Kept:
-        """The rows for which all conditions hold, of these columns."""
-        rows = f"{self.stands.place} as {OWN}{self._in_order()}"
-        where = " and ".join(conditions.values())
+    def kept(
+        self,
+        names: Sequence[str],
+        conditions: Mapping[int, str],
+        salt: bytes | None,
+        computed: Sequence[tuple[ColumnSpec, str]] = (),
+    ) -> Kept:
+        """The rows for which all conditions hold, of these columns, and of some that are computed, in SQL."""
         at = tuple(conditions)
-        if not names:
+        if not names and not computed and not conditions:
+            return Kept(self.rows, at, {})
+        if not names and not computed:
+            rows = f"{self.stands.place} as {OWN}{self._in_order()}"
             with self.connection.lock:
-                (number,) = self._source.row(f"select count(*) from {rows} where {where}")
+                (number,) = self._source.row(f"select count(*) from {rows} where {' and '.join(conditions.values())}")
             return Kept(self._number(number), at, {})
         wanted = names if self.dialect.stable else [c.name for c in self.spec.columns]
-        columns = self._fetch(f"({self.statement(wanted, conditions)}) as parley_kept", names, salt)
-        return Kept(self._number(len(columns[names[0]])), at, columns)
+        rows = f"({self.statement(wanted, conditions, computed)}) as parley_kept"
+        columns = self._fetch(rows, names, salt, [spec for spec, _ in computed])
+        return Kept(self._number(len(next(iter(columns.values()))), whole=not conditions), at, columns)
 
-    def statement(self, names: Sequence[str], conditions: Mapping[int, str]) -> str:
-        """What gives these columns of the rows for which all conditions hold."""
-        rows = f"{self.stands.place} as {OWN}{self._in_order()}"
-        return (
-            f"select {', '.join(map(self.dialect.quoted, names))} from {rows} where {' and '.join(conditions.values())}"
-        )
+    def statement(
+        self, names: Sequence[str], conditions: Mapping[int, str], computed: Sequence[tuple[ColumnSpec, str]] = ()
+    ) -> str:
+        """What gives these columns of the rows for which all conditions hold, and what is computed of these rows."""
+        listed = [
+            *map(self.dialect.quoted, names),
+            *(f"{sql} as {self.dialect.quoted(spec.name)}" for spec, sql in computed),
+        ]
+        where = f" where {' and '.join(conditions.values())}" if conditions else ""
+        return f"select {', '.join(listed)} from {self.stands.place} as {OWN}{self._in_order()}{where}"
 
     def answer(self, statement: str, columns: Sequence[ColumnSpec], salt: bytes | None) -> dict[str, NDArray[Any]]:
         """What a statement gives, in columns as circuits take them, missing values' masks as `name?`."""
         wanted = replace(self.spec, columns=tuple(columns), unique_together=())
         return self._read(f"({statement}) as parley_answer", wanted, salt)
 
-    def _number(self, number: int) -> int:
-        if number > self.rows:
+    def _number(self, number: int, *, whole: bool = False) -> int:
+        if number > self.rows or (whole and number != self.rows):
             self._fail("its rows changed while the job ran")
         return number
 
@@ -161,20 +173,24 @@ class Held:
         """SQLite: rows in the order of the table, not of an index."""
         return " not indexed" if self.database.kind == "sqlite" and not self.database.query else ""
 
-    def _fetch(self, rows: str, names: Sequence[str], salt: bytes | None) -> dict[str, NDArray[Any]]:
+    def _fetch(
+        self, rows: str, names: Sequence[str], salt: bytes | None, more: Sequence[ColumnSpec] = ()
+    ) -> dict[str, NDArray[Any]]:
         """Columns; where another statement may see other rows, or in another order, all that there are, at once."""
-        if not names:
+        if not names and not more:
             return {}
         if self.dialect.stable:
-            return self._columns(rows, names, salt)
+            return self._columns(rows, names, salt, more)
         if rows not in self._seen:
             self._seen[rows] = self._columns(rows, [c.name for c in self.spec.columns], salt)
         return self._seen[rows]
 
-    def _columns(self, rows: str, names: Sequence[str], salt: bytes | None) -> dict[str, NDArray[Any]]:
+    def _columns(
+        self, rows: str, names: Sequence[str], salt: bytes | None, more: Sequence[ColumnSpec] = ()
+    ) -> dict[str, NDArray[Any]]:
         wanted = replace(
             self.spec,
-            columns=tuple(replace(c, unique=False) for c in self.spec.columns if c.name in names),
+            columns=(*(replace(c, unique=False) for c in self.spec.columns if c.name in names), *more),
             unique_together=(),
         )
         columns = self._read(rows, wanted, salt)

@@ -1,6 +1,6 @@
 """What an owner's database is asked in place of nodes of a circuit that the owner alone sees: groups and totals.
 
-For: `Question`, `question`, `totals`.
+For: `Question`, `question`, `totals`; `column_of`.
 Leaves to others: the statements (`groupings`), which nodes are asked for (`runtime.supply_own`).
 
 The answer has the circuit's form: groups in the order of their keys, then rows that stand for nothing, which repeat the
@@ -26,7 +26,7 @@ from runtime.sources.expressions import Key, NotInSQLError, Number, Part, Text, 
 from runtime.sources.frames import Frame, Frames
 from runtime.sources.groupings import buckets, grouping, shown
 
-__all__ = ["ASKED", "Question", "question", "totals"]
+__all__ = ["ASKED", "Question", "column_of", "question", "totals"]
 
 ASKED: Final = frozenset(["group_rows", "bucket_sums", "sum", "min", "max"])
 """Operations whose results a database may be asked for."""
@@ -66,8 +66,8 @@ def question(frames: Frames, index: int) -> Question:
     if node.op == "group_rows":
         groups = grouping(frames, index)
         statement = groups.statement(lambda part: shown(part, frames.dialect))
-        columns = [_column(f"k{i}", key) for i, (key, _) in enumerate(groups.keys)]
-        columns += [_column(f"g{at}", part) for at, part in groups.columns.items()]
+        columns = [column_of(f"k{i}", key) for i, (key, _) in enumerate(groups.keys)]
+        columns += [column_of(f"g{at}", part) for at, part in groups.columns.items()]
         down = tuple(down for _, down in groups.keys)
         return Question((index,), statement, tuple(columns), node.types, True, down, tuple(groups.ranks.items()))
     if node.op == "bucket_sums":
@@ -95,7 +95,8 @@ def totals(frames: Frames, nodes: Sequence[int]) -> list[Question]:
     return out
 
 
-def _column(name: str, part: Part) -> ColumnSpec:
+def column_of(name: str, part: Part) -> ColumnSpec:
+    """How a value of a statement is read.  Raises NotInSQLError."""
     match part:
         case Number():
             return ColumnSpec(name, "fixed" if part.low is None else "int")

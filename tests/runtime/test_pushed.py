@@ -270,6 +270,10 @@ query q:
     where s > (select min(s) as least from large)
 reveal q to c
 """
+COMPUTED = (
+    "k, sum(case when note like 'A%' and name <> 'ana' or note = 'zzz' then 1 else 0 end) as n, "
+    "sum(case when t.when > since then amount else 0 end) as s, max(extract(year from t.when)) as y"
+)
 STUDIES = [
     TABLES.format(bound="") + TWICE,
     study("not flag and when >= date '2020-01-01' and note like '%b%'"),
@@ -278,6 +282,11 @@ STUDIES = [
     study("name like '_na'", bound=" rows <= 500"),
     study("k < 5 or number > 2", picked="k, sum(case when note like 'A%' then 1 else 0 end) as n"),
     study("1 = 1", picked="k, max(w) as n"),
+    study("flag", picked=COMPUTED),
+    study("1 = 1", picked=COMPUTED),
+    study("k > 100", picked=COMPUTED),
+    study("flag", picked=COMPUTED, bound=" rows <= 500"),
+    study("1 = 1", picked=COMPUTED, bound=" rows <= 500"),
 ]
 
 
@@ -326,6 +335,18 @@ def test_rows_and_columns_that_are_not_needed_stay(kind: str, folder: Path, tmp_
     keeps = sum(r["flag"] and r["name"] == "ana" and r["when"] > date(2020, 1, 1) for r in rows())
     assert fetched == [(keeps, ("id", "k", "amount"))]
     assert 0 < keeps < 30
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("condition", ["flag", "1 = 1"])
+def test_what_a_database_computes_is_fetched_in_place_of_its_columns(
+    condition: str, kind: str, folder: Path, tmp_path: Path, fetched: Any
+) -> None:
+    Run(folder, tmp_path, study(condition, picked=COMPUTED), kind).outputs()
+    ((number, columns),) = fetched
+    assert number == (sum(r["flag"] for r in rows()) if condition == "flag" else len(rows()))
+    assert {c for c in columns if c[0] != "#"} == {"id", "k"}
+    assert len(columns) == 5
 
 
 def test_a_count_needs_no_column(folder: Path, tmp_path: Path, fetched: Any) -> None:
