@@ -117,8 +117,11 @@ QUERIES = {
 """Queries over the tables of one owner."""
 
 
-def study_of(query: str) -> str:
-    return TABLES + f"query q:\n    {query}\nreveal q to c\n"
+def study_of(query: str, changes: tuple[tuple[str, str], ...] = ()) -> str:
+    text = TABLES + f"query q:\n    {query}\nreveal q to c\n"
+    for before, after in changes:
+        text = text.replace(before, after)
+    return text
 
 
 _TEXTS = ["", "a", "A", "ab", "Ab", "aé", "b", "é", "a_%", "it's", "a\\b"]
@@ -168,17 +171,20 @@ def fill(execute: Callable[..., Any], mark: Callable[[int], str], kind: str, dat
 
 
 @cache
-def stage_of(query: str) -> tuple[Stage, tuple[InputSpec, ...]]:
+def stage_of(query: str, changes: tuple[tuple[str, str], ...] = ()) -> tuple[Stage, tuple[InputSpec, ...]]:
     """The first stage of a study with one query, and what party a brings."""
-    tree = parse(study_of(query), "s")
+    tree = parse(study_of(query, changes), "s")
     rows = {("a", "t"): T, ("a", "o"): U, ("b", "u"): 4}
     compiler = Compiler(tree, Bindings(rows=rows), Places(("a", "b", "c")), SCHEMES["rep3"])
     return compiler.stage(), tuple(s for s in requirements(tree) if s.party == "a")
 
 
-def differences(query: str, inputs: FileInputs) -> tuple[int, list[str]]:
-    """How many nodes the databases of party a gave, and what of them is not what the circuit says."""
-    stage, specs = stage_of(query)
+def differences(query: str, inputs: FileInputs, changes: tuple[tuple[str, str], ...] = ()) -> tuple[int, list[str]]:
+    """How many nodes the databases of party a gave, and what of them is not what the circuit says.
+
+    changes: of the study's text.
+    """
+    stage, specs = stage_of(query, changes)
     timetable, nodes = stage.schedule, stage.schedule.circuit.nodes
     try:
         inputs.shapes(specs)

@@ -24,6 +24,7 @@ from runtime.sources import parse_database
 
 duckdb = pytest.importorskip("duckdb")
 
+BOUNDS = (("table t from a:", "table t from a rows <= 20:"), ("table o from a:", "table o from a rows <= 7:"))
 PARTIES = ("a", "b", "c")
 ALWAYS = {"all rows", "totals", "computed", "different", "floats", "identifiers", "left join", "parts", "spread"}
 """Queries that have groups whatever the data are."""
@@ -62,6 +63,17 @@ def test_a_database_gives_what_the_circuit_says(query: str, kind: str, files: Pa
     assert number or query not in ALWAYS
 
 
+@pytest.mark.parametrize("query", QUERIES)
+@settings(
+    max_examples=2, deadline=None, derandomize=True, phases=[Phase.generate],
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)  # fmt: skip
+@given(data=DATA)
+def test_rows_that_stand_for_nothing_count_nowhere(query: str, files: Path, data: Any) -> None:
+    inputs = FileInputs("a", None, filled(files, "sqlite", data))
+    assert differences(QUERIES[query], inputs, BOUNDS)[1] == []
+
+
 class Watched(FileInputs):
     """Keeps what was fetched."""
 
@@ -96,7 +108,7 @@ reveal r to c
 """
 
 
-def big(folder: Path) -> dict[tuple[str, str], Any]:
+def big(folder: Path, tail: str = "") -> dict[tuple[str, str], Any]:
     with duckdb.connect(str(folder / "big.duckdb")) as db:
         db.execute(
             "create table sales as select (range * 7 % 31)::integer as person, (range % 97)::decimal(6,2) as price, "
@@ -105,7 +117,8 @@ def big(folder: Path) -> dict[tuple[str, str], Any]:
         db.execute("create table people as select range::int as person, (20 + range % 9)::int as age from range(31)")
     (folder / "b").mkdir()
     (folder / "b" / "limits.csv").write_text("age,least\n" + "".join(f"{20 + i},{10 * i}\n" for i in range(9)))
-    return {("a", name): parse_database(f"duckdb:{folder / 'big.duckdb'}?table={name}") for name in ("sales", "people")}
+    file = folder / "big.duckdb"
+    return {("a", name): parse_database(f"duckdb:{file}?table={name}{tail}") for name in ("sales", "people")}
 
 
 def outputs(job: Any, inputs: Any) -> list[Any]:
@@ -117,8 +130,9 @@ def outputs(job: Any, inputs: Any) -> list[Any]:
     return to_json(done["c"].outputs)["r"]
 
 
-def test_only_groups_leave_the_database(tmp_path: Path) -> None:
-    places = big(tmp_path)
+@pytest.mark.parametrize("tail", ["", "&counts=public"])
+def test_only_groups_leave_the_database(tail: str, tmp_path: Path) -> None:
+    places = big(tmp_path, tail)
     (tmp_path / "s.parley").write_text(BIG)
     job = compiled(tmp_path / "s.parley", protocol="rep3", nodes=PARTIES).job
     inputs = {me: Watched(me, tmp_path, places) for me in PARTIES}
