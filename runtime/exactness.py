@@ -68,9 +68,11 @@ def _up(x: float) -> str:
 
 
 def exactness(done: Elaborated, source: Source) -> tuple[Exactness, ...]:
-    """For every result, one for a number or array, one for all columns of a table of which the same is known."""
+    """For every result, one for a number or array, one for all columns of a table of which the same is known; once
+    where several receive the same."""
     known = accuracy(done.circuit)
-    return tuple(e for output in done.outputs for e in _output(done, source, known, output, output.name))
+    found = (e for output in done.outputs for e in _output(done, source, known, output, output.name))
+    return tuple(dict.fromkeys(found))
 
 
 def _output(

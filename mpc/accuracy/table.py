@@ -26,10 +26,12 @@ DOUBLE: Final = 2.0**-52
 
 
 class Reason(NamedTuple):
-    """Why there is no bound. text: in words; origin: of the operation or input that lacks it."""
+    """Why there is no bound. text: in words; origin: of the operation or input that lacks it; grown: there would be
+    one, but it says nothing."""
 
     text: str
     origin: Origin | None
+    grown: bool = False
 
 
 class Unknown(Exception):  # noqa: N818 - no error: a rule has no answer

@@ -93,7 +93,7 @@ class _Walk:
             # What has no bound any more will have none; and there is no time for as many passes as one likes.
             late = self.left < 0 and passes + 1 < count
             both = zip(after, state, node.types, strict=True)
-            after = [a if a == b or not (late or a.error is None) else _lost(a, t, why, passes) for a, b, t in both]
+            after = [a if a == b or not (late or a.error is None) else _lost(a, t, why) for a, b, t in both]
             if after == state:
                 break
             state = after
@@ -119,11 +119,11 @@ def _handed(known: Known, node: Node, t: Type) -> Known:
     return replace(known, seen=None, weight=None)
 
 
-def _lost(known: Known, t: Type, why: Reason, passes: int) -> Known:
-    """Nothing is known any more, for a reason that the loop has nothing to do with if that is so after one pass."""
+def _lost(known: Known, t: Type, why: Reason) -> Known:
+    """Nothing is known any more: for the reason that the loop gives, unless it would be so without one."""
     bound = Interval(0, 1) if t.dtype == BOOL else None
     exact = known.error == 0 and known.near == 0
-    return Known(bound, None, 0.0, known.why if known.why is not None and not passes else why, why, grid=exact)
+    return Known(bound, None, 0.0, known.why if known.why is not None and not known.why.grown else why, why, grid=exact)
 
 
 # -- leaves ------------------------------------------------------------------------------------
@@ -227,11 +227,12 @@ def _settled(
     if known is not None and not math.isfinite(known.magnitude):
         known = None
     elif known is not None and not known.magnitude < 2 * MOST:
-        known, why = None, Reason("nothing shows how large it may become", why.origin)
+        known, why = None, Reason("nothing shows how large it may become", why.origin, grown=True)
     if isinstance(claim, Claim) and not claim.error < MOST:
-        claim = Reason("its error may grow beyond all that fits", why.origin)
+        claim = Reason("its error may grow beyond all that fits", why.origin, grown=True)
     if isinstance(claim, Claim) and known is not None and 0 < known.hi - known.lo <= claim.error:
-        claim = Reason(f"its error may be as large as its range, {known.lo:.6g} to {known.hi:.6g}", why.origin)
+        text = f"its error may be as large as its range, {known.lo:.6g} to {known.hi:.6g}"
+        claim = Reason(text, why.origin, grown=True)
     open_ = why if known is None else None
     if isinstance(claim, Reason):
         return Known(known, None, 0.0, claim, open_, seen, grid)

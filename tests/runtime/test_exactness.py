@@ -223,6 +223,33 @@ reveal q to a
     assert said(text) == {"q squares": "no bound: no range is declared for `income` of `t`, line 4", "q n": "exact"}
 
 
+def test_training_says_what_is_not_declared_else_that_errors_grow() -> None:
+    text = """party a, b, c
+input X: fixed{}[n, 3] from a
+input y: bool[n] from b
+w = zeros(3)
+for epoch in range(40):
+    w -= 0.5 * (sigmoid(X @ w) - y) @ X / n
+reveal w to c
+"""
+    assert said(text.format("")) == {"w": "no bound: no range is declared for `X`, line 2"}
+    assert said(text.format(" in -4..4")) == {
+        "w": "no bound: its error grows with each of the 40 passes of a loop, line 5"
+    }
+
+
+def test_what_several_receive_is_said_once() -> None:
+    text = """party a, b, c
+input x: fixed in 0..1 from a
+input y: fixed in 0..1 from b
+reveal x + y to a as s
+reveal x + y to c as s
+"""
+    assert said(text) == {"s": "error at most 1.6e-05"}
+    study, done = bound(text, "study.parley")
+    assert len(exactness(done, study.source)) == 1
+
+
 def test_a_division_by_what_may_be_0_has_no_bound() -> None:
     text = """party a, b, c
 input x: fixed in -1..1 from a
