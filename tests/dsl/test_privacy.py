@@ -351,7 +351,7 @@ def far(noise: np.ndarray, scale: float) -> float:
     """Kolmogorov and Smirnov's distance of whole numbers from the discrete Laplace law, times sqrt(n)."""
     x = np.sort(noise)
     a = math.exp(-1 / scale)
-    below = np.where(x < 0, a**-(x) / (1 + a), 1 - a ** (x + 1) / (1 + a))
+    below = np.where(x < 0, a ** np.abs(x) / (1 + a), 1 - a ** np.abs(x + 1) / (1 + a))
     steps = np.searchsorted(x, x, side="right") / len(x)
     return float(np.abs(steps - below).max() * math.sqrt(len(x)))
 
