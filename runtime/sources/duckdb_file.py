@@ -9,7 +9,7 @@ duckdb is imported when such a file is read, and not before.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, Final
 
 from dsl.inputs import InputSpec
@@ -84,8 +84,9 @@ class DuckDB:
         return False
 
     def interrupt(self) -> None:
-        """End what is being asked."""
-        self._connection.interrupt()
+        """End what is being asked, if it is still open."""
+        with suppress(self._error):
+            self._connection.interrupt()
 
     def _bound(self, statement: str) -> Any:
         try:

@@ -44,7 +44,8 @@ class NotInSQLError(Exception):
 
 class Number(NamedTuple):
     """A whole number between low and high, or (neither known) a float of at most `size`. day, words: of a date, an
-    enum."""
+    enum. long: it has 64 bits in SQL, where fewer might not do to compute with it.
+    """
 
     sql: str
     low: int | None = None
@@ -53,6 +54,7 @@ class Number(NamedTuple):
     words: tuple[str, tuple[str, ...]] | None = None
     constant: int | None = None
     size: float = math.inf
+    long: bool = False
 
 
 class Truth(NamedTuple):
@@ -115,7 +117,7 @@ def column(node: Node, spec: ColumnSpec, native: Native, dialect: Dialect) -> Pa
     low, high = native.bounds
     if known is not None:
         low, high = max(low, int(known[0])), min(high, int(known[1]))
-    return Number(native.value, low, high, day=native.day)
+    return Number(native.value, low, high, day=native.day, long=spec.kind != "date")
 
 
 class Expressions:
@@ -315,7 +317,7 @@ class Expressions:
         part = self._number(index)
         if part.low is None or part.high is None:
             raise NotInSQLError
-        return part.sql, part.low, part.high
+        return part.sql if part.long else f"cast({part.sql} as {self._dialect.long})", part.low, part.high
 
     def _arithmetic(self, node: Node) -> _Any:
         """Of whole numbers, where nothing can overflow, and of floats."""
@@ -389,9 +391,9 @@ class Expressions:
                 return Number(f"(case when {truth} then {a.sql} else {b.sql} end)", size=max(a.size, b.size))
             assert a.high is not None
             assert b.high is not None
-            return _within(
-                f"(case when {truth} then {a.sql} else {b.sql} end)", [min(a.low, b.low), max(a.high, b.high)]
-            )
+            ends = [min(a.low, b.low), max(a.high, b.high)]
+            chosen = _within(f"(case when {truth} then {a.sql} else {b.sql} end)", ends)
+            return chosen._replace(long=a.long or b.long)
         if not isinstance(a, Text):
             raise NotInSQLError
         if isinstance(b, Number) and b.constant == 0:
@@ -411,7 +413,7 @@ def _within(sql: str, ends: list[int]) -> Number:
     low, high = min(ends), max(ends)
     if low < _LEAST or high > _MOST:
         raise NotInSQLError
-    return Number(sql, low, high)
+    return Number(sql, low, high, long=True)
 
 
 def _decoded(words: NDArray[np.int64]) -> str:

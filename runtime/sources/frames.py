@@ -336,7 +336,8 @@ def _if(truth: str, part: Part, dialect: Dialect) -> Part:
     """The value where something holds, and nothing of its type elsewhere."""
     match part:
         case Number() if part.low is not None and part.high is not None:
-            return Number(f"(case when {truth} then {part.sql} else 0 end)", min(part.low, 0), max(part.high, 0))
+            sql = f"(case when {truth} then {part.sql} else 0 end)"
+            return Number(sql, min(part.low, 0), max(part.high, 0), long=part.long)
         case Truth():
             return Truth(f"({truth} and {part.sql})")
         case Text():

@@ -58,8 +58,6 @@ class Groups:
 def shown(part: Part, dialect: Dialect) -> str:
     """A value as this program reads it."""
     match part:
-        case Number() if part.low is not None:
-            return f"cast({part.sql} as {dialect.long})"
         case Text():
             return dialect.shown.format(part.sql)
         case Key() if part.family == "text":
@@ -188,7 +186,7 @@ class _Grouping:
     def _column(self, at: int, how: str, operand: int | None) -> None:
         columns = self.groups.columns
         if operand is None:
-            columns[at] = Number("count(*)", 0, MOST)
+            columns[at] = Number("count(*)", 0, MOST, long=True)
         elif how == "sum":
             columns[at] = self._sum(operand)
         else:
@@ -205,7 +203,7 @@ class _Grouping:
             return None
         value = self._ordered(sorted(self.place(i) for i in self.circuit.nodes[orders[0]].src)[self.by :])
         there = " and ".join(self.rows.expressions.truth(i) for i in parts if i not in orders)
-        return Number(f"count(distinct case when {there or '1 = 1'} then {value.sql} end)", 0, MOST)
+        return Number(f"count(distinct case when {there or '1 = 1'} then {value.sql} end)", 0, MOST, long=True)
 
     def _last(self, operand: int) -> Part | None:
         """The largest value of a group: that of the last row with one, the only one that is added up."""
@@ -310,7 +308,7 @@ def _sum(rows: Rows, index: int) -> Number:
     size = rows.frames.circuit.nodes[index].type.shape[0]
     low, high = (part.low * size, part.high * size) if isinstance(size, int) else (LEAST, MOST)
     added = rows.frames.dialect.total.format(part.sql, rows.frames.dialect.long)
-    return Number(added, max(min(low, 0), LEAST), min(max(high, 0), MOST))
+    return Number(added, max(min(low, 0), LEAST), min(max(high, 0), MOST), long=True)
 
 
 def _extreme(which: str, value: Part, dialect: Dialect, where: str = "") -> Part:
@@ -320,7 +318,7 @@ def _extreme(which: str, value: Part, dialect: Dialect, where: str = "") -> Part
         case Number():
             low = None if value.low is None else min(value.low, 0)
             high = None if value.high is None else max(value.high, 0)
-            found = Number(f"{which}({chosen})", low, high, size=value.size)
+            found = Number(f"{which}({chosen})", low, high, size=value.size, long=value.long)
             return found._replace(sql=f"coalesce({found.sql}, 0)") if where else found
         case Text():
             empty = dialect.constant("")
@@ -342,7 +340,7 @@ def buckets(frames: Frames, index: int) -> tuple[str, int]:
     at, there = rows.expressions.value(bucket), rows.expressions.truth(visible)
     if not isinstance(at, Number) or at.low is None:
         raise NotInSQLError
-    sums: Mapping[int, Part] = {0: Number("count(*)", 0, MOST)} | {
+    sums: Mapping[int, Part] = {0: Number("count(*)", 0, MOST, long=True)} | {
         i: _sum(rows, c) for i, c in enumerate(columns, start=1)
     }
     listed = ", ".join(f"{shown(part, frames.dialect)} as g{i}" for i, part in sums.items())

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from itertools import compress
 from typing import Any, Final, NoReturn, Self
@@ -160,8 +160,9 @@ class SQLite:
         return self._data_version() != self._version
 
     def interrupt(self) -> None:
-        """End what is being asked."""
-        self._connection.interrupt()
+        """End what is being asked, if it is still open."""
+        with suppress(sqlite3.Error):
+            self._connection.interrupt()
 
     def _unreadable(self, error: sqlite3.Error) -> NoReturn:
         self._faults.fail("E0414", f"the database cannot read it: {type(error).__name__}")

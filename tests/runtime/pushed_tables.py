@@ -98,6 +98,8 @@ QUERIES = {
     "from (select id, count(*) as n, min(income) as low from t where k <> 1 group by id) x",
     "computed": "select cust, sum(amount * (100 - k)) as s, sum(case when flag then number else -1 end) as c, "
     "max(extract(year from when)) as y, sum(income * 3 - 1) as i from t group by cust",
+    "large": "select cust, sum((case when flag then 2000000000 else 3 end) * 2 + k) as s, "
+    "sum(number * 2000000000) as z from t group by cust",
     "parts": "select substring(name from 1 for 2) as part, count(*) as n, sum(amount) as s from t group by part",
     "months": "select cust, count(*) as n from t where when + interval '40' day > date '2020-03-01' "
     "and extract(month from when) < 9 group by cust",
