@@ -75,13 +75,13 @@ def times(u: Use, errors: tuple[float, float], at: tuple[int, int] = (0, 1)) -> 
 
 
 def encoded(u: Use, value: Array, share: Known, frac: int, terms: int = 1) -> tuple[int, float]:
-    """A constant that a share of `frac` fraction bits is multiplied by, encoded as `mpc.rules` does: its own fraction
-    bits, and half a unit where it is not exact with those."""
+    """A constant that a share of `frac` fraction bits is multiplied by, encoded as `mpc.rules` does: so many of
+    its own fraction bits at most, and half a unit where it is not exact with those."""
     plain = u.node.type.dtype.frac
     largest = float(abs(value).max()) if value.size else 0.0
     size = math.ceil(math.log2(max(largest, 2.0**-30)))
     most = min(plain + max(0, -size), FINEST)
-    for bits in range(most + 1):
+    for bits in (0, plain, most):  # none, no more than the result, more
         scaled = value * 2.0**bits
         if (scaled == scaled.round()).all():
             return bits, 0.0
@@ -108,10 +108,24 @@ def _sides(u: Use, terms: int) -> tuple[int, tuple[float, float]]:
 
 
 def _product(u: Use, terms: int) -> float:
+    _no_steps(u)
     if u.clear:
         return terms * times(u, (u.error(0), u.error(1))) + u.rounding(terms)
     frac, errors = _sides(u, terms)
     return terms * times(u, errors) + (u.unit if frac > u.node.type.dtype.frac else 0.0)
+
+
+def _no_steps(u: Use) -> None:
+    """Raises Unknown where numbers that were made whole, and may be off by a step, are multiplied with more than flags.
+
+    A variance does so, and its steps cancel: a bound that does not know it would be beyond all that can be.
+    """
+    for k, s in enumerate(u.src):
+        other = u.src[1 - k].range
+        flag = other is not None and other.magnitude <= 1
+        whole = u.node.type.dtype.kind == "int" and s.unit == 1
+        if whole and u.error(k) >= 1 and not flag and not any(n.op == "const" for n in u.nodes):
+            raise u.unknown("whole numbers are multiplied that may be off by a step")
 
 
 @rule("mul")
@@ -178,7 +192,7 @@ def _div(u: Use) -> Claim:
 
 @rule("lt", "eq", "second_larger")
 def _compare(u: Use) -> Claim:
-    off = u.errors
+    off = [s.unit * e for s, e in zip(u.src, u.errors, strict=True)]
     for k in (0, 1):
         if u.node.op == "lt" and u.nodes[k].op == "const" and u.nodes[1 - k].type.dtype.kind == "int":
             off[k] = 0.0  # made whole before anything is compared
@@ -206,6 +220,7 @@ def _to_fixed(u: Use) -> Claim:
 
 @rule("units")
 def _units(u: Use) -> float:
+    """See also `Known.unit`."""
     return u.error(0) * math.ldexp(1.0, u.node["frac"]) + (0.5 if u.clear and not u.src[0].grid else 0.0)
 
 

@@ -141,7 +141,7 @@ def _clip(u: Use) -> float:
 def _jump(u: Use) -> Claim:
     ends = [u.node.get(k) for k in ("lo", "hi")] if u.node.op == "clip_slope" else []
     off = 0.0 if u.clear or not any(ends) else u.unit / 2
-    return Claim(0.0, near=u.error(0) + off)
+    return Claim(0.0, near=u.src[0].unit * u.error(0) + off)
 
 
 # -- whole numbers -----------------------------------------------------------------------------

@@ -63,7 +63,8 @@ class Known:
     range: all that it may be, as computed and exactly; None: `open` says why nothing is known. error: the largest
     absolute error; None: `why` says why there is no bound. near: the condition of what is said: nothing that was
     compared on the way lies so near to equal (0: no condition). seen: the range that lowering knows too, which decides
-    how exact public factors are. grid: a multiple of its type's unit, so that sharing it costs nothing.
+    how exact public factors are. grid: a multiple of its type's unit, so that sharing it costs nothing. unit: what a
+    whole number counts, which conditions are said in: 1, or that of a fixed-point number.
     """
 
     range: Interval | None = None
@@ -73,6 +74,7 @@ class Known:
     open: Reason | None = None
     seen: Interval | None = None
     grid: bool = False
+    unit: float = 1.0
     weight: Weight | None = None
 
 

@@ -37,6 +37,9 @@ MOST = 2.0**62
 KEEPS = frozenset(["reshape", "broadcast_to", "transpose", "slice", "concat", "take", "neg", "add", "sub", "abs"])
 """Operations in the clear that leave multiples of a unit what they are."""
 
+COUNTS = KEEPS - {"take"} | {"select", "maximum", "minimum", "max", "min"}
+"""Operations on whole numbers whose result counts the same units as their operands."""
+
 WHOLE = frozenset(["to_fixed", "floor", "ceil", "round", "of_units"])
 """Operations in the clear that make such multiples."""
 
@@ -193,6 +196,7 @@ def _step(
         claims = [unknown.reason] * len(node.types)
     near = max((s.near for s in src), default=0.0)
     grid = node.type.secret or (node.op in KEEPS and all(s.grid for s in src)) or node.op in WHOLE
+    unit = 2.0 ** -node["frac"] if node.op == "units" else _unit(src) if node.op in COUNTS else 1.0
     given = next((s.open for s in src if s.range is None and s.open is not None), None)
     out = []
     for claim, known, also, t in zip(claims, ranges, seen, node.types, strict=True):
@@ -201,8 +205,15 @@ def _step(
             there = src[claim.of]
             known, why, condition = _or_zero(there.range, t) if claim.range is None else None, there.open, there.near
         why = why or Reason(f"nothing is known of the range of what {node.op} gives", node.origin)
-        out.append(_settled(claim, known, also, condition, why, grid=grid or t.dtype.kind != "fixed"))
+        done = _settled(claim, known, also, condition, why, grid=grid or t.dtype.kind != "fixed")
+        out.append(replace(done, unit=unit) if unit != 1 and t.dtype.kind == "int" else done)
     return tuple(out)
+
+
+def _unit(src: Sequence[Known]) -> float:
+    """What a sum or a choice of whole numbers counts: what all do that have an error."""
+    units = {s.unit for s in src if s.error}
+    return max(units, default=1.0)
 
 
 def _or_zero(known: Interval | None, t: Type) -> Interval | None:
@@ -236,7 +247,7 @@ def _settled(
     open_ = why if known is None else None
     if isinstance(claim, Reason):
         return Known(known, None, 0.0, claim, open_, seen, grid)
-    return Known(known, claim.error, max(near, claim.near), None, open_, seen, grid, claim.weight)
+    return Known(known, claim.error, max(near, claim.near), None, open_, seen, grid, weight=claim.weight)
 
 
 def _ranges(

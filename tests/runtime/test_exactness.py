@@ -52,6 +52,26 @@ query q:
 reveal q to c
 """
 
+QUANTILES = """
+party a, b, c
+table t from a, b:
+    region: enum('n', 's')
+    income: fixed in 0..1000
+table u from c:
+    region: enum('n', 's')
+    factor: fixed in 0..2
+query q:
+    select region, median(income) as middle, percentile(income, 0.9) as top, variance(income) as spread
+    from t group by region order by region
+query r:
+    select sum(factor * factor) as s, avg(factor * 3) as m, count(*) as n from u where factor > 0.5
+s = t.income[:9] * u.factor[:9]
+reveal q to a
+reveal r to b
+reveal int(s) to c as whole
+reveal round(s / 7) to c as rounded
+"""
+
 MODEL = """
 party a, b, c
 input X: fixed in -4..4[n, 5] from a
@@ -128,9 +148,11 @@ def run(done: Elaborated, where: str) -> tuple[dict[tuple[str, str], Array], dic
 
 
 @pytest.mark.parametrize("where", ["rep3", "additive"])
-@pytest.mark.parametrize("name", ["by_region", "by_key", "model", "powers", "salaries", "incomes", "auction"])
+@pytest.mark.parametrize(
+    "name", ["by_region", "by_key", "quantiles", "model", "powers", "salaries", "incomes", "auction"]
+)
 def test_no_result_of_a_study_is_off_by_more_than_is_said(name: str, where: str) -> None:
-    own = {"by_region": BY_REGION, "by_key": BY_KEY, "model": MODEL, "powers": POWERS}
+    own = {"by_region": BY_REGION, "by_key": BY_KEY, "quantiles": QUANTILES, "model": MODEL, "powers": POWERS}
     text = own[name] if name in own else (EXAMPLES / name / "study.parley").read_text()
     study, done = bound(text, name)
     told, exact = run(done, where)
@@ -152,10 +174,12 @@ def test_no_result_of_a_study_is_off_by_more_than_is_said(name: str, where: str)
     assert held >= 1
 
 
-@pytest.mark.parametrize("name", ["by_region", "by_key", "model", "powers", "salaries", "incomes", "credit_score"])
+@pytest.mark.parametrize(
+    "name", ["by_region", "by_key", "quantiles", "model", "powers", "salaries", "incomes", "credit_score"]
+)
 def test_lowering_knows_at_least_the_ranges_by_which_it_is_taken_to_choose(name: str) -> None:
     """How exact a public factor goes in is chosen by what is known of the other: see `Known.seen`."""
-    own = {"by_region": BY_REGION, "by_key": BY_KEY, "model": MODEL, "powers": POWERS}
+    own = {"by_region": BY_REGION, "by_key": BY_KEY, "quantiles": QUANTILES, "model": MODEL, "powers": POWERS}
     _, done = bound(own[name] if name in own else (EXAMPLES / name / "study.parley").read_text(), name)
     builder = Lowerer(done.parties[:3])
     needed = reachable(done.circuit, done.circuit.results)
@@ -184,6 +208,17 @@ def test_results_of_a_table_of_which_the_same_is_known_stand_together() -> None:
         "q debts": "error at most 0.00037",
         "q top": "error at most 7.7e-06, unless what is compared lies within 1.6e-05 of equal",
     }
+
+
+def test_quantiles_and_whole_parts_have_bounds_and_a_variance_has_none() -> None:
+    known = said(QUANTILES)
+    assert known["q region"] == "exact"
+    assert known["q middle"].startswith("error at most 0.0")
+    assert known["q top"].startswith("error at most 0.0")
+    assert known["q spread"].startswith("no bound: whole numbers are multiplied that may be off by a step")
+    assert known["rounded"] == "error at most 1"
+    # A sign is compared for it.
+    assert known["whole"] == "error at most 1, unless what is compared lies within 0.0077 of equal"
 
 
 def test_a_model_with_declared_ranges_has_bounds() -> None:
