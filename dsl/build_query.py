@@ -203,11 +203,15 @@ class QueryBuilder:
         return s.Null(span=covers(c))
 
     def interval(self, c: Children) -> s.Interval:
-        unit = str(c[2].value).lower().removesuffix("s")
+        written, at = c[1].value, c[2] or c[1]
+        name = str(at.value).strip()
+        if c[2] is None:  # `interval '3 month'`
+            written, _, name = name.partition(" ")
+        unit = name.strip().lower().removesuffix("s")
         if unit not in {"day", "month", "year"}:
+            message = f"an interval has no unit `{name}`" if name else "an interval has a unit"
             helps = ["`interval '3' month`, or `day`, or `year`"]
-            raise Refused("E0601", f"an interval has no unit `{c[2].value}`", covers([c[2]]), "", helps)
-        written = c[1].value
+            raise Refused("E0601", message, covers([at]), "", helps)
         if isinstance(written, Decimal) or not _COUNT.fullmatch(str(written)) or abs(int(written)) > MAX_INTERVAL:
             raise Refused("E0601", "an interval is a whole number", covers([c[1]]), "", ["`interval '3' month`"])
         return s.Interval(int(written), cast(_Unit, unit), span=covers(c))

@@ -382,6 +382,7 @@ def test_calls_of_queries() -> None:
     assert where("EXTRACT(MONTH FROM d)") == s.Extract("month", name("d"), span=AT)
     later = s.Binary("+", s.Date(datetime.date(1993, 1, 1), span=AT), s.Interval(3, "month", span=AT), span=AT)
     assert where("date '1993-01-01' + interval '3' months") == later
+    assert where("date '1993-01-01' + interval '3 months'") == later
 
 
 def test_names_and_texts_of_queries() -> None:
