@@ -114,7 +114,7 @@ class Spoken(FileInputs):
 @pytest.mark.parametrize("dialect", TYPES)
 @pytest.mark.parametrize("query", QUERIES)
 @settings(
-    max_examples=3, deadline=None, derandomize=True, phases=[Phase.generate],
+    max_examples=2, deadline=None, derandomize=True, phases=[Phase.generate],
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )  # fmt: skip
 @given(data=DATA)
