@@ -50,13 +50,8 @@ def quotient(u: Use, x: Known, y: Known, at: Sequence[int], rest: float | None =
     below = 0.0 if public and divisor.type.public else y.error  # a public divisor is inverted as it is
     whole = y.error == 0 and _whole(u, at[1])
     rows, number = x.weight, y.weight
-    if (
-        rows is not None
-        and number is not None
-        and rows.rows == number.rows
-        and number.number
-        and rows.range is not None
-    ):
+    among = rows is not None and number is not None and rows.rows == number.rows and number.number and y.error == 0
+    if among and rows is not None and rows.range is not None:
         mean = Interval(min(rows.range.lo, 0.0), max(rows.range.hi, 0.0))
         error = rows.each + rows.more + own + relative * (mean.magnitude if rest is None else rest)
         return Claim(error, range=Interval(mean.lo - error, mean.hi + error))
