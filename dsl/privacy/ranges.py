@@ -68,7 +68,8 @@ def _of_call(w: Walker, name: str, e: syntax.Call, columns: Mapping[Column, Rang
             given = [*e.arguments[1:], *(named[n] for n in ("lo", "hi") if n in named)]
             ends = [range_of(w, end, columns) for end in given]
             if len(ends) == 2 and ends[0] is not None and ends[1] is not None:
-                return Range(ends[0].lo, ends[1].hi)
+                # Of two limits of which the lower is above the upper, the upper one holds.
+                return Range(min(ends[0].lo, ends[1].lo), ends[1].hi)
         case "coalesce" | "least" | "greatest":
             return _hull(w, e.arguments, columns)
         case "abs":

@@ -38,6 +38,7 @@ QUERIES = [
     "select count(*) as n, sum(age) as s from people where age > 2",
     "select count(debt) as n, sum(clamp(debt, -3, 2)) as s from people",
     "select sum(coalesce(clamp(debt, -3, 2), 5)) as n, count(distinct age) as d from people",
+    "select sum(clamp(score, 2, coalesce(clamp(debt, -9, 3), 0))) as s from people",
     "select sex, count(*) as n, sum(clamp(score, -1, 2)) as s from people group by sex",
     "select sex, count(distinct age) as n, sum(score) as s from people where age < 5 group by sex",
     "select sex, age > 3 as old, sum(case when score > 0 then age else -2 end) as s from people group by sex, age > 3",
