@@ -32,7 +32,8 @@ class ColumnSpec:
 
     kind, places (of `decimal`), words (of `enum`), length (bytes of `text`): the type. nullable: declared with `?`.
     unique: no value twice among all rows of all owners. range: both ends included, in the type's own units (a `fixed`
-    or `decimal` as numbers), None when none was declared.
+    or `decimal` as numbers), None when none was declared. computed: nothing that an owner brings, but what a database
+    worked out of it, which may lie beyond what an owner may bring.
     """
 
     name: str
@@ -44,6 +45,7 @@ class ColumnSpec:
     unique: bool = False
     range: tuple[float, float] | None = None
     span: Span = NOWHERE
+    computed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -186,7 +186,8 @@ class Expressions:
             case "maximum" | "minimum":
                 return self._larger(node)
             case "text_like":
-                return Truth(f"({self._dialect.matches(self._text(node.src[0]).sql, node['pattern'])})")
+                text = self._text(node.src[0]).sql
+                return Truth(f"({self._dialect.matches(text, _sayable(node['pattern']))})")
             case "text_less":
                 return self._less(node)
             case "text_cut":
@@ -419,9 +420,17 @@ def _within(sql: str, ends: list[int]) -> Number:
 def _decoded(words: NDArray[np.int64]) -> str:
     """The text of a constant of the circuit."""
     try:
-        return bytes(unpack_text(words, TEXT_BYTES * len(words))).rstrip(b"\0").decode("utf-8")
+        text = bytes(unpack_text(words, TEXT_BYTES * len(words))).rstrip(b"\0").decode("utf-8")
     except UnicodeDecodeError:
         raise NotInSQLError from None
+    return _sayable(text)
+
+
+def _sayable(text: str) -> str:
+    """A text of the study, where a statement can hold it: a zero would end some."""
+    if "\0" in text:
+        raise NotInSQLError
+    return text
 
 
 def _together(a: _Words, b: _Words) -> _Any:

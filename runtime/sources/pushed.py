@@ -87,7 +87,10 @@ def totals(frames: Frames, nodes: Sequence[int]) -> list[Question]:
         types = tuple(frames.circuit.nodes[i].type for i in some)
         columns = tuple(
             ColumnSpec(
-                f"g{i}", "fixed" if t.dtype.kind == "fixed" else "int", nullable=frames.circuit.nodes[n].op != "sum"
+                f"g{i}",
+                "fixed" if t.dtype.kind == "fixed" else "int",
+                nullable=frames.circuit.nodes[n].op != "sum",
+                computed=True,
             )
             for i, (n, t) in enumerate(zip(some, types, strict=True))
         )
@@ -99,7 +102,7 @@ def column_of(name: str, part: Part) -> ColumnSpec:
     """How a value of a statement is read.  Raises NotInSQLError."""
     match part:
         case Number():
-            return ColumnSpec(name, "fixed" if part.low is None else "int")
+            return ColumnSpec(name, "fixed" if part.low is None else "int", computed=True)
         case Truth():
             return ColumnSpec(name, "bool")
         case Text():

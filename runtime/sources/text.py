@@ -99,7 +99,9 @@ def refuse_large(judge: Judge, bad: Mask) -> None:
 
 
 def refuse_large_fixed(judge: Judge, bad: Mask) -> None:
-    """Beyond what `fixed` holds."""
+    """Beyond what `fixed` holds; what was computed may lie there where it counts for nothing."""
+    if judge.spec.computed:
+        return
     judge.refuse(
         "E0406",
         bad,

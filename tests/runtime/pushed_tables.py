@@ -98,6 +98,10 @@ QUERIES = {
     "from (select id, count(*) as n, min(income) as low from t where k <> 1 group by id) x",
     "computed": "select cust, sum(amount * (100 - k)) as s, sum(case when flag then number else -1 end) as c, "
     "max(extract(year from when)) as y, sum(income * 3 - 1) as i from t group by cust",
+    "smallest floats": "select cust, min(ratio) as low, max(ratio) as high, min(ratio * 1000000000) as r "
+    "from t group by cust",
+    "no floats": "select min(ratio) as low, max(ratio) as high from t where big > 5 and big < 5",
+    "a zero in a text": "select cust, count(*) as n from t where name <> 'a\0b' and note not like '%\0_' group by cust",
     "large": "select cust, sum((case when flag then 2000000000 else 3 end) * 2 + k) as s, "
     "sum(number * 2000000000) as z from t group by cust",
     "parts": "select substring(name from 1 for 2) as part, count(*) as n, sum(amount) as s from t group by part",
