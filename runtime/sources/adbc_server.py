@@ -31,7 +31,8 @@ _USUAL: Final = {
     "application_name": "parley",
     "connect_timeout": "30",
     "client_encoding": "UTF8",
-    "options": "-c default_transaction_read_only=on -c default_transaction_isolation=repeatable\\ read",
+    "options": "-c default_transaction_read_only=on -c default_transaction_isolation=repeatable\\ read"
+    " -c standard_conforming_strings=on",  # a backslash in a text of the study is one, and escapes no quotation mark
 }
 _LOCAL: Final = {"localhost", "127.0.0.1", "::1"}
 _CASTS: Final = {"bpchar": "text", "uuid": "text", "citext": "text", "money": "numeric"}

@@ -214,6 +214,27 @@ def test_postgres_keeps_the_rows_that_numpy_keeps(filled, condition):
         assert condition in {"income = k", "extract(year from when) = 2020"}
 
 
+def test_a_backslash_in_a_text_of_the_study_escapes_nothing(in_postgres):
+    database = in_postgres(
+        "create table t (a text)",
+        r"insert into t values ('x'), (E'\\'' or 1=1 --')",
+        "alter role reader set standard_conforming_strings = off",
+    )
+    condition = r"a = '\'' or 1=1 --'"
+    nodes, specs = circuit(
+        f"party a, b, c\ntable t from a:\n    a: text(20)\nquery q: select a from t where {condition}\nreveal q to c\n",
+        2,
+    )
+    held = hold(database, specs["t"], lambda _: None)
+    try:
+        (scan,) = {n["scan"] for _, n in nodes if n.op == "keep"}
+        number = held.kept(["a"], held.conditions(nodes, scan), None).number
+    finally:
+        held.close()
+        in_postgres("alter role reader reset standard_conforming_strings")
+    assert number == 1
+
+
 def test_postgres_is_asked_within_one_transaction(in_postgres):
     database = in_postgres("create table t (a bigint)", "insert into t values (1), (2)")
     held = hold(database, table(ColumnSpec("a", "int")), lambda _: None)
