@@ -29,6 +29,8 @@ from mpc.schedule import schedule
 from mpc.simulate import pair_keys
 from mpc.types import Narrow
 
+pytestmark = pytest.mark.slow
+
 Opened = list[list[tuple[int, ...]]]
 
 

@@ -293,13 +293,14 @@ def agrees(query: str, tables: Tables, rows: list[dict[str, Any]], tolerance: fl
     assert same(got, want, ordered="order by" in query, tolerance=tolerance), f"{query}\n{got}\n{want}"
 
 
-@pytest.mark.parametrize("seed", [0, 1])
+@pytest.mark.parametrize("seed", [0, pytest.param(1, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("query", QUERIES)
 def test_in_the_clear(query: str, seed: int) -> None:
     tables = Tables.of(seed)
     agrees(query, tables, run_study(study(query), tables.data())["q"], 1e-3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("query", QUERIES)
 def test_on_replicated_shares(query: str) -> None:
     tables = Tables.of(2)
@@ -318,6 +319,7 @@ def test_random_queries_in_the_clear(seed: int) -> None:
     agrees(query, tables, run_study(study(query), tables.data())["q"], 1e-3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", NESTED)
 def test_nested_queries_in_the_clear(seed: int) -> None:
     tables, query = Tables.of(seed), nested_query(seed)

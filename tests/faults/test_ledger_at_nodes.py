@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from nodes import Node, run
 
+pytestmark = pytest.mark.slow
+
 STUDY = """party a, b, c
 table people from a:
     sex: enum('f', 'm')

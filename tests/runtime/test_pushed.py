@@ -290,6 +290,7 @@ STUDIES = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("text", STUDIES, ids=range(len(STUDIES)))
 def test_results_and_costs_are_those_of_files(text: str, kind: str, folder: Path, tmp_path: Path) -> None:
@@ -495,6 +496,7 @@ def test_a_job_that_ends_ends_what_is_asked_of_a_database(tmp_path: Path) -> Non
 # -- numbers of rows that may be known ----------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("text", STUDIES[:6], ids=range(6))
 def test_known_numbers_of_rows_change_the_cost_alone(text: str, kind: str, folder: Path, tmp_path: Path) -> None:

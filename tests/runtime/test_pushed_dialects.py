@@ -17,6 +17,8 @@ from runtime.sources.arrow import content
 from runtime.sources.dialects import DIALECTS
 from runtime.sources.faults import Faults
 
+pytestmark = pytest.mark.slow
+
 duckdb = pytest.importorskip("duckdb")
 sqlglot = pytest.importorskip("sqlglot")
 

@@ -22,6 +22,8 @@ from runtime.results import to_json
 from runtime.session import Session
 from runtime.sources import parse_database
 
+pytestmark = pytest.mark.slow
+
 duckdb = pytest.importorskip("duckdb")
 
 BOUNDS = (("table t from a:", "table t from a rows <= 20:"), ("table o from a:", "table o from a rows <= 7:"))

@@ -316,6 +316,7 @@ def two_tables(server):
         run("drop schema pushed cascade")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("query", QUERIES)
 @settings(
     max_examples=5, deadline=None, derandomize=True, phases=[Phase.generate],

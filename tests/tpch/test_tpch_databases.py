@@ -13,7 +13,10 @@ from tpch_run import run_shared
 from runtime.sources import Bindings, Held, parse_database
 
 duckdb = pytest.importorskip("duckdb")
-pytestmark = pytest.mark.skipif(generator() is None, reason="needs the generator tpchgen-cli")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(generator() is None, reason="needs the generator tpchgen-cli"),
+]
 
 FOLDER = Path(__file__).parent
 FETCHED = {
