@@ -10,7 +10,7 @@ which the data bind.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple, cast
 
@@ -167,8 +167,3 @@ def _table(statement: syntax.Table, values: Mapping[str, ParamValue]) -> list[In
         )
         for owner in owners
     ]
-
-
-def sizes_of(specs: Sequence[InputSpec]) -> tuple[str, ...]:
-    """The letters that the data must bind, in the order of the text."""
-    return tuple(dict.fromkeys(d for s in specs for d in s.shape if isinstance(d, str)))

@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import tempfile
+from contextlib import contextmanager
 from pathlib import Path
 
 import pushed_tables
@@ -80,9 +81,9 @@ def address(server, tail="table=t"):
     return parse_database(f"postgres://reader@/postgres?host={folder}&password_file={secret}&{tail}")
 
 
-@pytest.fixture
-def in_postgres(server):
-    """Runs statements and gives the table t, for one test."""
+@contextmanager
+def running(server):
+    """What runs statements, in a transaction of their own."""
     from adbc_driver_postgresql import dbapi
 
     folder, _ = server
@@ -94,9 +95,20 @@ def in_postgres(server):
                 for statement in statements:
                     cursor.execute(statement)
             connection.commit()
-            return address(server)
 
         yield run
+
+
+@pytest.fixture
+def in_postgres(server):
+    """Runs statements and gives the table t, for one test."""
+    with running(server) as run:
+
+        def made(*statements):
+            run(*statements)
+            return address(server)
+
+        yield made
         run("drop table if exists t cascade", "drop type if exists word")
 
 
@@ -287,17 +299,7 @@ def test_postgres_errors_tell_no_value_and_no_password(in_postgres, server, monk
 @pytest.fixture(scope="module")
 def two_tables(server):
     """Puts rows into the tables t and o of a schema of their own, and gives where they are."""
-    from adbc_driver_postgresql import dbapi
-
-    folder, _ = server
-    quoted = PASSWORD.replace("\\", "\\\\").replace("'", "\\'")
-    with dbapi.connect(f"host='{folder}' user='reader' dbname='postgres' password='{quoted}'") as connection:
-
-        def run(*statements):
-            with connection.cursor() as cursor:
-                for statement in statements:
-                    cursor.execute(statement)
-            connection.commit()
+    with running(server) as run:
 
         def constant(value):
             return "null" if value is None else f"'{str(value).replace(chr(39), 2 * chr(39))}'"
