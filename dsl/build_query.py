@@ -116,15 +116,27 @@ class QueryBuilder:
         return cast(s.TableExpression, c[1])
 
     def join_kind(self, c: Children) -> Part:
-        return Part("join", "left" if c[0].type == "LEFT" else "inner", covers(c))
+        return Part("join", c[0].type.lower(), covers(c))
+
+    def on(self, c: Children) -> Part:
+        return Part("on", c[1], covers(c))
+
+    def using(self, c: Children) -> Part:
+        return Part("using", c[2], covers(c))
 
     def bounded(self, c: Children) -> Part:
         return Part("bounded", c[1], covers(c))
 
     def join(self, c: Children) -> s.Join:
-        kind: Literal["inner", "left"] = "left" if c[1] and c[1].value == "left" else "inner"
-        bound = c[6].value if c[6] else None
-        return s.Join(kind, c[0], c[3], c[5], bound, span=covers(c))
+        condition = c[4].value if c[4].kind == "on" else None
+        using = c[4].value if c[4].kind == "using" else ()
+        return s.Join(_kind(c[1]), c[0], c[3], condition, _bound(c[5]), using, span=covers(c))
+
+    def natural_join(self, c: Children) -> s.Join:
+        return s.Join(_kind(c[2]), c[0], c[4], None, _bound(c[5]), natural=True, span=covers(c))
+
+    def cross_join(self, c: Children) -> s.Join:
+        return s.Join("cross", c[0], c[3], span=covers(c))
 
     # ------------------------------------------------------------------------------------------- predicates
 
@@ -248,13 +260,19 @@ def _in_order(parts: Children, order: tuple[str, ...]) -> dict[str, Any]:
     return found
 
 
+def _kind(part: Part | None) -> s.JoinKind:
+    return "inner" if part is None else cast(s.JoinKind, part.value)
+
+
+def _bound(part: Part | None) -> s.Expression | None:
+    return None if part is None else cast(s.Expression, part.value)
+
+
 def _alias(part: Part | None) -> s.Identifier | None:
     """The name of an alias that has no column names."""
     if part is None:
         return None
     name, columns = part.value
-    if columns and name.text.lower() == "using":
-        raise Refused("E0601", "`using` is not in the language of queries", name.span, "", ["write `on a.x = b.x`"])
     if columns:
         raise Refused("E0601", "only a sub-query names its columns", part.span)
     return cast(s.Identifier, name)

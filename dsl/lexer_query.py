@@ -30,6 +30,7 @@ _GAP = r"(?:\s|#[^\r\n]*(?:\r\n|\n|\r))"
 _REST_OF_LINE = re.compile(r"[^\r\n]*")
 _BY = re.compile(rf"{_GAP}+by\b", re.IGNORECASE)
 _JOIN = re.compile(rf"{_GAP}+(?:outer{_GAP}+)?join\b", re.IGNORECASE)
+_ANY_JOIN = re.compile(rf"{_GAP}+(?:(?:left|right|full|inner){_GAP}+)?(?:outer{_GAP}+)?join\b", re.IGNORECASE)
 _NULLS = re.compile(rf"{_GAP}+(first|last)\b", re.IGNORECASE)
 _TEXT = re.compile(rf"{_GAP}*'")
 _AMOUNT = re.compile(rf"{_GAP}*['0-9]")
@@ -163,18 +164,17 @@ class _QueryLexer:
             return QUERY_KEYWORDS[word]
         if word in {"group", "order"} and _BY.match(text, end):
             return word.upper()
-        if word in {"left", "inner", "right", "full", "cross", "natural"} and _JOIN.match(text, end):
-            if word not in {"left", "inner"}:
-                helps = {"right": "swap the tables and write `left join`"}.get(word, "write `join … on …`")
-                self.fail("E0901", f"`{word} join` is not supported", Span(end - len(word), end), "", helps)
-            return "LEFT" if word == "left" else "INNER"
+        if word in {"left", "right", "full", "inner", "cross"} and _JOIN.match(text, end):
+            return word.upper()
+        if word == "natural" and _ANY_JOIN.match(text, end):
+            return "NATURAL"
         after_operand = last in OPERAND_ENDS
         nulls = _NULLS.match(text, end) if word == "nulls" and (after_operand or last in {"ASC", "DESC"}) else None
         if nulls:
             return f"NULLS_{nulls.group(1).upper()}"
         if (
-            (word == "join" and last in {"LEFT", "INNER"})
-            or (word == "outer" and last == "LEFT")
+            (word == "outer" and last in {"LEFT", "RIGHT", "FULL"})
+            or (word == "using" and after_operand and _OPENS.match(text, end))
             or (word == "all" and last == "UNION")
             or (word in {"asc", "desc"} and after_operand)
             or (

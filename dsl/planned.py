@@ -19,8 +19,8 @@ from mpc.types import Dim, Viewers
 __all__ = ["Kind", "Operator", "Piece", "Planned", "Plans"]
 
 Kind: TypeAlias = Literal[
-    "scan", "filter", "project", "rank", "join", "left join", "attach", "value", "group", "distinct", "sort", "limit",
-    "union", "check",
+    "scan", "filter", "project", "rank", "join", "left join", "full join", "attach", "value", "group", "distinct",
+    "sort", "limit", "union", "check",
 ]  # fmt: skip
 
 

@@ -89,15 +89,22 @@ class DerivedTable(Node):
     columns: tuple[Identifier, ...] = ()
 
 
+JoinKind = Literal["inner", "left", "right", "full", "cross"]
+
+
 @dataclass(frozen=True, slots=True)
 class Join(Node):
-    """`left [left] join right on condition [bounded bound]`."""
+    """`left [natural] [kind] join right [on condition | using (columns)] [bounded bound]`, or `left cross join right`.
 
-    kind: Literal["inner", "left"]
+    Of `on` and `using` there is one, none of a natural or cross join."""
+
+    kind: "JoinKind"
     left: "TableExpression"
     right: "TableExpression"
-    condition: "Expression"
+    condition: "Expression | None" = None
     bound: "Expression | None" = None
+    using: tuple[Identifier, ...] = ()
+    natural: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -103,10 +103,12 @@ class QueryWriter(Writer):
             case s.DerivedTable(query, alias, columns):
                 named = f" as {self.name(alias.text)}{self.columns(columns)}" if alias else ""
                 return f"({self.query(query)}){named}"
-            case s.Join(kind, left, right, condition, bound):
+            case s.Join(kind, left, right, condition, bound, using, natural):
                 inner = f"({self.source(right)})" if isinstance(right, s.Join) else self.source(right)
-                word = "left join" if kind == "left" else "join"
-                text = f"{self.source(left)} {word} {inner} on {self.expression(condition)}"
+                words = ["natural"] * natural + [kind] * (kind != "inner")
+                text = f"{self.source(left)} {' '.join([*words, 'join'])} {inner}"
+                text += f" using {self.columns(using).strip()}" if using else ""
+                text += "" if condition is None else f" on {self.expression(condition)}"
                 return text if bound is None else f"{text} bounded {self.expression(bound, Level.SUM)}"
 
     def query_parts(self, node: s.Expression) -> tuple[Level, str]:

@@ -187,8 +187,9 @@ def _most(source: From | Source | Plan) -> int:
             return _most(inner)
         case Union(left=left, right=right):
             return _most(left) + _most(right)
-        case Joined(bound=bound):
-            return max(_number(bound), *map(_most, _parts(source)))
+        case Joined(kind=kind, bound=bound):  # an outer join has rows of its sides below those that match
+            sides = [_most(part) for part in _parts(source)]
+            return max(_number(bound), *sides) if kind == "inner" else _number(bound) + sum(sides)
     return max(map(_most, _parts(source)), default=0)
 
 
@@ -254,8 +255,8 @@ def _joined(w: Walker, join: Joined) -> dict[Owned, int | Refusal]:
         times: int | Refusal = 1 if alone is None else _many(one, alone)
         if isinstance(times, Refusal) and isinstance(join.bound, int):
             times = join.bound
-        elif times == 1 and join.kind == "left" and one is join.right:
-            times = 2  # a row on the left is then shown without it, another one with it
+        if isinstance(times, int) and (join.kind == "full" or (join.kind == "left" and one is join.right)):
+            times *= 2  # so many rows on the other side are then shown without it, others with it
         _add(out, _rows(w, one), times)
     return out
 

@@ -3,18 +3,19 @@
 For: `bind_from`.
 Leaves to others: which source is joined when, and how (`joins`, `rewrite`).
 
-Tables listed with commas and inner joins without a bound are all one: sources and conditions.  A left join, or a join
-with a bound, is a source of its own.
+Tables listed with commas and inner joins without a bound are all one: sources and conditions.  A left or full join, or
+a join with a bound, is a source of its own; a right join is the left join of its sides swapped.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TypeAlias
+from dataclasses import replace
+from typing import Literal, TypeAlias, cast
 
 from dsl import syntax
 from dsl.node import Node
-from dsl.query.names import Common, Names, study_table
+from dsl.query.names import Common, Listed, Names, study_table
 from dsl.query.plan import (
     Attach,
     Column,
@@ -59,7 +60,7 @@ def _table(w: Walker, t: syntax.TableExpression, names: Names, *, whole: bool = 
             source, shown = _rows_of(w, query, names.common, t.span, whole)
             names.add(None if alias is None else alias.text, _renamed(w, shown, columns), t.span)
             return source
-    return _join(w, t, names)
+    return _join(w, t, names, whole)
 
 
 def _named(w: Walker, t: syntax.TableName, names: Names, whole: bool) -> From:
@@ -96,14 +97,14 @@ def _renamed(w: Walker, listed: list[tuple[str, Node]], names: Sequence[syntax.I
     return [(name.text, column) for name, (_, column) in zip(names, listed, strict=True)]
 
 
-def _join(w: Walker, t: syntax.Join, names: Names) -> From:
-    from dsl.query.bind import Binder
-
-    left, right = _table(w, t.left, names), _table(w, t.right, names, whole=t.kind == "left")
+def _join(w: Walker, t: syntax.Join, names: Names, whole: bool) -> From:
+    first = len(names.tables)
+    left = _table(w, t.left, names, whole=whole or t.kind in {"right", "full"})
+    middle = len(names.tables)
+    right = _table(w, t.right, names, whole=whole or t.kind in {"left", "full"})
     attaches: list[Attach] = []
-    bound = Binder(w, names, None, attaches, "on", only_true(t.condition)).expression(t.condition)
-    conditions = conjuncts(bound)
-    if t.kind == "inner" and t.bound is None:
+    conditions = _on(w, t, names, attaches) if t.condition else _using(w, t, names, first, middle)
+    if t.kind in {"inner", "cross"} and t.bound is None:
         return From(
             [*left.sources, *right.sources],
             [*left.conditions, *right.conditions, *conditions],
@@ -116,9 +117,55 @@ def _join(w: Walker, t: syntax.Join, names: Names) -> From:
         if side is None:
             w.fail("E0901", "a sub-query in `on` that refers to both sides is not supported yet", attach.span)
         side.attaches.append(attach)
-    _only(w, conditions, columns_of(left) | columns_of(right), t.condition.span)
+    _only(w, conditions, columns_of(left) | columns_of(right), t.span if t.condition is None else t.condition.span)
     limit = None if t.bound is None else _bound(w, t.bound)
-    return From([Joined(t.kind, left, right, conditions, limit, t.span)], span=t.span)
+    if t.kind == "right":
+        left, right = right, left
+    kind: Literal["inner", "left", "full"] = "full" if t.kind == "full" else "inner" if t.kind == "inner" else "left"
+    return From([Joined(kind, left, right, conditions, limit, t.span)], span=t.span)
+
+
+def _on(w: Walker, t: syntax.Join, names: Names, attaches: list[Attach]) -> list[Node]:
+    """What `on` says."""
+    from dsl.query.bind import Binder
+
+    condition = cast(syntax.Expression, t.condition)
+    return conjuncts(Binder(w, names, None, attaches, "on", only_true(condition)).expression(condition))
+
+
+def _using(w: Walker, t: syntax.Join, names: Names, first: int, middle: int) -> list[Node]:
+    """The equalities that `using`, or `natural`, stands for; of each of the columns a name alone then means one.
+
+    first, middle: the numbers of the first tables of the left and of the right side among those that are listed.
+    """
+    sides = names.tables[first:middle], names.tables[middle:]
+    wanted = t.using
+    if t.natural:
+        there = {name for listed in sides[1] for name, _ in listed.shown}
+        common = dict.fromkeys(name for listed in sides[0] for name, _ in listed.shown if name in there)
+        wanted = tuple(syntax.Identifier(name, span=t.span) for name in common)
+        if not wanted:
+            w.fail("E0603", "the sides of this join have no column in common", t.span, helps=["say `on a.x = b.y`"])
+    conditions: list[Node] = []
+    columns: list[tuple[str, Node]] = []
+    for name in wanted:
+        a, b = (cast(syntax.Expression, _one(w, side, name)) for side in sides)
+        conditions.append(syntax.Compare("==", a, b, span=name.span))
+        both = syntax.Call(syntax.Name("coalesce", span=name.span), (a, b), span=name.span)
+        columns.append((name.text, {"right": b, "full": both}.get(t.kind, a)))
+    names.merge(columns, first, t.span)
+    return conditions
+
+
+def _one(w: Walker, side: Sequence[Listed], name: syntax.Identifier) -> Node:
+    """The one column of this name that a side of a join has."""
+    found = [column for listed in side for n, column in listed.shown if n == name.text]
+    if len(found) != 1:
+        many = f"several tables on one side of this join have a column `{name.text}`"
+        message = many if found else f"one side of this join has no column `{name.text}`"
+        helps = ["say which columns are equal: `on a.x = b.y`"]
+        w.fail("E0606" if found else "E0603", message, name.span, helps=helps)
+    return replace(found[0], span=name.span)
 
 
 def _only(w: Walker, conditions: Sequence[Node], columns: set[Column], span: Span) -> None:

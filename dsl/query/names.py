@@ -21,11 +21,19 @@ __all__ = ["Common", "Listed", "Names", "study_table"]
 
 
 class Listed(NamedTuple):
-    """A table in `from`: the name by which columns are called its own, None for none, and what each column is."""
+    """A table in `from`: the name by which columns are called its own, None for none, and what each column is.
+
+    hidden: columns that a join with `using` shows once for both of its sides; only `table.column` means them."""
 
     alias: str | None
     columns: list[tuple[str, Node]]
     span: Span
+    hidden: frozenset[str] = frozenset()
+
+    @property
+    def shown(self) -> list[tuple[str, Node]]:
+        """The columns that a name alone means."""
+        return [(name, column) for name, column in self.columns if name not in self.hidden]
 
 
 class Common(NamedTuple):
@@ -75,7 +83,7 @@ class Names:
 
     def find(self, name: str, span: Span) -> Node | None:
         """The column of this name, of these tables or of those around."""
-        found = [(t, c) for t in self.tables for n, c in t.columns if n == name]
+        found = [(t, c) for t in self.tables for n, c in t.shown if n == name]
         if len(found) > 1:
             places = [t.alias for t, _ in found if t.alias]
             label = f"in {' and in '.join(f'`{p}`' for p in places)}" if places else ""
@@ -100,10 +108,16 @@ class Names:
                 self.w.fail("E0603", f"`{table}` has no column `{name.text}`", name.span, label, helps=helps)
         return None if self.outer is None else self.outer.qualified(table, name, span)
 
+    def merge(self, columns: list[tuple[str, Node]], first: int, span: Span) -> None:
+        """Show columns of the tables from number `first` on, and those alone of their names, before all others."""
+        hidden = frozenset(name for name, _ in columns)
+        self.tables[first:] = [t._replace(hidden=t.hidden | hidden) for t in self.tables[first:]]
+        self.tables.insert(first, Listed(None, columns, span))
+
     def star(self, star: syntax.Star) -> list[tuple[str, Node]]:
         """The columns that `*` or `table.*` stands for."""
         if star.table is None:
-            return [pair for t in self.tables for pair in t.columns]
+            return [pair for t in self.tables for pair in t.shown]
         for listed in self.tables:
             if listed.alias == star.table.text:
                 return listed.columns

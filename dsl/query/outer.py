@@ -1,25 +1,27 @@
-"""Left joins, and joins with a bound.
+"""Left and full joins, and joins with a bound.
 
 For: `joined`.
 Leaves to others: joins that may be done in any order (`joins`).
 
 A left join keeps every left row.  Where the right side has each key once, left rows look it up.  Otherwise the result
 has the rows that match, and below them the left rows that nothing matches: a left row's number tells which these are.
+A full join is the left join, and below it the right rows that nothing matches.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import NamedTuple, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
 from dsl.node import Node
+from dsl.planned import Kind
 from dsl.query.attach import conditions, maybe, spread_across, spread_down
 from dsl.query.expressions import rows_of, truth_of
 from dsl.query.joins import columns_joined, equality, settled
 from dsl.query.lookups import Keys, bounded, keys_of, lookup, matches
 from dsl.query.measures import nothing
-from dsl.query.plan import Column, From, Joined, refs
+from dsl.query.plan import Column, From, Joined, Ref, refs
 from dsl.query.relation import (
     Context,
     Part,
@@ -55,7 +57,7 @@ def joined(ctx: Context, j: Joined, wanted: set[Column], build: BuildFrom) -> Re
     needed = wanted | {c for node in j.on for c in refs(node)}
     left, right = build(ctx, j.left, needed), build(ctx, j.right, needed)
     here, there = left.columns, right.columns
-    own = [c for c in j.on if set(refs(c)) - set(ctx.constants) <= there]
+    own = [c for c in j.on if j.kind != "full" and set(refs(c)) - set(ctx.constants) <= there]
     right = conditions(ctx, right, own)
     on = _On([], [], [])
     for condition in j.on:
@@ -65,11 +67,12 @@ def joined(ctx: Context, j: Joined, wanted: set[Column], build: BuildFrom) -> Re
             on.right.append(found.right)
         elif condition not in own:
             on.rest.append(condition)
-    with ctx.operator(
-        "left join" if j.kind == "left" else "join", ctx.listed(j.on, " and "), left, right, span=j.span
-    ) as doing:
+    with ctx.operator(_KINDS[j.kind], ctx.listed(j.on, " and "), left, right, span=j.span) as doing:
         done, how = _joined(ctx, j, left, right, on)
         return doing.done(done, how)
+
+
+_KINDS: Final[dict[str, Kind]] = {"inner": "join", "left": "left join", "full": "full join"}
 
 
 def _joined(ctx: Context, j: Joined, left: Relation, right: Relation, on: _On) -> tuple[Relation, str]:
@@ -77,9 +80,13 @@ def _joined(ctx: Context, j: Joined, left: Relation, right: Relation, on: _On) -
     if on.left and unique_on(right, columns_joined(on.right)):
         return _looked_up(ctx, j, left, right, on), "each row looks up the second table's"
     if on.left and unique_on(left, columns_joined(on.left)):
+        if j.kind == "full":
+            swapped = _On(on.right, on.left, on.rest)
+            return _looked_up(ctx, j, right, left, swapped), "each row of the second table looks up the first's"
         return _both(ctx, j, left, right, on), "each row of the second table looks up the first's"
     if j.bound is None:
-        helps = ["say how many rows there may be: `left join … on … bounded 1000`", "or declare a key `unique`"]
+        word = _KINDS[j.kind]
+        helps = [f"say how many rows there may be: `{word} … on … bounded 1000`", "or declare a key `unique`"]
         ctx.w.fail("E0602", "neither side of this join has each key once", j.span, helps=helps)
     how = f"all pairs, in {j.bound} rows" if on.left else f"all rows with all, then {j.bound} rows"
     return _bounded(ctx, j, left, right, on), how
@@ -87,7 +94,8 @@ def _joined(ctx: Context, j: Joined, left: Relation, right: Relation, on: _On) -
 
 def _looked_up(ctx: Context, j: Joined, left: Relation, right: Relation, on: _On) -> Relation:
     """Each left row with the right row that it finds, if any."""
-    part = merged(ctx, right)
+    row = Column("row")
+    part = _with_number(ctx, merged(ctx, right), row) if j.kind == "full" else merged(ctx, right)
     keys = keys_of(ctx, part, on.right)
     found = lookup(ctx, part, keys, list(part.columns), [keys_of(ctx, p, on.left) for p in left.parts], j.span)
     parts = []
@@ -100,6 +108,8 @@ def _looked_up(ctx: Context, j: Joined, left: Relation, right: Relation, on: _On
             parts.append(replace(both, visible=matched))
         else:
             parts.append(replace(p, columns={**p.columns, **{c: maybe(matched, a) for c, a in f.columns.items()}}))
+    if j.kind == "full":
+        return _with_rest(ctx, j, Relation(tuple(parts)), [(part, row)])
     known = (
         frozenset(c for node in on.left for c in refs(node))
         | {c for node in on.rest for c in refs(node)} - right.columns
@@ -112,8 +122,7 @@ def _looked_up(ctx: Context, j: Joined, left: Relation, right: Relation, on: _On
 def _both(ctx: Context, j: Joined, left: Relation, right: Relation, on: _On) -> Relation:
     """Each right row with the left row that it finds; of a left join, the left rows without one below."""
     row = Column("row")
-    part = merged(ctx, left)
-    part = replace(part, columns={**part.columns, row: Array(numbered(ctx, part.rows), INTEGER)})
+    part = _with_number(ctx, merged(ctx, left), row)
     keys = keys_of(ctx, part, on.left)
     found = lookup(ctx, part, keys, list(part.columns), [keys_of(ctx, p, on.right) for p in right.parts], j.span)
     parts = [
@@ -121,14 +130,13 @@ def _both(ctx: Context, j: Joined, left: Relation, right: Relation, on: _On) -> 
         for p, f in zip(right.parts, found, strict=True)
     ]
     pairs = settled(ctx, conditions(ctx, Relation(tuple(parts), right.uniques), on.rest))
-    return _with_rest(ctx, j, part, pairs, row)
+    return _with_rest(ctx, j, pairs, [(part, row)] if j.kind == "left" else [])
 
 
 def _bounded(ctx: Context, j: Joined, left: Relation, right: Relation, on: _On) -> Relation:
     """All pairs that match, in so many rows as the bound says."""
-    row = Column("row")
-    x, y = merged(ctx, left), merged(ctx, right)
-    x = replace(x, columns={**x.columns, row: Array(numbered(ctx, x.rows), INTEGER)})
+    rows = Column("row"), Column("row")
+    x, y = (_with_number(ctx, merged(ctx, side), row) for side, row in zip((left, right), rows, strict=True))
     limit = j.bound
     assert limit is not None
     if isinstance(limit, Size):
@@ -144,25 +152,36 @@ def _bounded(ctx: Context, j: Joined, left: Relation, right: Relation, on: _On) 
     relation = conditions(ctx, Relation((pairs,)), on.rest)
     if not on.left:
         relation = _fitted(ctx, j, relation, limit)
-    return _with_rest(ctx, replace(j, bound=None), x, relation, row)
+    kept = {"inner": 0, "left": 1, "full": 2}[j.kind]
+    return _with_rest(ctx, replace(j, bound=None), relation, list(zip((x, y), rows, strict=True))[:kept])
 
 
-def _with_rest(ctx: Context, j: Joined, left: Part, pairs: Relation, row: Column) -> Relation:
-    """The pairs of a join, and of a left join the left rows that are in none."""
-    if j.kind == "inner":
+def _with_number(ctx: Context, part: Part, row: Column) -> Part:
+    """A part with its rows' numbers."""
+    return replace(part, columns={**part.columns, row: Array(numbered(ctx, part.rows), INTEGER)})
+
+
+def _with_rest(ctx: Context, j: Joined, pairs: Relation, kept: Sequence[tuple[Part, Column]]) -> Relation:
+    """The pairs of a join, and the rows that are in none of the sides that are kept, by their numbers."""
+    if not kept:
         return _limited(ctx, j, pairs)
     all_pairs = merged(ctx, pairs)
-    there = keys_of(ctx, all_pairs, [])
-    here = Keys([full(all_pairs.columns[row], all_pairs.rows)], there.there)
-    rows = Keys([full(left.columns[row], left.rows)], shown(ctx, left))
+    rest = [_alone(ctx, j, all_pairs, side, row) for side, row in kept]
+    whole = Relation((*pairs.parts, *rest))
+    return _limited(ctx, j, settled(ctx, whole))
+
+
+def _alone(ctx: Context, j: Joined, pairs: Part, side: Part, row: Column) -> Part:
+    """The rows of a side that are in no pair."""
+    here = keys_of(ctx, pairs, [Ref(row, span=j.span)])
+    rows = Keys([full(side.columns[row], side.rows)], shown(ctx, side))
     (matched,) = matches(ctx, here, [rows], j.span)
-    alone = filtered(left, ~matched)
+    alone = filtered(side, ~matched)
     columns = dict(alone.columns)
-    for c, a in all_pairs.columns.items():
+    for c, a in pairs.columns.items():
         if c not in columns:
             columns[c] = full(nothing(ctx, a), alone.rows)
-    whole = Relation((*pairs.parts, replace(alone, columns=columns)))
-    return _limited(ctx, j, settled(ctx, whole))
+    return replace(alone, columns=columns)
 
 
 def _limited(ctx: Context, j: Joined, relation: Relation) -> Relation:

@@ -162,9 +162,9 @@ class Derived:
 
 @dataclass(slots=True, eq=False)
 class Joined:
-    """A left join, or a join with a bound: what does not commute with its neighbours. on: all of these hold."""
+    """A left or full join, or a join with a bound: what does not commute with its neighbours. on: all of these hold."""
 
-    kind: Literal["inner", "left"]
+    kind: Literal["inner", "left", "full"]
     left: From
     right: From
     on: list[Node]

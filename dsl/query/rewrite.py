@@ -76,7 +76,7 @@ def subqueries_home(block: Block, constants: frozenset[Column]) -> Block:
 
 
 def conditions_home(block: Block, constants: frozenset[Column]) -> Block:
-    """A condition on one source is a filter of that source; not on what a left join may leave missing."""
+    """A condition on one source is a filter of that source; not on what a join may leave missing."""
     source = _copied(block.source)
     conditions = list(source.conditions)
     source.conditions[:] = []
@@ -207,7 +207,7 @@ def _place_attach(source: From, attach: Attach, constants: frozenset[Column]) ->
     home = _home(source, columns)
     if home is None:
         source.attaches.append(attach)
-    elif isinstance(home, Joined) and columns <= columns_of(home.left):
+    elif isinstance(home, Joined) and home.kind != "full" and columns <= columns_of(home.left):
         _place_attach(home.left, attach, constants)
     else:
         home.attaches.append(attach)
@@ -218,7 +218,7 @@ def _place_condition(source: From, condition: Node, constants: frozenset[Column]
     home = _home(source, columns)
     if home is None:
         source.conditions.append(condition)
-    elif isinstance(home, Joined) and columns <= columns_of(home.left):
+    elif isinstance(home, Joined) and home.kind != "full" and columns <= columns_of(home.left):
         _place_condition(home.left, condition, constants)
     elif isinstance(home, Joined) and home.kind == "inner" and columns <= columns_of(home.right):
         _place_condition(home.right, condition, constants)
@@ -240,8 +240,9 @@ def _local(source: From, node: Node, constants: frozenset[Column]) -> Node:
 def _computed(home: Source, node: Node, constants: frozenset[Column]) -> Column:
     columns = set(refs(node)) - constants
     if isinstance(home, Joined):
-        sides = [home.left] if home.kind == "left" and not _strict(node) else [home.left, home.right]
-        for side in sides:
+        # Before a join that may leave a side's columns missing only what is missing with them.
+        kept = {"inner": [home.left, home.right], "left": [home.left], "full": []}[home.kind]
+        for side in [home.left, home.right] if _strict(node) else kept:
             inner = _home(side, columns)
             if inner is not None:
                 return _computed(inner, node, constants)

@@ -139,8 +139,15 @@ def _sources(e, q):
         s.DerivedTable, q, identifiers(QUERY_NAMES), tuples(identifiers(QUERY_NAMES), 1)
     )
     bound = st.none() | e
-    join = node(s.Join, st.sampled_from(["inner", "left"]), table | derived, table | derived, e, bound)
-    return table | derived | join | node(s.Join, st.just("left"), join, table, e, bound)
+    kinds = st.sampled_from(["inner", "left", "right", "full"])
+    side, names = table | derived, tuples(identifiers(QUERY_NAMES), 1, 2)
+    join = (
+        node(s.Join, kinds, side, side, e, bound)
+        | node(s.Join, kinds, side, side, st.none(), bound, names)
+        | node(s.Join, kinds, side, side, st.none(), bound, natural=st.just(True))
+        | node(s.Join, st.just("cross"), side, side)
+    )
+    return side | join | node(s.Join, st.just("left"), join, table, e, bound)
 
 
 def queries(e, inner=None):

@@ -47,6 +47,11 @@ QUERIES = [
     "select sex, sum(amount) as s from people join sales on people.id = sales.id where age > 1 group by sex",
     "select sex, count(*) as n from people left join sales on people.id = sales.id where amount is null group by sex",
     "select sex, sum(coalesce(amount, 3)) as s from people left join sales on people.id = sales.id group by sex",
+    "select sex, count(*) as n, sum(coalesce(amount, 3)) as s from people full join sales on people.id = sales.id "
+    "and age > 1 group by sex",
+    "select sex, sum(coalesce(clamp(age, 0, 6), 5)) as s from sales right join people using (id) group by sex",
+    "select sex, count(*) as n from people full join visits using (id) bounded 7 group by sex",
+    "select a.kind, count(*) as n from visits a left join visits b on a.id = b.id bounded 40 group by a.kind",
     "select a.sex, sum(b.age) as s from people a, people b where a.id = b.id group by a.sex",
     "select kind, count(*) as n from visits group by kind",
     "select count(*) as n, sum(a) as s from (select distinct age as a, sex from people) as z",
