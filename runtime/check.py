@@ -22,6 +22,7 @@ from mpc.delays import delays
 from mpc.protocols import SCHEMES
 from mpc.types import size_of
 from network import WAN, Link
+from runtime.counted import counted
 from runtime.errors import UsageError
 from runtime.exactness import Exactness, exactness
 from runtime.job import Job
@@ -240,22 +241,28 @@ def _held(
 
 def _kept(study: Study, job: Job, held: Sequence[Held]) -> dict[tuple[str, str, int], Told]:
     """How many rows conditions keep, of tables whose owners let it be known."""
-    tells = [one for one in held if one.tells]
-    if not tells or loads(study):
+    if not any(one.tells for one in held) or loads(study):
         return {}
     abstract = elaborate(study, Bindings(params=dict(job.params), frac=job.frac), check=True)
     return {
-        (one.spec.party, one.spec.name, at): told
-        for one in tells
-        for at, told in one.counts(abstract.circuit, abstract.scans).items()
+        (party, name, at): told
+        for party, tables in _by_party(held).items()
+        for name, places in counted(tables, abstract).items()
+        for at, told in places.items()
     }
+
+
+def _by_party(held: Sequence[Held]) -> dict[str, dict[str, Held]]:
+    out: dict[str, dict[str, Held]] = {}
+    for one in held:
+        out.setdefault(one.spec.party, {})[one.spec.name] = one
+    return out
 
 
 def _statements(held: Sequence[Held], stages: Sequence[Stage]) -> list[tuple[str, int, str]]:
     """What databases are asked in the stages: party, number of the operator, statement."""
     out: dict[tuple[str, int, str], None] = {}
-    for party in dict.fromkeys(one.spec.party for one in held):
-        tables = {one.spec.name: one for one in held if one.spec.party == party}
+    for party, tables in _by_party(held).items():
         for stage in stages:
             for one in asked(party, tables, stage.elaborated.circuit, stage.schedule):
                 origin = stage.schedule.circuit.nodes[one.node].origin

@@ -17,6 +17,7 @@ from dsl.outputs import Elaborated
 from mpc.circuit import Array, Circuit
 from mpc.engine import InputKey
 from mpc.schedule import Schedule
+from runtime.counted import counted
 from runtime.errors import DataError, Fault, PolicyRefused
 from runtime.owned import brought, padded
 from runtime.sources import (
@@ -95,7 +96,7 @@ class FileInputs:
 
         Fewer than this party's policy allows are not told.  study: with its sizes open.  Raises DataError.
         """
-        found = {name: held.counts(study.circuit, study.scans) for name, held in self._held.items()}
+        found = counted(self._held, study)
         return {n: {p: t for p, t in told.items() if t.rows >= self.least} for n, told in found.items() if told}
 
     def held(self, name: str) -> Held | None:

@@ -10,21 +10,22 @@ the columns.  Nothing is asked that would follow from columns which are fetched 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from dsl.inputs import ColumnSpec
 from mpc.circuit import Array, Circuit, Node, reachable
 from mpc.engine import InputKey, alone, keep_key, node_key, own_key
 from mpc.schedule import Schedule
 from runtime.computed import Computed, computed
-from runtime.sources import Held, Kept
-from runtime.sources.expressions import NotInSQLError, Part
-from runtime.sources.frames import Frame, Frames
+from runtime.counted import databases
+from runtime.sources import Given, Held, Kept
+from runtime.sources.conditions import EVERY_ROW, Where
+from runtime.sources.expressions import NotInSQLError
+from runtime.sources.frames import TOTALS, Frame, Frames
 from runtime.sources.groupings import shown
 from runtime.sources.pushed import ASKED, Question, column_of, question, totals
 
@@ -77,13 +78,22 @@ def asked(party: str, held: Mapping[str, Held], circuit: Circuit, timetable: Sch
     extra, needed = own.computed(needed, {})
     for name, one in held.items():
         for scan, columns in own.scanned(name, needed, {}).items():
-            parts = extra.get((name, scan), {})
-            listed = _listed(parts, one)
-            if (columns and scan is not None) or listed:
+            more = extra.get((name, scan))
+            parts = {} if more is None else more.parts
+            if (columns and scan is not None) or parts:
                 inputs = [i for i in needed if nodes[i].op == "input" and nodes[i].get("scan") == scan]
-                statement = one.statement(_named(columns), own.conditions.get((name, scan), {}), listed)
+                where = own.conditions.get((name, scan), EVERY_ROW)
+                statement = one.statement(_named(columns), where, _given(more, one))
                 out.append(Asked(min([*parts, *inputs]), name, statement))
     return sorted(out)
+
+
+class _Found(NamedTuple):
+    """A question, and a table of the database that it is put to."""
+
+    question: Question
+    frames: Frames
+    held: Held
 
 
 @dataclass(slots=True)
@@ -96,49 +106,34 @@ class _Own:
     timetable: Schedule
     refused: set[int] = field(default_factory=set)
     whole: set[str] = field(default_factory=set)
-    conditions: dict[tuple[str, int | None], dict[int, str]] = field(init=False)
+    conditions: dict[tuple[str, int | None], Where] = field(init=False)
     _stop: set[int] = field(default_factory=set)
-    _told: dict[tuple[str, int | None], tuple[int, ...]] = field(init=False)
+    _told: dict[tuple[str, int | None], None] = field(init=False)
     _own: frozenset[int] = field(init=False)
     _frames: list[tuple[Frames, Held]] = field(init=False)
-    _questions: dict[int, Question | None] = field(default_factory=dict)
+    _found: dict[int, _Found | None] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         nodes = self.timetable.circuit.nodes
         self._own = alone(self.timetable, self.party)
         mine = [n for n in nodes if n.op == "input" and n["party"] == self.party and n["name"] in self.held]
-        self._told = {(n["name"], n["scan"]): n["told"] for n in mine if n.get("told") is not None}
+        self._told = dict.fromkeys((n["name"], n["scan"]) for n in mine if n.get("told") is not None)
         keeps = [(n["name"], n["scan"]) for i, n in enumerate(nodes) if n.op == "keep" and i in self._own]
-        self.conditions = {}
-        for name, scan in dict.fromkeys([*self._told, *keeps]):
-            if name in self.held:
-                sql = self.held[name].conditions(self.circuit, scan, self._told.get((name, scan)))
-                if sql:
-                    self.conditions[name, scan] = sql
-        together: dict[int, list[Held]] = {}
-        for one in self.held.values():
-            together.setdefault(id(one.connection), []).append(one)
-        self._frames = [(self._frame(some), some[0]) for some in together.values()]
-
-    def _frame(self, some: Sequence[Held]) -> Frames:
-        names = {one.spec.name: one.stands for one in some}
-        told = {
-            scan: " and ".join(self.conditions[n, scan].values())
-            for n, scan in self._told
-            if n in names and scan is not None
-        }
-        return Frames(self.timetable.circuit, some[0].dialect, names, told)
+        self.conditions, self._frames = {}, []
+        for database in databases(self.held, self.circuit):
+            known, some = database.conditions, database.any
+            self._frames.append((Frames(self.timetable.circuit, some.dialect, known.tables, known.place), some))
+            for name, scan in dict.fromkeys([*self._told, *keeps]):
+                if name in known.tables:
+                    where = known.of(name, scan)
+                    if where.by:
+                        self.conditions[name, scan] = where
 
     def owner(self, one: Question) -> Held:
         """A table of the database that is asked."""
-        return next(held for frames, held in self._frames if frames is self._where(one.nodes[0]))
-
-    def _where(self, index: int) -> Frames | None:
-        for frames, _ in self._frames:
-            with suppress(NotInSQLError):
-                question(frames, index)
-                return frames
-        return None
+        found = self._found[one.nodes[0]]
+        assert found is not None
+        return found.held
 
     def ask(self, one: Question, salt: bytes | None) -> dict[str, Array]:
         """The answer.  Raises DataError."""
@@ -163,7 +158,7 @@ class _Own:
         return self._asked(cuts - idle), needed
 
     def _said(self, keep: Node) -> bool:
-        return keep["at"] in self.conditions.get((keep["name"], keep["scan"]), {})
+        return keep["at"] in self.conditions.get((keep["name"], keep["scan"]), EVERY_ROW).by
 
     def _back(self, stop: Collection[int]) -> set[int]:
         self._stop = set(stop)
@@ -176,26 +171,24 @@ class _Own:
         circuit = self.timetable.circuit
         return {i for i in reachable(circuit, [index]) if circuit.nodes[i].op == "input"}
 
-    def _question(self, index: int) -> Question | None:
+    def _question(self, index: int) -> _Found | None:
         if self.timetable.circuit.nodes[index].op not in ASKED or index in self.refused:
             return None
-        if index not in self._questions:
-            self._questions[index] = None
-            for frames, _ in self._frames:
+        if index not in self._found:
+            self._found[index] = None
+            for frames, held in self._frames:
                 with suppress(NotInSQLError):
-                    self._questions[index] = question(frames, index)
+                    self._found[index] = _Found(question(frames, index), frames, held)
                     break
-        return self._questions[index]
+        return self._found[index]
 
     def _asked(self, cuts: Iterable[int]) -> list[Question]:
         """The questions, of totals of the same rows one."""
-        out: list[Question] = []
-        nodes = self.timetable.circuit.nodes
-        single = sorted(cuts)
-        sums = [i for i in single if nodes[i].op in ("sum", "min", "max")]
-        out += [q for i in single if i not in sums and (q := self._question(i)) is not None]
+        found = {i: one for i in sorted(cuts) if (one := self._question(i)) is not None}
+        sums = [i for i in found if self.timetable.circuit.nodes[i].op in TOTALS]
+        out = [one.question for i, one in found.items() if i not in sums]
         for frames, _ in self._frames:
-            out += totals(frames, [i for i in sums if self._where(i) is frames])
+            out += totals(frames, [i for i in sums if found[i].frames is frames])
         return out
 
     # -- columns and rows ------------------------------------------------------------------------
@@ -219,7 +212,7 @@ class _Own:
 
     def computed(
         self, needed: set[int], there: Collection[InputKey]
-    ) -> tuple[dict[tuple[str, int | None], Mapping[int, Part]], set[int]]:
+    ) -> tuple[dict[tuple[str, int | None], Computed], set[int]]:
         """What databases compute row by row, by table and scan, and the nodes that are then needed."""
         nodes = self.timetable.circuit.nodes
         found: list[Computed] = []
@@ -237,10 +230,10 @@ class _Own:
                     and n["name"] not in self.whole
                     and (n.get("scan") is None or (n["name"], n["scan"]) in self.conditions)
                 ]  # fmt: skip
+                free = {one: self.conditions.get((one.table, one.at), EVERY_ROW).names for one in scans}
                 own, has = self._own, lambda node: self._has(node, there)
-                found += computed(frames, dict.fromkeys(scans), needed, own, back, has)
-        parts = {(one.table, one.scan): one.parts for one in found}
-        return parts, back({i for one in found for i in one.parts}) if found else needed
+                found += computed(frames, free, needed, own, back, has)
+        return {(one.table, one.scan): one for one in found}, back({i for one in found for i in one.parts})
 
     def _columns(self, name: str, needed: Collection[int]) -> list[Node]:
         nodes = self.timetable.circuit.nodes
@@ -261,16 +254,17 @@ class _Own:
             for name, held in self.held.items():
                 masks = {nodes[i]["scan"] for i in used if nodes[i].op == "keep" and nodes[i]["name"] == name}
                 for scan, columns in self.scanned(name, used, there).items():
-                    conditions, parts = self.conditions.get((name, scan), {}), extra.get((name, scan), {})
-                    unsaid = scan is not None and any(keep_key(name, scan, at) not in there for at in conditions)
+                    where, more = self.conditions.get((name, scan), EVERY_ROW), extra.get((name, scan))
+                    parts = {} if more is None else more.parts
+                    unsaid = scan is not None and any(keep_key(name, scan, at) not in there for at in where.by)
                     asked = scan in masks and (name, scan) not in self._told and unsaid
                     if columns or parts or asked:
-                        kept = held.kept(_named(columns), conditions, salt, _listed(parts, held))
+                        kept = held.kept(_named(columns), where, salt, _given(more, held))
                         if parts and not kept.number:
                             self.whole.add(name)  # of no row nothing is computed
                         out |= _scanned(held, scan, kept, columns)
                         results |= _computed(kept, {i: nodes[i] for i in parts})
-            if not any(extra.get(key) and key[0] in self.whole for key in extra):
+            if not any(table in self.whole for table, _ in extra):
                 given |= results
                 return out
 
@@ -297,9 +291,12 @@ def _named(columns: Iterable[str]) -> list[str]:
     return list(dict.fromkeys(c.removesuffix("?") for c in columns if c != "#rows"))
 
 
-def _listed(parts: Mapping[int, Part], held: Held) -> list[tuple[ColumnSpec, str]]:
+def _given(more: Computed | None, held: Held) -> Given:
     """What is computed, as columns #0, #1, … of a statement."""
-    return [(column_of(f"#{i}", part), shown(part, held.dialect)) for i, part in enumerate(parts.values())]
+    if more is None:
+        return Given()
+    parts = enumerate(more.parts.values())
+    return Given([(column_of(f"#{i}", part), shown(part, held.dialect)) for i, part in parts], more.joins)
 
 
 def _computed(kept: Kept, nodes: Mapping[int, Node]) -> dict[InputKey, Any]:

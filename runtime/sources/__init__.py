@@ -12,7 +12,7 @@ from runtime.sources.address import Database, is_database, parse_database
 from runtime.sources.connections import Connections
 from runtime.sources.find import Bindings, find, parse_binding
 from runtime.sources.given import from_arrays
-from runtime.sources.held import Held, Kept, hold
+from runtime.sources.held import Given, Held, Kept, hold
 from runtime.sources.keys import hash_keys
 from runtime.sources.load import READERS, Loaded, Reader, bound_sizes, load, load_all, measure, suffixes
 from runtime.sources.packing import for_circuit, pack_text, unpack_text
@@ -22,6 +22,7 @@ __all__ = [
     "Bindings",
     "Connections",
     "Database",
+    "Given",
     "Held",
     "Kept",
     "Loaded",

@@ -11,7 +11,7 @@ joined where they stand in one database; what else there is, is not said in SQL.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import count
 from typing import Final, NamedTuple
@@ -54,8 +54,8 @@ class Frame(NamedTuple):
 class Frames:
     """The tables of one owner in one database, by name, and what columns of theirs the nodes of a circuit are.
 
-    told: by the number of a scan, what holds for all rows that it brings: a condition on the table, under the name
-    `r0`.
+    told: by the number of a scan, what stands in FROM for the rows that it brings, where these are not all of the
+    table's; None where they are.
     """
 
     def __init__(
@@ -63,12 +63,12 @@ class Frames:
         circuit: Circuit,
         dialect: Dialect,
         tables: Mapping[str, Stands],
-        told: Mapping[int, str] | None = None,
+        told: Callable[[int], str | None] = lambda _: None,
     ) -> None:
         self.circuit = circuit
         self.dialect = dialect
         self.tables = tables
-        self.told = told or {}
+        self.told = told
         self._frames: dict[int, Frame | None] = {}
         self._ranks: dict[int, tuple[int, ...]] = {}
         for index, node in circuit:  # in their order, so that nothing is asked of what is not known yet
@@ -180,11 +180,13 @@ class Rows:
     """The rows of a frame within one statement.
 
     names: gives each part of FROM a name of its own. name: of the frame's own rows. joins: what was looked up so far.
+    whole: of a table all rows, whatever the scan brings.
     """
 
     frames: Frames
     frame: Frame
     names: Iterator[int] = field(default_factory=count)
+    whole: bool = False
     name: str = field(init=False)
     place: str = field(init=False)
     joins: dict[int, _Join] = field(default_factory=dict)
@@ -196,9 +198,8 @@ class Rows:
         self.name = f"r{next(self.names)}"
         if self.frame.table:
             self.place = self.frames.tables[self.frame.table].place
-            told = None if self.frame.at is None else self.frames.told.get(self.frame.at)
-            if told is not None:
-                self.place = f"(select * from {self.place} as {OWN} where {told})"
+            told = None if self.frame.at is None or self.whole else self.frames.told(self.frame.at)
+            self.place = self.place if told is None else told
         else:
             from runtime.sources.groupings import grouping  # groups of rows, which may be groups themselves
 
@@ -210,7 +211,12 @@ class Rows:
     @property
     def source(self) -> str:
         """What follows FROM, for the expressions that have been made."""
-        return " ".join([f"{self.place} as {self.name}", *(join.sql() for join in self.joins.values())])
+        return f"{self.place} as {self.name} {self.joined}".rstrip()
+
+    @property
+    def joined(self) -> str:
+        """What of FROM follows the frame's own rows."""
+        return " ".join(join.sql() for join in self.joins.values())
 
     def keys(self, index: int) -> list[Part]:
         """What tells groups apart and orders them as the node does: of a rank, that of which it is the rank."""

@@ -16,21 +16,19 @@ first row that is kept, so that no value is outside what the study's ranges prom
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, NoReturn
 
 from numpy.typing import NDArray
 
-from dsl.inputs import ColumnSpec, InputSpec, Told
-from mpc.circuit import Circuit
+from dsl.inputs import ColumnSpec, InputSpec
 from runtime.sources.address import Database
 from runtime.sources.columns import Native, native
+from runtime.sources.conditions import Where
 from runtime.sources.connections import Connection, Connections
 from runtime.sources.dialects import Dialect, dialect_of
-from runtime.sources.expressions import NotInSQLError
 from runtime.sources.faults import Faults, check_columns
-from runtime.sources.frames import OWN, Frame, Frames, Rows, Stands
+from runtime.sources.frames import OWN, Stands
 from runtime.sources.load import convert
 from runtime.sources.packing import for_circuit
 from runtime.sources.sql import relation
@@ -38,7 +36,7 @@ from runtime.sources.sql import relation
 if TYPE_CHECKING:
     from runtime.sources.databases import Source
 
-__all__ = ["Held", "Kept", "hold"]
+__all__ = ["Given", "Held", "Kept", "hold"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +46,17 @@ class Kept:
     number: int
     at: tuple[int, ...]
     columns: Mapping[str, NDArray[Any]]
+
+
+class Given(NamedTuple):
+    """What is computed of rows `r0`: columns in SQL, and what they look up, after FROM."""
+
+    columns: Sequence[tuple[ColumnSpec, str]] = ()
+    joins: str = ""
+
+
+NOTHING = Given()
+_PLACE: Final = "parley_place"
 
 
 @dataclass(slots=True)
@@ -87,39 +96,6 @@ class Held:
         place = f"(\n{query}\n)" if query else relation(self.database, self.spec)
         return Stands(self.spec, place, self.kinds)
 
-    def conditions(self, circuit: Circuit, scan: int, told: tuple[int, ...] | None = None) -> dict[int, str]:
-        """The conditions on one scan that the database can judge, by number, in SQL; those that were told of alone.
-
-        They are conditions on this table alone, under the name `r0`.
-        """
-        frames = Frames(circuit, self.dialect, {self.spec.name: self.stands})
-        out: dict[int, str] = {}
-        for _, node in circuit:
-            mine = node.op == "keep" and node.type.seen_by == frozenset([self.spec.party])
-            if mine and node["name"] == self.spec.name and node["scan"] == scan:
-                if told is not None and node["at"] not in told:
-                    continue
-                rows = Rows(frames, Frame(self.spec.name, scan))
-                with suppress(NotInSQLError):
-                    condition = rows.expressions.truth(node.src[0])
-                    if not rows.joins:
-                        out[node["at"]] = condition
-        return out
-
-    def counts(self, circuit: Circuit, scans: Iterable[tuple[int, int]]) -> dict[int, Told]:
-        """How many rows are kept by those conditions on each scan that the database can judge, by the scan's place.
-
-        scans: places and numbers.  Nothing where the owner does not let it be known, and of what stands in the text
-        once but is scanned under different conditions.
-        """
-        if not self.tells:
-            return {}
-        pairs = dict.fromkeys(scans)
-        single = {place: scan for place, scan in pairs if sum(place == p for p, _ in pairs) == 1}
-        asked = {scan: self.conditions(circuit, scan) for scan in single.values()}
-        told = {scan: Told(self.kept([], sql, None).number, tuple(sql)) for scan, sql in asked.items() if sql}
-        return {place: told[scan] for place, scan in single.items() if scan in told}
-
     def whole(self, names: Sequence[str], salt: bytes | None) -> dict[str, NDArray[Any]]:
         """Columns with all rows, as circuits take them, missing values' masks as `name?`."""
         columns = self._fetch(relation(self.database, self.spec), names, salt)
@@ -130,34 +106,46 @@ class Held:
     def kept(
         self,
         names: Sequence[str],
-        conditions: Mapping[int, str],
+        where: Where,
         salt: bytes | None,
-        computed: Sequence[tuple[ColumnSpec, str]] = (),
+        computed: Given = NOTHING,
     ) -> Kept:
-        """The rows for which all conditions hold, of these columns, and of some that are computed, in SQL."""
-        at = tuple(conditions)
-        if not names and not computed and not conditions:
-            return Kept(self.rows, at, {})
-        if not names and not computed:
-            rows = f"{self.stands.place} as {OWN}{self._in_order()}"
-            with self.connection.lock:
-                (number,) = self._source.row(f"select count(*) from {rows} where {' and '.join(conditions.values())}")
-            return Kept(self._number(number), at, {})
+        """The rows for which all conditions hold, of these columns, and of some that are computed."""
+        at = tuple(where.by)
+        if not names and not computed.columns:
+            return Kept(self.number(where) if at else self.rows, at, {})
         wanted = names if self.dialect.stable else [c.name for c in self.spec.columns]
-        rows = f"({self.statement(wanted, conditions, computed)}) as parley_kept"
-        columns = self._fetch(rows, names, salt, [spec for spec, _ in computed])
-        return Kept(self._number(len(next(iter(columns.values()))), whole=not conditions), at, columns)
+        rows = f"({self._selected(wanted, where, computed)}) as parley_kept{self._by_place(where, computed)}"
+        columns = self._fetch(rows, names, salt, [spec for spec, _ in computed.columns])
+        return Kept(self._number(len(next(iter(columns.values()))), whole=not at), at, columns)
 
-    def statement(
-        self, names: Sequence[str], conditions: Mapping[int, str], computed: Sequence[tuple[ColumnSpec, str]] = ()
-    ) -> str:
+    def number(self, where: Where) -> int:
+        """For how many rows all conditions hold."""
+        rows = f"{self.stands.place} as {OWN}{self._in_order()} {where.joins}".rstrip()
+        with self.connection.lock:
+            (number,) = self._source.row(f"select count(*) from {rows}{where.clause}")
+        return self._number(number)
+
+    def statement(self, names: Sequence[str], where: Where, computed: Given = NOTHING) -> str:
         """What gives these columns of the rows for which all conditions hold, and what is computed of these rows."""
-        listed = [
-            *map(self.dialect.quoted, names),
-            *(f"{sql} as {self.dialect.quoted(spec.name)}" for spec, sql in computed),
-        ]
-        where = f" where {' and '.join(conditions.values())}" if conditions else ""
-        return f"select {', '.join(listed)} from {self.stands.place} as {OWN}{self._in_order()}{where}"
+        return self._selected(names, where, computed) + self._by_place(where, computed)
+
+    def _selected(self, names: Sequence[str], where: Where, computed: Given) -> str:
+        """The same in any order."""
+        quoted, joins = self.dialect.quoted, f"{where.joins} {computed.joins}".strip()
+        more = [f"{sql} as {quoted(spec.name)}" for spec, sql in computed.columns]
+        place = f"{self.stands.place} as {OWN}{self._in_order()}"
+        if not joins:
+            return f"select {', '.join([*map(quoted, names), *more])} from {place}{where.clause}"
+        listed = [*(f"{OWN}.{quoted(name)} as {quoted(name)}" for name in names), *more]
+        if self._by_place(where, computed):
+            listed.append(f"{OWN}.{_PLACE} as {_PLACE}")
+            place = f"(select *, row_number() over () as {_PLACE} from {place}) as {OWN}"
+        return f"select {', '.join(listed)} from {place} {joins}{where.clause}"
+
+    def _by_place(self, where: Where, computed: Given) -> str:
+        """Rows that look up others may come in any order; another statement is to give them in the same one."""
+        return f" order by {_PLACE}" if (where.joins or computed.joins) and self.dialect.stable else ""
 
     def answer(self, statement: str, columns: Sequence[ColumnSpec], salt: bytes | None) -> dict[str, NDArray[Any]]:
         """What a statement gives, in columns as circuits take them, missing values' masks as `name?`."""

@@ -18,11 +18,13 @@ from dsl.parse import parse
 from network.memory import memory_mesh
 from runtime.api import compile as compiled
 from runtime.check import check_study
+from runtime.counted import databases
 from runtime.errors import DataError, PartyFailed
 from runtime.inputs import FileInputs
 from runtime.results import to_json
 from runtime.session import Session
 from runtime.sources import Database, Held, hold, parse_database
+from runtime.sources.conditions import Where
 from runtime.supply import told_by
 
 duckdb = pytest.importorskip("duckdb")
@@ -234,6 +236,12 @@ def numpy_keeps(nodes: Any, folder: Path, spec: InputSpec) -> list[int]:
     return np.flatnonzero(np.logical_and.reduce([values[i] for i in wanted])).tolist()
 
 
+def where(held: Held, nodes: Any, scan: int) -> Where:
+    """The conditions on one scan that the database is asked."""
+    (one,) = databases({held.spec.name: held}, nodes)
+    return one.conditions.of(held.spec.name, scan)
+
+
 NOT_IN_SQL = {"income = k": "duckdb sqlite", "extract(year from when) = 2020": "duckdb sqlite"}
 """Conditions that no database is asked: their arithmetic is no whole numbers', or might not round alike."""
 
@@ -246,11 +254,11 @@ def test_sql_keeps_the_rows_that_numpy_keeps(condition: str, kind: str, folder: 
     assert held is not None
     try:
         (scan,) = {n["scan"] for _, n in nodes if n.op == "keep"}
-        asked = held.conditions(nodes, scan)
+        asked = where(held, nodes, scan)
         if condition not in NOT_IN_SQL:
-            assert len(asked) == sum(n.op == "keep" for _, n in nodes), "a condition was not told to the database"
+            assert len(asked.by) == sum(n.op == "keep" for _, n in nodes), "a condition was not told to the database"
         expected = numpy_keeps(nodes, folder, specs["t"])
-        if len(asked) == sum(n.op == "keep" for _, n in nodes):
+        if len(asked.by) == sum(n.op == "keep" for _, n in nodes):
             kept = held.kept(["name", "k", "when"], asked, None)
             assert kept.number == len(expected)
             given = rows()

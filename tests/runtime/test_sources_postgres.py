@@ -11,7 +11,7 @@ import pushed_tables
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from pushed_tables import DATA, QUERIES, cells, differences
-from test_pushed import COLUMNS, CONDITIONS, circuit, rows, study
+from test_pushed import COLUMNS, CONDITIONS, circuit, rows, study, where
 from test_sources_csv import array, table
 from test_sources_databases import FAULTS, TYPED, TYPED_FAULTS, VALUES, found, refused, refused_in_row_2, statements
 
@@ -216,10 +216,10 @@ def test_postgres_keeps_the_rows_that_numpy_keeps(filled, condition):
     held = hold(filled, spec, lambda _: None)
     assert held is not None
     (scan,) = {n["scan"] for _, n in nodes if n.op == "keep"}
-    asked = held.conditions(nodes, scan)
-    kept = held.kept(["id", "name"], asked, bytes(32)) if asked else None
+    asked = where(held, nodes, scan)
+    kept = held.kept(["id", "name"], asked, bytes(32)) if asked.by else None
     held.close()
-    if len(asked) == len(wanted):
+    if len(asked.by) == len(wanted):
         keep = [all(values[i][row] for i in wanted) for row in range(len(rows()))]
         assert sorted(kept.columns["id"].tolist()) == sorted(arrays["a", "t", "id"][keep].tolist())
     else:
@@ -240,7 +240,7 @@ def test_a_backslash_in_a_text_of_the_study_escapes_nothing(in_postgres):
     held = hold(database, specs["t"], lambda _: None)
     try:
         (scan,) = {n["scan"] for _, n in nodes if n.op == "keep"}
-        number = held.kept(["a"], held.conditions(nodes, scan), None).number
+        number = held.kept(["a"], where(held, nodes, scan), None).number
     finally:
         held.close()
         in_postgres("alter role reader reset standard_conforming_strings")
