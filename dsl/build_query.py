@@ -12,6 +12,7 @@ from typing import Any, Final, Literal, cast
 
 from dsl import syntax as s
 from dsl.build_expression import Children, Part, Refused, covers
+from dsl.source import Span
 from dsl.tokens import Token
 
 MAX_INTERVAL = 1_000_000
@@ -65,10 +66,10 @@ class QueryBuilder:
         return Part("offset", c[1], covers(c))
 
     def union(self, c: Children) -> s.Union:
-        return s.Union(c[0], c[3], c[2] is not None, span=covers(c))
+        return _united(c[0], c[1], c[2], c[3], covers(c))
 
     def union_of_inner(self, c: Children) -> s.Union:
-        return s.Union(c[1], c[5], c[4] is not None, span=covers(c))
+        return _united(c[1], c[3], c[4], c[5], covers(c))
 
     def inner_query(self, c: Children) -> s.Query:
         return replace(cast(s.Query, c[1]), span=covers(c))
@@ -258,6 +259,15 @@ def _in_order(parts: Children, order: tuple[str, ...]) -> dict[str, Any]:
         last = at
         found[part.kind] = part.value
     return found
+
+
+def _united(left: s.QueryBody, sign: Token, amount: Token | None, right: s.QueryBody, span: Span) -> s.Union:
+    kind = cast(Literal["union", "intersect", "except"], sign.type.lower())
+    every = amount is not None and amount.type == "ALL"
+    if every and kind != "union":
+        at = covers([sign, amount])
+        raise Refused("E0901", f"`{kind} all` is not supported yet", at, "", [f"`{kind}` gives each row once"])
+    return s.Union(left, right, every, kind, span=span)
 
 
 def _kind(part: Part | None) -> s.JoinKind:

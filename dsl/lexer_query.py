@@ -31,6 +31,7 @@ _REST_OF_LINE = re.compile(r"[^\r\n]*")
 _BY = re.compile(rf"{_GAP}+by\b", re.IGNORECASE)
 _JOIN = re.compile(rf"{_GAP}+(?:outer{_GAP}+)?join\b", re.IGNORECASE)
 _ANY_JOIN = re.compile(rf"{_GAP}+(?:(?:left|right|full|inner){_GAP}+)?(?:outer{_GAP}+)?join\b", re.IGNORECASE)
+_NEXT_SELECT = re.compile(rf"{_GAP}*(?:(?:all|distinct)\b)?(?:\(|{_GAP})*(?:select|with)\b", re.IGNORECASE)
 _NULLS = re.compile(rf"{_GAP}+(first|last)\b", re.IGNORECASE)
 _TEXT = re.compile(rf"{_GAP}*'")
 _AMOUNT = re.compile(rf"{_GAP}*['0-9]")
@@ -39,6 +40,8 @@ _VALUE = re.compile(rf"{_GAP}+['\"\w(.-]")
 
 _KEY_ENDS = frozenset({"ASC", "DESC", "NULLS_FIRST", "NULLS_LAST"})
 """Kinds after which a key of `order by` is complete."""
+_BODY_ENDS = _KEY_ENDS | {"STAR", "DOTSTAR"}
+"""Kinds, beside those of an operand, after which a select may be complete."""
 
 _HINTS = {
     ";": "a query is one select, without `;`",
@@ -175,7 +178,12 @@ class _QueryLexer:
         if (
             (word == "outer" and last in {"LEFT", "RIGHT", "FULL"})
             or (word == "using" and after_operand and _OPENS.match(text, end))
-            or (word == "all" and last == "UNION")
+            or (word == "all" and last in {"UNION", "INTERSECT", "EXCEPT"})
+            or (
+                word in {"intersect", "except"}
+                and (after_operand or last in _BODY_ENDS)
+                and _NEXT_SELECT.match(text, end)
+            )
             or (word in {"asc", "desc"} and after_operand)
             or (
                 word in {"limit", "offset", "bounded"}

@@ -65,11 +65,12 @@ class Select(Node):
 
 @dataclass(frozen=True, slots=True)
 class Union(Node):
-    """`left union [all] right`; a `Query` stands there when it was written in parentheses."""
+    """`left union [all] right`, or `intersect`, or `except`; a `Query` is what was written in parentheses."""
 
     left: "QueryBody"
     right: "QueryBody"
     all: bool = False
+    kind: Literal["union", "intersect", "except"] = "union"
 
 
 @dataclass(frozen=True, slots=True)

@@ -177,6 +177,8 @@ WORDS = {
     "CROSS": "`cross`",
     "NATURAL": "`natural`",
     "USING": "`using`",
+    "INTERSECT": "`intersect`",
+    "EXCEPT": "`except`",
     "INNER": "`inner`",
     "OUTER": "`outer`",
     "ALL": "`all`",

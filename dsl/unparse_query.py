@@ -9,8 +9,8 @@ from dsl.tokens import NAME, QUERY_FUNCTIONS, QUERY_KEYWORDS
 from dsl.unparse_expression import Level, Writer
 
 _SOFT_WORDS = """
-    group order by limit left inner outer right full cross natural all asc desc bounded exists interval date for when
-    then else end using extract substring offset nulls
+    group order by limit left inner outer right full cross natural intersect except all asc desc bounded exists interval
+    date for when then else end using extract substring offset nulls
 """
 _CAREFUL = QUERY_KEYWORDS.keys() | QUERY_FUNCTIONS | set(_SOFT_WORDS.split())
 
@@ -49,9 +49,9 @@ class QueryWriter(Writer):
         match node:
             case s.Select():
                 return self.select(node)
-            case s.Union(left, right, all_):
-                word = "union all" if all_ else "union"
-                return f"{self.term(left)} {word} {self.term(right, right=True)}"
+            case s.Union(left, right, all_, kind):
+                word = f"{kind} all" if all_ else kind
+                return f"{self.term(left, node)} {word} {self.term(right, node)}"
             case s.Query(body, common, order, limit, offset):
                 text = ""
                 if common:
@@ -62,10 +62,14 @@ class QueryWriter(Writer):
                 text += "" if limit is None else f" limit {self.expression(limit, Level.SUM)}"
                 return text if offset is None else f"{text} offset {self.expression(offset, Level.SUM)}"
 
-    def term(self, node: s.QueryBody, *, right: bool = False) -> str:
-        """One side of a union."""
+    def term(self, node: s.QueryBody, around: s.Union) -> str:
+        """One side of a union; `intersect` binds tighter than the others."""
         text = self.query(node)
-        return f"({text})" if isinstance(node, s.Query) or (right and isinstance(node, s.Union)) else text
+        wrapped = isinstance(node, s.Query)
+        if isinstance(node, s.Union):
+            tight, loose = node.kind == "intersect", around.kind != "intersect"
+            wrapped = not (tight and loose) and (node is around.right or not (tight or loose))
+        return f"({text})" if wrapped else text
 
     def common(self, node: s.CommonTable) -> str:
         """One table of `with`."""

@@ -81,7 +81,8 @@ def _lineage(w: Walker, plan: Plan) -> Lineage:
             )
         case Union(span=span):
             if not plan.all:
-                raise _refuse("with `union`, which rows there are shows what is in them", span, "take `union all`")
+                helps = ("take `union all`",) if plan.kind == "union" else ()
+                raise _refuse(f"with `{plan.kind}`, which rows there are shows what is in them", span, *helps)
             if any(_grouped(side) for side in (plan.left, plan.right)):
                 message = "noise goes on counts and sums, and a union puts those of two queries into one table"
                 raise _refuse(message, span, "reveal both queries, each with noise")
@@ -225,7 +226,8 @@ def _rows_of(w: Walker, plan: Plan) -> dict[Owned, int | Refusal]:
 
     Of rows that are shown once where they are equal, no more vanish or appear than of all of them.  A row that vanishes
     or appears changes its group: so of groups twice as many vanish, and as many appear, and one where there is one.
-    A union's rows are those of both sides: of tables in one of them alone no more vanish than there.
+    A union's rows are those of both sides: of tables in one of them alone no more vanish than there. Of `intersect` and
+    `except` no more vanish or appear either: where a row vanishes on the right of `except`, one may appear.
     """
     match plan:
         case Ordered(plan=inner, span=span):

@@ -100,8 +100,8 @@ def _union(w: Walker, u: syntax.Union, outer: Names | None, common: Mapping[str,
     here, there = outputs(left), outputs(right)
     if len(here) != len(there):
         label = f"{len(here)} columns on the left, {len(there)} on the right"
-        w.fail("E0607", "the selects of a union have different numbers of columns", u.span, label)
-    return Union(left, right, u.all, [(name, Column(name)) for name, _ in here], u.span)
+        w.fail("E0607", f"the selects of `{u.kind}` have different numbers of columns", u.span, label)
+    return Union(left, right, u.all, [(name, Column(name)) for name, _ in here], u.span, u.kind)
 
 
 def _ordered(w: Walker, plan: Plan, order: Sequence[syntax.OrderItem]) -> Ordered:

@@ -280,13 +280,14 @@ class Block:
 
 @dataclass(slots=True, eq=False)
 class Union:
-    """All rows of two selects, as they are or each once."""
+    """All rows of two selects, as they are or each once; or each row once that both have, or only the left one."""
 
     left: Plan
     right: Plan
     all: bool
     columns: list[tuple[str, Column]]
     span: Span
+    kind: Literal["union", "intersect", "except"] = "union"
 
 
 @dataclass(slots=True, eq=False)

@@ -11,7 +11,6 @@ from dataclasses import replace
 from itertools import takewhile
 
 from dsl import syntax
-from dsl.convert import unify
 from dsl.node import Node
 from dsl.query import outer
 from dsl.query.attach import attached, conditions, constant
@@ -39,8 +38,7 @@ from dsl.query.plan import (
 from dsl.query.relation import Context, Dependency, InOrder, Part, Relation, closure, unique_on
 from dsl.query.rewrite import rewritten
 from dsl.query.scan import kept, picked, scanned
-from dsl.query.texts import side_by_side
-from dsl.values import Array
+from dsl.query.unions import united
 
 __all__ = ["build"]
 
@@ -51,7 +49,7 @@ def build(ctx: Context, plan: Plan, wanted: set[Column]) -> Relation:
         case Block():
             return _block(ctx, plan, wanted)
         case Union():
-            return _union(ctx, plan)
+            return united(ctx, plan, build)
         case Ordered():
             return _ordered(ctx, plan, wanted)
 
@@ -217,30 +215,7 @@ class _Plain:
         return None
 
 
-# ------------------------------------------------------------------------------------ unions, order
-
-
-def _union(ctx: Context, union: Union) -> Relation:
-    sides = [build(ctx, side, {c for _, c in outputs(side)}) for side in (union.left, union.right)]
-    listed = [[c for _, c in outputs(side)] for side in (union.left, union.right)]
-    parts: list[Part] = []
-    arrays: list[list[Array]] = []
-    for relation, columns in zip(sides, listed, strict=True):
-        for part in relation.parts:
-            parts.append(part)
-            arrays.append([column_of(rows_of(ctx, part), Ref(c, span=union.span)) for c in columns])
-    names = [c for _, c in union.columns]
-    with ctx.operator("union", "union all", *sides, span=union.span) as doing:
-        together = [side_by_side(ctx, column) for column in zip(*arrays, strict=True)]
-        unified = [unify(ctx.w, column, union.span)[0] for column in together]
-        out = [
-            Part(part.rows, {c: column[at] for c, column in zip(names, unified, strict=True)}, part.visible)
-            for at, part in enumerate(parts)
-        ]
-        whole = doing.done(Relation(tuple(out)))
-    if union.all:
-        return whole
-    return grouped(ctx, whole, [(c, Ref(c, span=union.span)) for c in names], [], union.span)
+# -------------------------------------------------------------------------------------------- order
 
 
 def _listed(ctx: Context, order: Sequence[tuple[Node, bool]]) -> str:

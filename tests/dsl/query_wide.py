@@ -1,6 +1,6 @@
 """Random selects over the tables of `query_tables` in the forms that `query_random` and `query_nested` leave out.
 
-For: `wide_query`: outer joins of all kinds.
+For: `wide_query`: outer joins of all kinds, `intersect` and `except`.
 """
 
 from __future__ import annotations
@@ -47,9 +47,28 @@ class _Wide(Writer):
         key = w.column("g", "k", "b", "t", "v")
         return f"select {key} as k0, {w.aggregate()} as a0, {w.aggregate()} as a1 from {source}{where} group by {key}"
 
+    def of_sets(self) -> str:
+        """Rows of several selects, put together and taken away."""
+        form = self.pick(("g", "v", "id"), ("k", "t"))
+        both = self.chance(0.5)
+
+        def one() -> str:
+            table = self.pick("t", "s", "u")
+            w = _Wide(self.rng, (table,))
+            more = f", {w.column('b')} as c1" * both
+            return f"select {w.column(*form)} as c0{more} from {table}" + f" where {w.truth(1)}" * self.chance(0.6)
+
+        text = one()
+        for _ in range(self.rng.integers(1, 3)):
+            sign = self.pick("union", "union all", "intersect", "except", "except distinct")
+            text += f" {sign} {one() if self.chance(0.8) else '(' + one() + ' except ' + one() + ')'}"
+        if self.chance(0.3):
+            return f"select c0, count(*) as n from ({text}) as z group by c0"
+        return text
+
     def query(self) -> str:
         """A select."""
-        return self.of_joins()
+        return str(self.pick(self.of_joins, self.of_sets)())
 
 
 def wide_query(seed: int) -> str:

@@ -159,8 +159,11 @@ def queries(e, inner=None):
         s.Select, tuples(item, 1), tuples(_sources(e, inner), 1, 2), st.none() | e, tuples(e, 0, 2), st.none() | e,
         st.booleans(),
     )  # fmt: skip
+    loose = st.sampled_from(["union", "except"])
     union = node(s.Union, select | inner, select | inner, st.booleans())
-    body = select | union | node(s.Union, union, select, st.booleans())
+    tight = node(s.Union, select | inner, select | inner, st.just(False), st.just("intersect"))
+    tight = tight | node(s.Union, tight, select, st.just(False), st.just("intersect"))
+    body = select | union | tight | node(s.Union, union | tight, select | tight, st.just(False), loose)
     common = node(s.CommonTable, identifiers(QUERY_NAMES), inner, tuples(identifiers(QUERY_NAMES), 0, 2))
     order = node(s.OrderItem, e, st.booleans(), st.sampled_from([None, "first", "last"]))
     return node(s.Query, body, tuples(common, 0, 1), tuples(order, 0, 2), st.none() | e, st.none() | e)

@@ -61,6 +61,10 @@ QUERIES = [
     "from sales) as z",
     "select count(*) as n, sum(clamp(c, 0, 4)) as s from (select id, count(*) as c from visits group by id) as z "
     "where c > 1",
+    "select count(*) as n, sum(clamp(a, 0, 6)) as s from (select age as a, sex from people intersect "
+    "select age, sex from people where score > 0) as z",
+    "select count(*) as n, sum(clamp(a, 0, 6)) as s from (select age as a from people except "
+    "select age from people where score > 0 and sex = 'f') as z",
     "select sum(clamp(a, 10, 16)) as s from (select sum(age) as a from people) as z",
     "select age, count(*) as n from (select age, kind, count(*) as c from people join visits on people.id = visits.id "
     "bounded 7 group by age, kind having count(*) > 1) as z group by age",

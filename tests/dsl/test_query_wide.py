@@ -51,7 +51,32 @@ JOINS = (
     "select s.t, count(*) as n, sum(u.d) as x from u full join s on u.id = s.g group by s.t order by s.t, n",
 )
 
-QUERIES = JOINS
+SETS = (
+    "select g, k from t intersect select g, k from s",
+    "select g, k from t except select g, k from s",
+    "select k, v from t except select k, v from u",
+    "select k, v from t intersect select k, v from u",
+    "select t, b from t except select k, b from s",
+    "select g from t union select g from s intersect select v from u",
+    "select g from t except select g from s union all select v from u",
+    "select g from t except select v from s intersect select v from u",
+    "(select g from t) intersect (select v from s where b)",
+    "(select g from t) except select v from s union distinct select v from u where b",
+    "select v from t except (select v from s union select g from u)",
+    "select k, b from t intersect select k, b from s order by k, b",
+    "select k, b from t except select k, b from s where v > 3 order by 1 desc nulls first, 2 limit 3",
+    "select d, f from t except select v, f from s",
+    "select g, count(*) as n from (select g, k from t except select g, k from u) as z group by g",
+    "select id from t where g in (select g from s intersect select g from u)",
+    "select id from t where g in (select id from s except select g from u)",
+    "select id from t where exists (select v from s except select v from t)",
+    "select count(*) as n from ((select g from t) intersect select v from u) as x",
+    "with a as (select id, g from t intersect select id, g from t) select a.id from a, s where a.g = s.id",
+    "select id from t intersect select id from t",
+    "select * from t except select * from t where b",
+)
+
+QUERIES = (*JOINS, *SETS)
 RANDOM = range(90)
 
 
