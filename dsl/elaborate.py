@@ -94,7 +94,7 @@ def _finished(w: Walker, needs: Value | None) -> Elaborated:
         outputs=tuple(w.outputs),
         parties=tuple(w.parties),
         needs=None if needs is None else needs.index,
-        live=() if needs is None else _live(w),
+        live=() if needs is None else _live(w, circuit),
         abstract=w.abstract,
         warnings=w.reporter.warnings,
         names=_names(w),
@@ -107,8 +107,8 @@ def _finished(w: Walker, needs: Value | None) -> Elaborated:
 def _scans(w: Walker, circuit: Circuit) -> tuple[tuple[int, int], ...]:
     """Places of scans, and the numbers that these have in the circuit, where equal scans are one."""
     pairs = zip(w.root.builder.nodes, circuit.nodes, strict=True)
-    now = {before["scan"]: after["scan"] for before, after in pairs if before.get("scan") is not None}
-    return tuple((place, now[number]) for number, place in w.plans.scans.items())
+    now = {before["scan"]: after.get("scan") for before, after in pairs if before.get("scan") is not None}
+    return tuple((place, scan) for number, place in w.plans.scans.items() if (scan := now[number]) is not None)
 
 
 def _names(w: Walker) -> tuple[tuple[str, str], ...]:
@@ -121,11 +121,12 @@ def _names(w: Walker) -> tuple[tuple[str, str], ...]:
     )
 
 
-def _live(w: Walker) -> tuple[int, ...]:
+def _live(w: Walker, circuit: Circuit) -> tuple[int, ...]:
     """What later stages may use: all that names and unfinished expressions hold, and what must not be done twice."""
     builder = w.root.builder
     found = {v.index for v in w.alive() if v.builder is builder}
-    found |= {i for i, node in enumerate(builder.nodes) if node.op in ONCE}
+    brought = {node: i for i, node in reversed([*circuit]) if node.op == "input"}  # not what reads an earlier one's
+    found |= {i for i, node in circuit if node.op in ONCE and brought.get(node, i) == i}
     return tuple(sorted(i for i in found if builder.nodes[i].op not in {"const", "size"}))
 
 

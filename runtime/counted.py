@@ -24,11 +24,6 @@ class Database(NamedTuple):
     held: Mapping[str, Held]
     conditions: Conditions
 
-    @property
-    def any(self) -> Held:
-        """Any of the tables: all may be asked for by each."""
-        return next(iter(self.held.values()))
-
 
 def databases(held: Mapping[str, Held], circuit: Circuit) -> list[Database]:
     """An owner's tables by database.  circuit: the study's."""
@@ -74,6 +69,6 @@ def _told(database: Database, name: str, scan: int) -> Told | None:
         return all(database.held[other].tells for other in looked_at if other in database.held)
 
     where = conditions.of(name, scan)
-    at = [i for i in where.by if may(i)]
+    at = [i for i in where.by if i >= 0 and may(i)]  # which joins there are first may depend on sizes
     where = where if len(at) == len(where.by) else conditions.of(name, scan, at)
     return Told(one.number(where), tuple(where.by)) if where.by else None

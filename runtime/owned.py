@@ -73,7 +73,7 @@ def asked(party: str, held: Mapping[str, Held], circuit: Circuit, timetable: Sch
     """The statements in place of groups and totals, and those for rows under conditions."""
     own = _Own(party, held, circuit, timetable)
     questions, needed = own.choose({})
-    out = [Asked(q.nodes[0], own.owner(q).spec.name, q.statement) for q in questions]
+    out = [Asked(q.nodes[0], own.found(q).held.spec.name, q.statement) for q in questions]
     nodes = timetable.circuit.nodes
     extra, needed = own.computed(needed, {})
     for name, one in held.items():
@@ -89,11 +89,12 @@ def asked(party: str, held: Mapping[str, Held], circuit: Circuit, timetable: Sch
 
 
 class _Found(NamedTuple):
-    """A question, and a table of the database that it is put to."""
+    """A question, the largest table that it is about, and the others."""
 
     question: Question
     frames: Frames
     held: Held
+    beside: tuple[str, ...]
 
 
 @dataclass(slots=True)
@@ -110,7 +111,7 @@ class _Own:
     _stop: set[int] = field(default_factory=set)
     _told: dict[tuple[str, int | None], None] = field(init=False)
     _own: frozenset[int] = field(init=False)
-    _frames: list[tuple[Frames, Held]] = field(init=False)
+    _frames: list[tuple[Frames, Mapping[str, Held]]] = field(init=False)
     _found: dict[int, _Found | None] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -121,23 +122,25 @@ class _Own:
         keeps = [(n["name"], n["scan"]) for i, n in enumerate(nodes) if n.op == "keep" and i in self._own]
         self.conditions, self._frames = {}, []
         for database in databases(self.held, self.circuit):
-            known, some = database.conditions, database.any
-            self._frames.append((Frames(self.timetable.circuit, some.dialect, known.tables, known.place), some))
+            known = database.conditions
+            frames = Frames(self.timetable.circuit, known.dialect, known.tables, known.place)
+            self._frames.append((frames, database.held))
             for name, scan in dict.fromkeys([*self._told, *keeps]):
                 if name in known.tables:
                     where = known.of(name, scan)
                     if where.by:
                         self.conditions[name, scan] = where
 
-    def owner(self, one: Question) -> Held:
-        """A table of the database that is asked."""
+    def found(self, one: Question) -> _Found:
+        """The tables of a question."""
         found = self._found[one.nodes[0]]
         assert found is not None
-        return found.held
+        return found
 
     def ask(self, one: Question, salt: bytes | None) -> dict[str, Array]:
         """The answer.  Raises DataError."""
-        return self.owner(one).answer(one.statement, one.columns, salt)
+        found = self.found(one)
+        return found.held.answer(one.statement, one.columns, salt, found.beside)
 
     # -- what is needed --------------------------------------------------------------------------
 
@@ -178,7 +181,11 @@ class _Own:
             self._found[index] = None
             for frames, held in self._frames:
                 with suppress(NotInSQLError):
-                    self._found[index] = _Found(question(frames, index), frames, held)
+                    asked_for = question(frames, index)
+                    names = {self.timetable.circuit.nodes[i]["name"] for i in self._inputs(index)}
+                    largest, *others = sorted((held[n] for n in names), key=lambda one: (-one.rows, one.spec.name))
+                    beside = tuple(one.spec.name for one in others)
+                    self._found[index] = _Found(asked_for, frames, largest, beside)
                     break
         return self._found[index]
 
@@ -220,8 +227,8 @@ class _Own:
         def back(more: Collection[int]) -> set[int]:
             return reachable(self.timetable.circuit, self._roots(), stop={*more, *self._stop})
 
-        for frames, held in self._frames:
-            if held.dialect.stable:
+        for frames, _ in self._frames:
+            if frames.dialect.stable:
                 used = [nodes[i] for i in sorted(needed) if nodes[i].op == "input" and nodes[i]["party"] == self.party]
                 scans = [
                     Frame(n["name"], n.get("scan"))

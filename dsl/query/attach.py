@@ -18,7 +18,7 @@ from dsl.query.expressions import Rows, column_of, rows_of, truth_of
 from dsl.query.lookups import Found, keys_of, lookup, matches
 from dsl.query.measures import limit_of, nothing
 from dsl.query.plan import Attach, Column, Measure, Plan, Ref, columns_of
-from dsl.query.relation import Context, Part, Relation, emit, filtered, full, merged, shown, single, unique_on
+from dsl.query.relation import Context, Part, Relation, dropped, emit, filtered, full, merged, shown, single, unique_on
 from dsl.stypes import BOOLEAN, INTEGER
 from dsl.values import Array
 from mpc.circuit import Value
@@ -164,8 +164,11 @@ def conditions(ctx: Context, relation: Relation, nodes: Sequence[Node]) -> Relat
     if not nodes:
         return relation
     with ctx.operator("filter", ctx.listed(nodes, " and "), relation, span=nodes[0].span) as doing:
-        parts = list(relation.parts)
         for node in nodes:
             with ctx.w.at(node.span):
-                parts = [filtered(p, truth_of(rows_of(ctx, p), node).value) for p in parts]
-        return doing.done(replace(relation, parts=tuple(parts)))
+                parts = relation.parts
+                masks = [truth_of(rows_of(ctx, p), node).value.broadcast_to((p.rows,)) for p in parts]
+                masks, own = dropped(ctx, relation, masks)
+                left = tuple(filtered(p, mask) for p, mask in zip(parts, masks, strict=True))
+                relation = replace(relation, parts=left, own=own)
+        return doing.done(relation)

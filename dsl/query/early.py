@@ -41,7 +41,8 @@ class Early:
         """The columns that the select needs after all joins."""
         block = self.block
         if not block.grouped:
-            return {c for i in block.items if i.hidden or i.column in self.above for c in refs(i.value)} | self._all()
+            shown = {c for i in block.items if i.hidden or i.column in self.above for c in refs(i.value)}
+            return shown | self._all() | {c for one in block.windows for node in one.nodes for c in refs(node)}
         found = {c for _, key in block.keys for c in refs(key)}
         return found | {c for m in block.measures if m.argument is not None for c in refs(m.argument)}
 
@@ -83,7 +84,7 @@ class Early:
         values = unpacked(arrays, moved[len(order) + len(visible) :])
         mask = moved[len(order)] if visible else None
         done = Part(part.rows, dict(zip(part.columns, values, strict=True)), mask)
-        return replace(relation, parts=(done,), together=tuple(columns), in_order=None)
+        return replace(relation, parts=(done,), together=tuple(columns), in_order=None, own=None)
 
     def reduce(self, relation: Relation, joins: Sequence[Node], rest: Sequence[Node]) -> Relation | None:
         """The relation grouped by the columns that it is joined by; None where the select's result would change."""

@@ -22,7 +22,7 @@ from dsl.query.implied import Equal
 from dsl.query.lookups import keys_of, lookup
 from dsl.query.plan import Attach, Column, From, Joined, Plan, Ref, Source, refs
 from dsl.query.ranks import ranked
-from dsl.query.relation import Context, Dependency, Part, Relation, full, merged, seen, unique_on
+from dsl.query.relation import Context, Dependency, Part, Relation, dropped, full, merged, seen, unique_on
 from dsl.source import Span
 from dsl.stypes import BOOLEAN
 from dsl.values import Array
@@ -295,7 +295,7 @@ def settled(ctx: Context, relation: Relation) -> Relation:
     """As one part, once which rows there are is no longer seen by the parts' owners."""
     masks = [p.visible for p in relation.parts if p.visible is not None]
     if len(relation.parts) > 1 and any(m.type.secret for m in masks):
-        return replace(relation, parts=(merged(ctx, relation),))
+        return replace(relation, parts=(merged(ctx, relation),), own=None)
     return relation
 
 
@@ -307,16 +307,18 @@ def _joined(ctx: Context, a: Relation, b: Relation, equalities: Sequence[Equalit
     needed = a.with_ranks(needed)
     columns = [c for c in part.columns if c in needed]
     found = lookup(ctx, part, here, columns, there, equalities[0].condition.span.to(equalities[-1].condition.span))
+    left, own = dropped(ctx, b, [f.matched for f in found])
     parts = [
-        replace(p, columns={**p.columns, **f.columns}, visible=f.matched) for p, f in zip(b.parts, found, strict=True)
+        replace(p, columns={**p.columns, **f.columns}, visible=there)
+        for p, f, there in zip(b.parts, found, left, strict=True)
     ]
     same = [d for e in equalities for d in _equal(e)]
     uniques = b.uniques
     if unique_on(b, columns_joined([e.right for e in equalities])):
         uniques = (*b.uniques, *a.uniques)
     ranks = {**a.ranks, **b.ranks}
-    out = Relation(tuple(parts), uniques, (*a.dependencies, *b.dependencies, *same), together=b.together, ranks=ranks)
-    return settled(ctx, out)
+    known = (*a.dependencies, *b.dependencies, *same)
+    return settled(ctx, Relation(tuple(parts), uniques, known, together=b.together, ranks=ranks, own=own))
 
 
 def _crossed(ctx: Context, a: Relation, b: Relation, span: Span) -> Relation:

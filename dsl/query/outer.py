@@ -197,4 +197,4 @@ def _fitted(ctx: Context, j: Joined, relation: Relation, limit: int) -> Relation
         return relation
     part = merged(ctx, relation)
     ctx.check(count(ctx, shown(ctx, part)) > limit, "a join has more rows than its bound", j.span)
-    return replace(relation, parts=(front(ctx, part, limit),))
+    return replace(relation, parts=(front(ctx, part, limit),), own=None)

@@ -30,11 +30,13 @@ __all__ = [
     "Dependency",
     "Doing",
     "InOrder",
+    "OwnRows",
     "Part",
     "Relation",
     "all_true",
     "closure",
     "count",
+    "dropped",
     "emit",
     "filtered",
     "front",
@@ -73,6 +75,19 @@ class InOrder(NamedTuple):
     first: Value
 
 
+class OwnRows(NamedTuple):
+    """The scan of which the parts are the rows, as they were brought, and of which nothing else has been made.
+
+    table: its name. scan: its number. owners: of each part, who brought its rows for this scan alone, None where that
+    is not so. at: the number of the next condition that is no filter of the scan; these count down from -1.
+    """
+
+    table: str
+    scan: int
+    owners: tuple[Viewers, ...]
+    at: int = -1
+
+
 @dataclass(frozen=True, slots=True)
 class Relation:
     """The rows of all parts, which have the same columns.
@@ -92,6 +107,8 @@ class Relation:
     operator: Operator | None = None
     """Which one gave these rows."""
     in_order: InOrder | None = None
+    own: OwnRows | None = None
+    """Where owners may leave out rows that are dropped later."""
 
     def with_ranks(self, columns: Iterable[Column]) -> set[Column]:
         """The columns and their ranks."""
@@ -239,6 +256,20 @@ def filtered(part: Part, mask: Value) -> Part:
     if mask.is_const and bool(mask.constant.all()):
         return part
     return replace(part, visible=mask if part.visible is None else part.visible & mask)
+
+
+def dropped(ctx: Context, relation: Relation, masks: Sequence[Value]) -> tuple[list[Value], OwnRows | None]:
+    """Of each part the rows that are left, as its owner may say itself where the owner sees them; and what the
+    relation's rows still are.
+    """
+    own = relation.own
+    if own is None:
+        return list(masks), None
+    out = [
+        emit(ctx, "keep", mask, name=own.table, scan=own.scan, at=own.at) if mask.type.seen_by == owner else mask
+        for mask, owner in zip(masks, own.owners, strict=True)
+    ]
+    return out, own._replace(at=own.at - 1)
 
 
 def merged(ctx: Context, relation: Relation, wanted: Collection[Column] | None = None) -> Part:

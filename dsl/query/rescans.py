@@ -1,7 +1,8 @@
 """Scans of one table under the same conditions are one scan: a `with` query that is used twice is worked out once.
 
-Every scan with conditions has `input` nodes of its own (`scan`), since an owner may leave rows out of one and not of
-another.  Where the conditions are the same, so are the rows: the later scan then reads what the earlier one brought,
+Every scan has `input` nodes of its own (`scan`), since an owner may leave rows out of one and not of another; one of
+which no rows are left out reads the table's own.  Where the conditions are the same, so are the rows: the later scan
+then reads what the earlier one brought,
 and all that is computed from both is seen to be equal.
 """
 
@@ -19,10 +20,10 @@ Signature = tuple[object, ...]
 
 
 def same_scans(nodes: Iterable[Node]) -> tuple[Node, ...]:
-    """The same nodes by number, in which scans under the same conditions read the first one's."""
+    """The same nodes by number, in which scans under the same conditions read the first one's, and those under none
+    the table's.
+    """
     nodes = tuple(nodes)
-    if len({node["scan"] for node in nodes if node.op == "keep"}) < 2:
-        return nodes
     first = _firsts(nodes)
     if not first:
         return nodes
@@ -35,16 +36,18 @@ def same_scans(nodes: Iterable[Node]) -> tuple[Node, ...]:
         node = node if src == node.src else replace(node, src=src)
         scan = node.get("scan")
         if scan is not None:
-            node = replace(node, attrs=tuple((k, first.get(scan, scan) if k == "scan" else v) for k, v in node.attrs))
-        pure = scan is not None or node.op == "item" or (node.op in known and known[node.op].pure)
+            read = first.get(scan, scan)
+            attrs = ((k, read if k == "scan" else v) for k, v in node.attrs)
+            node = replace(node, attrs=tuple((k, v) for k, v in attrs if k != "scan" or v is not None))
+        pure = node.op in ("input", "keep") or node.op == "item" or (node.op in known and known[node.op].pure)
         what: Signature = (node.op, node.src, node.attrs, node.type, node.outs)
         where.append(seen.setdefault(what, index) if pure else index)
         out.append(node)
     return tuple(out)
 
 
-def _firsts(nodes: Sequence[Node]) -> dict[int, int]:
-    """For each scan that repeats one before it, which one that is."""
+def _firsts(nodes: Sequence[Node]) -> dict[int, int | None]:
+    """For each scan that repeats one before it, which one that is; None for one without conditions."""
     conditions: dict[int, list[Signature]] = {}
     number: dict[Signature, int] = {}
     ids: list[int] = []
@@ -56,5 +59,6 @@ def _firsts(nodes: Sequence[Node]) -> dict[int, int]:
         if node.op == "keep":
             conditions.setdefault(node["scan"], []).append((node["name"], node["at"], ids[-1]))
     seen: dict[tuple[Signature, ...], int] = {}
-    first = {scan: seen.setdefault(tuple(signature), scan) for scan, signature in conditions.items()}
+    scans = dict.fromkeys(node["scan"] for node in nodes if node.get("scan") is not None)
+    first = {s: seen.setdefault(tuple(conditions[s]), s) if s in conditions else None for s in scans}
     return {scan: other for scan, other in first.items() if other != scan}

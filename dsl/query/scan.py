@@ -8,7 +8,9 @@ That a column is unique is checked by its owner; over several owners it is check
 **Rows that owners drop.** A scan with conditions has `input` nodes of its own, with a further attribute `scan`: the
 same columns, but in rows of which the owner may leave out those that a condition drops, the others first, and rows that
 stand for nothing after them.  A condition that one owner sees is marked by the operation `keep`, in place of which that
-owner says which rows are there.  Where the owner lets the number of rows be known that some of the conditions keep
+owner says which rows are there; so is what a join with tables of the same owner drops, with a number below 0.  A scan
+of which nothing is marked in the end reads the table's own `input` nodes (`rescans`).  Where the owner lets the number
+of rows be known that some of the conditions keep
 (`told`), the scan has so many rows, and these conditions hold for all of them.
 """
 
@@ -19,10 +21,10 @@ from dataclasses import replace
 
 from dsl.query.expressions import rows_of, truth_of
 from dsl.query.plan import Column, Scan
-from dsl.query.relation import Context, Part, Relation, emit, filtered, merged, shown
+from dsl.query.relation import Context, OwnRows, Part, Relation, emit, filtered, merged, shown
 from dsl.values import Array, Table, leaves
 from mpc.circuit import Value
-from mpc.types import Dim
+from mpc.types import Dim, Viewers
 
 __all__ = ["kept", "picked", "scanned"]
 
@@ -38,9 +40,10 @@ def scanned(ctx: Context, scan: Scan, number: int) -> Relation:
         ctx.tables.add(id(table))
     uniques = tuple(frozenset(places[n] for n in names) for names in (*table.uniques, *table.declared))
     everything = frozenset(scan.columns)
-    if scan.filters:
-        parts = tuple(_own_rows(ctx, scan, part, number) for part in parts)
-    return Relation(parts, uniques, tuple((unique, everything) for unique in uniques))
+    parts = tuple(_own_rows(ctx, scan, part, number) for part in parts)
+    owners = tuple(_owner_of(part, number) for part in parts)
+    own = OwnRows(table.name, number, owners)
+    return Relation(parts, uniques, tuple((unique, everything) for unique in uniques), own=own)
 
 
 def _owner(part: Part) -> tuple[str, str] | None:
@@ -49,6 +52,13 @@ def _owner(part: Part) -> tuple[str, str] | None:
     nodes = [v.node for v in values] + ([] if part.visible is None else [part.visible.node])
     owners = {(n["party"], n["name"]) if n.op == "input" and n.get("scan") is None else None for n in nodes}
     return owners.pop() if len(owners) == 1 else None
+
+
+def _owner_of(part: Part, number: int) -> Viewers:
+    """Who brought a part for the scan of this number alone; nobody where that is not so."""
+    first = next((a.value for a in part.columns.values()), None)
+    own = first is not None and first.node.op == "input" and first.node.get("scan") == number
+    return first.type.seen_by if own and first is not None else None
 
 
 def _own_rows(ctx: Context, scan: Scan, part: Part, number: int) -> Part:

@@ -25,7 +25,7 @@ from runtime.sources.arrow import content
 from runtime.sources.cells import Content
 from runtime.sources.dialects import Dialect, dialect_of
 from runtime.sources.faults import Faults
-from runtime.sources.sql import quoted, said
+from runtime.sources.sql import TOO_LARGE, quoted, said
 
 _USUAL: Final = {
     "application_name": "parley",
@@ -36,7 +36,11 @@ _USUAL: Final = {
 }
 _LOCAL: Final = {"localhost", "127.0.0.1", "::1"}
 _CASTS: Final = {"bpchar": "text", "uuid": "text", "citext": "text", "money": "numeric"}
-_FAMILIES: Final = {"08": "the connection broke", "42": "the statement is wrong", "53": "it lacks resources"}
+_STATES: Final = {"22003": TOO_LARGE, "42501": "permission denied", "42P01": "a table is not there"}
+_FAMILIES: Final = {
+    "08": "the connection broke", "42": "the statement is wrong", "53": "it lacks resources",
+    "57": "the server stopped the statement, or the connection",
+}  # fmt: skip
 
 
 @contextmanager
@@ -165,7 +169,8 @@ class Adbc:
             return self._cursor.fetch_arrow_table()
         except self._error as error:
             state = str(getattr(error, "sqlstate", None) or "")
-            why = _FAMILIES.get(state[:2], type(error).__name__) + (f" (SQLSTATE {state})" if state else "")
+            known = _STATES.get(state) or _FAMILIES.get(state[:2], type(error).__name__)
+            why = known + (f" (SQLSTATE {state})" if state else "")
             self._faults.fail("E0414", f"the database cannot read it: {why}")
 
 

@@ -17,7 +17,7 @@ from runtime.sources.address import Database
 from runtime.sources.arrow import content
 from runtime.sources.cells import Content
 from runtime.sources.faults import Faults
-from runtime.sources.sql import quoted, said
+from runtime.sources.sql import TOO_LARGE, quoted, said
 
 _SETTINGS: Final = {
     "autoinstall_known_extensions": "false",  # a query downloads nothing
@@ -98,4 +98,5 @@ class DuckDB:
         try:
             return relation.to_arrow_table()
         except self._error as error:
-            self._faults.fail("E0414", f"the database cannot read it: {type(error).__name__}")
+            why = TOO_LARGE if "out of range" in str(error) else type(error).__name__
+            self._faults.fail("E0414", f"the database cannot read it: {why}")

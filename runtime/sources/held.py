@@ -147,10 +147,15 @@ class Held:
         """Rows that look up others may come in any order; another statement is to give them in the same one."""
         return f" order by {_PLACE}" if (where.joins or computed.joins) and self.dialect.stable else ""
 
-    def answer(self, statement: str, columns: Sequence[ColumnSpec], salt: bytes | None) -> dict[str, NDArray[Any]]:
-        """What a statement gives, in columns as circuits take them, missing values' masks as `name?`."""
+    def answer(
+        self, statement: str, columns: Sequence[ColumnSpec], salt: bytes | None, beside: Sequence[str] = ()
+    ) -> dict[str, NDArray[Any]]:
+        """What a statement about this table gives, in columns as circuits take them, missing values' masks as `name?`.
+
+        beside: the other tables that it is about.
+        """
         wanted = replace(self.spec, columns=tuple(columns), unique_together=())
-        return self._read(f"({statement}) as parley_answer", wanted, salt)
+        return self._read(f"({statement}) as parley_answer", wanted, salt, beside)
 
     def _number(self, number: int, *, whole: bool = False) -> int:
         if number > self.rows or (whole and number != self.rows):
@@ -185,10 +190,13 @@ class Held:
         self.fetched.append((len(columns[wanted.columns[0].name]), tuple(c.name for c in wanted.columns)))
         return columns
 
-    def _read(self, rows: str, wanted: InputSpec, salt: bytes | None) -> dict[str, NDArray[Any]]:
-        faults = Faults(wanted, str(self.database), "table")
+    def _read(
+        self, rows: str, wanted: InputSpec, salt: bytes | None, beside: Sequence[str] = ()
+    ) -> dict[str, NDArray[Any]]:
+        place = ", ".join([str(self.database), *(f"with {name}" for name in beside)])
+        faults = Faults(wanted, place, "table")
         with self.connection.lock:
-            content = self._source.read(rows, [c.name for c in wanted.columns], wanted)
+            content = self._source.of(faults).read(rows, [c.name for c in wanted.columns], wanted)
             changed = self._source.changed()
         if changed:
             self._fail("it changed while the job ran")

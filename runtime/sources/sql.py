@@ -1,6 +1,6 @@
 """The few statements that a table of a database is read with.
 
-For: `quoted`, `relation`, `said`.
+For: `quoted`, `relation`, `said`, `TOO_LARGE`.
 Leaves to others: running them.
 
 Only names go into them, each in quotation marks: the owner's table, and columns that were found to be there.
@@ -14,6 +14,7 @@ from dsl.inputs import InputSpec
 from runtime.sources.address import Database
 from runtime.sources.dialects import dialect_of
 
+TOO_LARGE: Final = "a number that it works out does not fit into 64 bits"
 _MOST: Final = 300
 
 

@@ -27,7 +27,7 @@ from runtime.sources.address import Database
 from runtime.sources.cells import PADDING, Cells, Content, Mask, Typed
 from runtime.sources.faults import Faults
 from runtime.sources.grid import side_by_side
-from runtime.sources.sql import quoted, said
+from runtime.sources.sql import TOO_LARGE, quoted, said
 from runtime.sources.typed import EXPECTED, FLOAT_AS_INT
 
 _BLOCK: Final = 1 << 14
@@ -105,6 +105,7 @@ class SQLite:
         try:
             return int(self._connection.execute("pragma data_version").fetchone()[0])
         except sqlite3.Error as error:
+            self._locked(error)
             self._faults.fail("E0414", f"the file cannot be opened: {said(error)}")
 
     def names(self, rows: str) -> list[str]:
@@ -165,7 +166,17 @@ class SQLite:
             self._connection.interrupt()
 
     def _unreadable(self, error: sqlite3.Error) -> NoReturn:
+        self._locked(error)
+        if self.changed():
+            self._faults.fail("E0414", "it changed while the job ran", help="submit the job again")
+        if "integer overflow" in str(error):
+            self._faults.fail("E0414", f"the database cannot read it: {TOO_LARGE}")
         self._faults.fail("E0414", f"the database cannot read it: {type(error).__name__}")
+
+    def _locked(self, error: sqlite3.Error) -> None:
+        """Ends the loading where another program is writing, and was for longer than is waited for."""
+        if getattr(error, "sqlite_errorname", "").startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
+            self._faults.fail("E0414", "another program has locked it", help="submit the job again")
 
 
 @dataclass(frozen=True, slots=True)

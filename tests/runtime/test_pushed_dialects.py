@@ -80,6 +80,10 @@ class Translated:
         statement = translated(f"select {', '.join(map(quoted, names))} from {rows}", self.dialect)
         return self.source.read(f"({statement}) as parley_translated", names, spec)
 
+    def of(self, faults: Any) -> Any:
+        del faults
+        return self
+
     def changed(self) -> bool:
         return False
 
@@ -139,6 +143,9 @@ class SparkItself:
     def read(self, rows: str, names: list[str], spec: Any) -> Any:
         listed = ", ".join(map(DIALECTS["spark"].quoted, names))
         return content(self.session.sql(f"select {listed} from {rows}").toArrow(), spec, self.faults)
+
+    def of(self, faults: Any) -> Any:
+        return SparkItself(self.session, faults)
 
     def changed(self) -> bool:
         return False

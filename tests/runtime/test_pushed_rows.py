@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
-from pushed_tables import DATA, KINDS, T, fill, study_of
+from pushed_tables import DATA, KINDS, T, U, fill, study_of
 
 from dsl.elaborate import elaborate
 from dsl.inputs import Bindings, requirements
@@ -155,8 +155,11 @@ DAY = date(2020, 5, 1)
 ROWS = [
     (i, i % 5, i % 4, "open", "ab", "ab" if i < 3 else "b", i, i, 0.5, 0.1, DAY, None, True, i, i) for i in range(T)
 ]
-OTHERS = [(i, i, 70 * i, label, DAY) for i, label in enumerate(["ab", "c", "d", "e", "f"])]
-"""Of t three rows have a name that is a label; of o three have a region below 200."""
+OTHERS = [
+    (i, i, 70 * i, label, date(2020, 1 + 3 * i, 1) if i < 4 else DAY)
+    for i, label in enumerate(["ab", "c", "d", "e", "f"])
+]
+"""Of t three rows have a name that is a label; of o three have a region below 200, and two are older."""
 
 
 @pytest.mark.parametrize("kind", ["duckdb", "sqlite"])
@@ -166,6 +169,8 @@ OTHERS = [(i, i, 70 * i, label, DAY) for i, label in enumerate(["ab", "c", "d", 
         ("exists", {"t": [(3, ("cust", "name", "amount"))], "o": []}),
         ("in", {"t": [(8, ("cust", "k", "amount"))], "o": []}),
         ("not in", {"t": [(3, ("cust", "k", "amount"))], "o": []}),
+        ("rows alone", {"t": [(6, ("cust", "name"))], "o": [(U, ("cust", "region", "opened"))]}),
+        ("join by two", {"t": [(5, ("name", "#0", "#1"))], "o": []}),
     ],
 )
 def test_only_rows_that_conditions_keep_are_fetched(query: str, fetched: Any, kind: str, folder: Path) -> None:
