@@ -32,7 +32,10 @@ _USUAL: Final = {
     "connect_timeout": "30",
     "client_encoding": "UTF8",
     "options": "-c default_transaction_read_only=on -c default_transaction_isolation=repeatable\\ read"
-    " -c standard_conforming_strings=on",  # a backslash in a text of the study is one, and escapes no quotation mark
+    " -c standard_conforming_strings=on"  # a backslash in a text of the study is one, and escapes no quotation mark
+    # Rows come in the order of the table, whichever columns are asked for and whoever else reads it.
+    " -c enable_indexscan=off -c enable_indexonlyscan=off -c synchronize_seqscans=off"
+    " -c max_parallel_workers_per_gather=0",
 }
 _LOCAL: Final = {"localhost", "127.0.0.1", "::1"}
 _CASTS: Final = {"bpchar": "text", "uuid": "text", "citext": "text", "money": "numeric"}

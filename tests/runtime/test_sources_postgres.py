@@ -12,6 +12,11 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from pushed_tables import DATA, QUERIES, cells, differences
 from test_pushed import COLUMNS, CONDITIONS, circuit, rows, study, where
+from test_pushed_faults import Failing, ended
+from test_pushed_faults import filled as shop
+from test_pushed_faults import run as ends
+from test_pushed_rows import QUERIES as ROWS
+from test_pushed_rows import held_to_whole_tables
 from test_sources_csv import array, table
 from test_sources_databases import FAULTS, TYPED, TYPED_FAULTS, VALUES, found, refused, refused_in_row_2, statements
 
@@ -108,8 +113,15 @@ def in_postgres(server):
             run(*statements)
             return address(server)
 
-        yield made
-        run("drop table if exists t cascade", "drop type if exists word")
+        try:
+            yield made
+        finally:  # what a failed test left open would keep its locks on the table
+            run(
+                "rollback",
+                "select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'parley'",
+                "drop table if exists t cascade",
+                "drop type if exists word",
+            )
 
 
 @pytest.mark.parametrize(("column", "kind", "values", "expected"), VALUES + TYPED)
@@ -327,3 +339,53 @@ def two_tables(server):
 @given(data=DATA)
 def test_postgres_gives_what_the_circuit_says(query, two_tables, data):
     assert differences(QUERIES[query], FileInputs("a", None, two_tables(data)))[1] == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("query", ROWS)
+@settings(
+    max_examples=3, deadline=None, derandomize=True, phases=[Phase.generate],
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)  # fmt: skip
+@given(data=DATA)
+@pytest.mark.filterwarnings("ignore:The recursion limit")
+def test_postgres_keeps_the_rows_of_whole_tables(query, two_tables, tmp_path, data):
+    (tmp_path / "b").mkdir(exist_ok=True)
+    (tmp_path / "b" / "u.csv").write_text("cust,w\n" + "".join(f"{i},{i + 3}\n" for i in range(-1, 3)))
+    held_to_whole_tables(query, tmp_path, two_tables(data))
+
+
+@pytest.fixture
+def sales(server):
+    """Tables of a shop: how statements are run, and where the tables are."""
+    with running(server) as run:
+        shop(run)
+        yield run, {("a", name): address(server, f"table={name}") for name in ("sales", "people")}
+        run("drop table sales, people")
+
+
+def test_postgres_that_ends_the_connection(sales, tmp_path):
+    run, places = sales
+    ending = "select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'parley'"
+    said = ended(ends(tmp_path, Failing("a", None, places, before=lambda: run(ending))))
+    assert "`sales` of a: the database refuses it" in said
+    assert "terminating connection" in said
+    assert "with people" in said
+    assert not any(isinstance(one, BaseException) for one in ends(tmp_path, FileInputs("a", None, places)))
+
+
+def test_postgres_sum_beyond_64_bits(sales, tmp_path):
+    run, places = sales
+    run("insert into sales values (1, 9223372036854775807)")
+    assert "does not fit into 64 bits (SQLSTATE 22003)" in ended(ends(tmp_path, FileInputs("a", None, places)))
+
+
+def test_postgres_that_stops_a_statement(server, in_postgres):
+    in_postgres("create table t (a bigint)", "insert into t select generate_series(1, 1000)")
+    slow = address(server, "query=select a from t where pg_sleep(60) is not null")
+    in_postgres("alter role reader set statement_timeout = '100ms'")
+    try:
+        said = str(refused(slow, table(ColumnSpec("a", "int"))))
+    finally:
+        in_postgres("alter role reader reset statement_timeout")
+    assert "the server stopped the statement, or the connection (SQLSTATE 57014)" in said
