@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
+from stream_ledger import Ledger
 
 from mpc.circuit import Array, Builder, Circuit, Value
 from mpc.places import Places
@@ -69,11 +70,13 @@ def study(
 def run(
     compute: Compute, arrays: Sequence[Array], where: str = "rep3", ranges: Sequence[Range] | None = None
 ) -> Outcome:
-    """Both ways; AssertionError where a scheme sends anything but what it declared."""
+    """Both ways; AssertionError where a scheme sends anything but what it declared, or draws from a stream twice."""
     circuit, inputs = study(compute, arrays, ranges)
     plain = {(party, *key): value for party, mine in inputs.items() for key, value in mine.items()}
     wanted = outputs(circuit, evaluate(circuit, plain))
-    done = simulate(circuit, inputs, SCHEMES[where.split("-")[0]], PLACES[where])
+    with Ledger().open() as ledger:
+        done = simulate(circuit, inputs, SCHEMES[where.split("-")[0]], PLACES[where])
+    assert ledger.twice == []
     assert done.measured.total == done.schedule.links
     assert len(done.measured.rounds) == done.schedule.rounds
     got: Mapping[tuple[str, str], Array] = done.reports["a"].outputs

@@ -6,64 +6,25 @@ composite operation) would go unnoticed by every test of results, and would show
 
 from collections import defaultdict
 from collections.abc import Callable
-from itertools import pairwise
-from typing import Any
 
 import numpy as np
 import pytest
+from stream_ledger import Ledger
 
-from mpc import prg
 from mpc.circuit import Array, Builder, Value, natural
 from mpc.engine import Engine
 from mpc.lockstep import lockstep
 from mpc.lower import lower
 from mpc.places import Places
-from mpc.protocol import Step
 from mpc.protocols import SCHEMES
 from mpc.schedule import schedule
 from mpc.simulate import pair_keys
 from mpc.types import BOOL, INT, NOBODY, DType, Fixed, Type
 
-Draws = dict[tuple[str, bytes, int], list[tuple[int, int]]]
-
 PLACES = {
     "rep3": Places(("a", "b", "c"), ("d",)),
     "additive": Places(("a", "b", "c"), ("d",), "dealer"),
 }
-
-
-class Ledger:
-    """What each party draws: by its name, the key and the use, the blocks from first to last."""
-
-    def __init__(self) -> None:
-        self.party = ""
-        self.draws: Draws = defaultdict(list)
-
-    def note(self, key: bytes, use: int, first: int, octets: int) -> None:
-        if self.party and octets:
-            self.draws[self.party, key, use].append((first, first + -(-octets // prg.BLOCK)))
-
-    def follow(self, engine: Engine) -> Step[Any]:
-        """The engine's run, with its draws noted under its name."""
-        step, got = engine.run(), None
-        while True:
-            self.party = engine.name
-            try:
-                exchange = next(step) if got is None else step.send(got)
-            except StopIteration as stop:
-                return stop.value
-            finally:
-                self.party = ""
-            got = yield exchange
-
-    @property
-    def twice(self) -> list[tuple[str, int, tuple[int, int], tuple[int, int]]]:
-        """Draws of one party from one key and use that meet."""
-        out = []
-        for (party, _, use), ranges in self.draws.items():
-            ordered = sorted(ranges)
-            out += [(party, use, a, b) for a, b in pairwise(ordered) if b[0] < a[1]]
-        return out
 
 
 def brought(b: Builder, party: str, name: str, dtype: DType, shape: tuple[int, ...]) -> Value:
@@ -123,9 +84,7 @@ def matrices(b: Builder, n: int) -> list[Value]:
 @pytest.mark.parametrize("n", [1, 5, 300, 5000])
 @pytest.mark.parametrize("made", [numbers, orders, loops, matrices])
 @pytest.mark.parametrize("scheme", list(PLACES))
-def test_no_part_of_a_stream_is_drawn_twice(
-    scheme: str, made: Callable[[Builder, int], list[Value]], n: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_no_part_of_a_stream_is_drawn_twice(scheme: str, made: Callable[[Builder, int], list[Value]], n: int) -> None:
     places, builder, ledger = PLACES[scheme], Builder(), Ledger()
     for k, value in enumerate(made(builder, n)):
         attrs = {"to": None, "name": f"out{k}", "column": ""}
@@ -138,16 +97,10 @@ def test_no_part_of_a_stream_is_drawn_twice(
             drawn = rng.integers(-9, 9, node.type.sizes)
             inputs[node["party"]][node["name"], ""] = drawn.astype(natural(node.type.dtype))
     timetable = schedule(SCHEMES[scheme].prepare(lower(circuit, places.nodes).circuit), places, SCHEMES[scheme])
-    bytes_of = prg.Prg.bytes
-
-    def noted(self: prg.Prg, use: int, offset: int, octets: int) -> Any:
-        ledger.note(self._key, use, offset, octets)
-        return bytes_of(self, use, offset, octets)
-
-    monkeypatch.setattr(prg.Prg, "bytes", noted)
     keys = pair_keys(len(places.names))
     engines = [Engine(timetable, places.seat(i, keys[i]), inputs[name]) for i, name in enumerate(places.names)]
-    lockstep([ledger.follow(e) for e in engines])
+    with ledger.open():
+        lockstep([e.run() for e in engines])
 
     assert len(ledger.draws) > 3, "the run drew nothing: the ledger is not in its way"
     assert ledger.twice == []
