@@ -21,7 +21,7 @@ from dsl.tokens import Token
 Children = list[Any]
 
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
-_COMPARE = {"=": "==", "<>": "!="}
+COMPARE = {"=": "==", "<>": "!="}
 
 
 class Refused(Exception):  # noqa: N818 - it says what happened to the text
@@ -104,7 +104,7 @@ class ExpressionBuilder:
             help_ = f"`a {first} b and b {second} c`"
             message = "comparisons are not chained"
             raise Refused("E0105", message, covers(c), "two comparisons in one", [f"write each: {help_}"])
-        op = _COMPARE.get(c[1].value, c[1].value)
+        op = COMPARE.get(c[1].value, c[1].value)
         return s.Compare(op, c[0], c[2], span=covers(c))
 
     def binary(self, c: Children) -> s.Binary:

@@ -11,7 +11,7 @@ from decimal import Decimal
 from typing import Any, Final, Literal, cast
 
 from dsl import syntax as s
-from dsl.build_expression import Children, Part, Refused, covers
+from dsl.build_expression import COMPARE, Children, Part, Refused, covers
 from dsl.source import Span
 from dsl.tokens import Token
 
@@ -29,6 +29,8 @@ SQL_TYPES: Final[dict[str, s.SqlKind]] = {
 
 _CLAUSES = ("where", "group by", "having")
 _ENDINGS = ("order by", "limit", "offset")
+_FILTER = "`count(*) filter (where x > 0)`"
+_FRAME_ENDS = ("current row", "unbounded following")
 _COUNT = re.compile(r"-?[0-9]{1,7}")
 _Unit = Literal["day", "month", "year"]
 
@@ -165,6 +167,10 @@ class QueryBuilder:
                 return s.InQuery(value, part.value, negated, span=span)
         return s.Like(value, part.value, negated, span=span)
 
+    def quantified(self, c: Children) -> s.Quantified:
+        op = cast(s.CompareOperator, COMPARE.get(c[1].value, c[1].value))
+        return s.Quantified(op, c[0], c[4], c[2].type == "ALL", span=covers(c))
+
     def is_null(self, c: Children) -> s.IsNull:
         return s.IsNull(c[0], len(c) == 4, span=covers(c))
 
@@ -209,6 +215,21 @@ class QueryBuilder:
             helps = ["`decimal(2)`, or as SQL has it `decimal(15, 2)`, has two places"] if kind == "decimal" else []
             raise Refused("E0301", "a type with other numbers than it takes", named.span, "", helps)
         return s.Cast(value, kind, cast(int, numbers[-1]) if numbers else None, span=span)
+
+    def filtered(self, c: Children) -> s.Filtered:
+        if not isinstance(c[0], s.Call):
+            raise Refused("E0601", "`filter` stands behind an aggregate", covers(c), "", [_FILTER])
+        return s.Filtered(c[0], c[3].value, span=covers(c))
+
+    def partition(self, c: Children) -> Part:
+        return Part("partition by", tuple(c[1:]), covers(c))
+
+    def over(self, c: Children) -> s.Over:
+        call, partition, order, frame = c[0], c[3], c[4], c[5]
+        if not isinstance(call, s.Call | s.Filtered):
+            raise Refused("E0601", "`over` stands behind a function", covers(c), "", ["`row_number() over (…)`"])
+        keys = () if partition is None else partition.value
+        return s.Over(call, keys, () if order is None else order.value, _frame(frame), span=covers(c))
 
     # ------------------------------------------------------------------------------------------------ atoms
 
@@ -259,6 +280,19 @@ def _in_order(parts: Children, order: tuple[str, ...]) -> dict[str, Any]:
         last = at
         found[part.kind] = part.value
     return found
+
+
+def _frame(token: Token | None) -> s.Frame:
+    if token is None:
+        return "range"
+    unit, *words = str(token.value).lower().split()
+    ends = " ".join(words)
+    if ends in {"unbounded preceding", "between unbounded preceding and current row"} and unit != "groups":
+        return cast(s.Frame, unit)
+    if ends == "between unbounded preceding and unbounded following":
+        return "whole"
+    helps = [f"`{unit if unit != 'groups' else 'rows'} between unbounded preceding and {end}`" for end in _FRAME_ENDS]
+    raise Refused("E0901", "this frame of a window is not supported yet", covers([token]), "", helps)
 
 
 def _united(left: s.QueryBody, sign: Token, amount: Token | None, right: s.QueryBody, span: Span) -> s.Union:

@@ -40,6 +40,12 @@ _VALUE = re.compile(rf"{_GAP}+['\"\w(.-]")
 
 _KEY_ENDS = frozenset({"ASC", "DESC", "NULLS_FIRST", "NULLS_LAST"})
 """Kinds after which a key of `order by` is complete."""
+_FRAME = re.compile(
+    rf"(?:rows|range|groups){_GAP}+(?:(?:between{_GAP}+)?(?:unbounded|current|[0-9]+|interval)\b)[^()#'\"]*(?=\))",
+    re.IGNORECASE,
+)
+_SELECT = re.compile(rf"{_GAP}*\((?:\(|{_GAP})*(?:select|with)\b", re.IGNORECASE)
+_WHERE = re.compile(rf"{_GAP}*\({_GAP}*where\b", re.IGNORECASE)
 _BODY_ENDS = _KEY_ENDS | {"STAR", "DOTSTAR"}
 """Kinds, beside those of an operand, after which a select may be complete."""
 
@@ -68,6 +74,7 @@ class _QueryLexer:
         self.ok = True
         self.brackets: list[Token] = []
         self.cases = 0
+        self.overs = 0
 
     def run(self) -> None:
         """Reads all tokens."""
@@ -153,10 +160,12 @@ class _QueryLexer:
             kind = self.kind(lower, end)
             if kind == "NAME" and lower in QUERY_FUNCTIONS and _OPENS.match(self.text, end):
                 value = lower
-            match = _BY.match(self.text, end) if kind in {"GROUP", "ORDER"} else None
+            match = _BY.match(self.text, end) if kind in {"GROUP", "ORDER", "PARTITION"} else None
+            match = _FRAME.match(self.text, start) if kind == "FRAME" else match
             match = _NULLS.match(self.text, end) if kind.startswith("NULLS") else match
             end = match.end() if match else end
-        self.tokens.append(Token(kind, start, end, value if kind == "NAME" else lower))
+        value = self.text[start:end] if kind == "FRAME" else value if kind == "NAME" else lower
+        self.tokens.append(Token(kind, start, end, value))
         self.pos = end
 
     def kind(self, word: str, end: int) -> str:
@@ -165,8 +174,15 @@ class _QueryLexer:
         if word in QUERY_KEYWORDS:
             self.cases += word == "case"
             return QUERY_KEYWORDS[word]
-        if word in {"group", "order"} and _BY.match(text, end):
+        if (word in {"group", "order"} or (word == "partition" and last == "LPAR")) and _BY.match(text, end):
             return word.upper()
+        if word in {"rows", "range", "groups"} and self.overs and _FRAME.match(text, end - len(word)):
+            return "FRAME"
+        if word in {"any", "some", "all"} and last == "COMPARE" and _SELECT.match(text, end):
+            return "ALL" if word == "all" else "ANY"
+        if word == "over" and last == "RPAR" and _OPENS.match(text, end):
+            self.overs += 1
+            return "OVER"
         if word in {"left", "right", "full", "inner", "cross"} and _JOIN.match(text, end):
             return word.upper()
         if word == "natural" and _ANY_JOIN.match(text, end):
@@ -177,6 +193,7 @@ class _QueryLexer:
             return f"NULLS_{nulls.group(1).upper()}"
         if (
             (word == "outer" and last in {"LEFT", "RIGHT", "FULL"})
+            or (word == "filter" and last == "RPAR" and _WHERE.match(text, end))
             or (word == "using" and after_operand and _OPENS.match(text, end))
             or (word == "all" and last in {"UNION", "INTERSECT", "EXCEPT"})
             or (

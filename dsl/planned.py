@@ -20,7 +20,7 @@ __all__ = ["Kind", "Operator", "Piece", "Planned", "Plans"]
 
 Kind: TypeAlias = Literal[
     "scan", "filter", "project", "rank", "join", "left join", "full join", "attach", "value", "group", "distinct",
-    "sort", "limit", "union", "check",
+    "sort", "limit", "union", "window", "check",
 ]  # fmt: skip
 
 

@@ -52,6 +52,8 @@ from dsl.syntax_query import (
     DerivedTable,
     Exists,
     Extract,
+    Filtered,
+    Frame,
     InList,
     InQuery,
     Interval,
@@ -61,6 +63,8 @@ from dsl.syntax_query import (
     Like,
     Null,
     OrderItem,
+    Over,
+    Quantified,
     Query,
     ScalarQuery,
     Select,
@@ -100,7 +104,9 @@ __all__ = [
     "Expression",
     "ExpressionStatement",
     "Extract",
+    "Filtered",
     "For",
+    "Frame",
     "FromImport",
     "Function",
     "Identifier",
@@ -124,11 +130,13 @@ __all__ = [
     "Node",
     "Null",
     "OrderItem",
+    "Over",
     "Param",
     "Parameter",
     "Party",
     "Pass",
     "PlainExpression",
+    "Quantified",
     "Query",
     "QueryBody",
     "QueryDefinition",
@@ -420,24 +428,10 @@ Statement = (
     Declaration | Assign | AugmentedAssign | Return | For | If | RevealTo | Assert | Store | Pass | ExpressionStatement
 )
 Literals = Int | Real | Text | Bool | Date
-PlainExpression = (
-    Literals
-    | Name
-    | Unary
-    | Binary
-    | Compare
-    | Logical
-    | Conditional
-    | Call
-    | Attribute
-    | Subscript
-    | Tuple
-    | List
-    | Reveal
-)
-QueryExpression = (
-    Star | Null | Case | Cast | Between | InList | InQuery | Exists | ScalarQuery | Like | IsNull | Extract | Interval
-)
+Operation = Unary | Binary | Compare | Logical | Conditional
+PlainExpression = Literals | Name | Operation | Call | Attribute | Subscript | Tuple | List | Reveal
+Predicate = Between | InList | InQuery | Quantified | Exists | Like | IsNull
+QueryExpression = Star | Null | Case | Cast | Predicate | ScalarQuery | Extract | Interval | Filtered | Over
 Expression = PlainExpression | QueryExpression
 Target = Name | Subscript | Tuple
 TableExpression = TableName | DerivedTable | Join

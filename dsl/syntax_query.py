@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 from dsl.node import Identifier, Node
 
 if TYPE_CHECKING:
-    from dsl.syntax import Expression, QueryBody, TableExpression
+    from dsl.syntax import Call, CompareOperator, Expression, QueryBody, TableExpression
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +162,39 @@ class InQuery(Node):
     value: "Expression"
     query: Query
     negated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Quantified(Node):
+    """`value op any (select …)`, or `all`."""
+
+    op: "CompareOperator"
+    value: "Expression"
+    query: Query
+    all: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Filtered(Node):
+    """`aggregate(…) filter (where condition)`."""
+
+    call: "Call"
+    condition: "Expression"
+
+
+Frame = Literal["range", "rows", "whole"]
+
+
+@dataclass(frozen=True, slots=True)
+class Over(Node):
+    """`function(…) over ([partition by …] [order by …] [frame])`.
+
+    frame: up to the current row and its peers, up to the current row, or all rows of the partition."""
+
+    call: "Call | Filtered"
+    partition: "tuple[Expression, ...]" = ()
+    order: tuple[OrderItem, ...] = ()
+    frame: Frame = "range"
 
 
 @dataclass(frozen=True, slots=True)

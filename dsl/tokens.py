@@ -134,14 +134,19 @@ CLOSES = {")": "(", "]": "["}
 OPERAND_ENDS = frozenset({"NAME", "NUMBER", "STRING", "BOOL", "NULL", "RPAR", "RSQB", "QMARK", "END"})
 """Kinds after which an operand is complete."""
 
-AGGREGATES = frozenset({"count", "sum", "avg", "min", "max", "stddev", "variance", "median", "percentile"})
+AGGREGATES = frozenset(
+    {"count", "sum", "avg", "min", "max", "any_value", "bool_and", "bool_or", "every", "median", "percentile"}
+    | {"stddev", "variance", "stddev_samp", "var_samp", "stddev_pop", "var_pop"}
+)
+WINDOWS = frozenset({"row_number", "rank", "dense_rank", "lag", "lead", "first_value", "last_value"})
+"""Functions that stand only before `over`, as aggregates may."""
 ROW_FUNCTIONS = frozenset(
     {"coalesce", "nullif", "greatest", "least", "cast", "extract", "year", "month", "day", "date_trunc"}
     | {"abs", "sign", "round", "trunc", "floor", "ceil", "ceiling", "mod", "power", "exp", "ln", "sqrt"}
     | {"substring", "substr", "left", "upper", "lower", "trim", "ltrim", "rtrim", "length"}
 )
 """Functions of one row that SQL has."""
-QUERY_FUNCTIONS = AGGREGATES | ROW_FUNCTIONS
+QUERY_FUNCTIONS = AGGREGATES | WINDOWS | ROW_FUNCTIONS
 """Functions whose names are key words of queries, hence in either case."""
 
 _ALL_KEYWORDS = KEYWORDS | OPENING_KEYWORDS | AFTER_OPERAND | QUERY_KEYWORDS
@@ -179,6 +184,11 @@ WORDS = {
     "USING": "`using`",
     "INTERSECT": "`intersect`",
     "EXCEPT": "`except`",
+    "ANY": "`any`",
+    "FILTER": "`filter`",
+    "OVER": "`over`",
+    "PARTITION": "`partition by`",
+    "FRAME": "a frame",
     "INNER": "`inner`",
     "OUTER": "`outer`",
     "ALL": "`all`",

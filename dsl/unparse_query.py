@@ -134,15 +134,30 @@ class QueryWriter(Writer):
                 return Level.ATOM, f"({self.query(query)})"
             case s.Cast(value, kind, size):
                 return Level.POSTFIX, f"cast({self.expression(value)} as {kind}{'' if size is None else f'({size})'})"
+            case s.Filtered(call, condition):
+                return Level.POSTFIX, f"{self.postfix(call)} filter (where {self.expression(condition)})"
+            case s.Over():
+                return Level.POSTFIX, self.over(node)
             case s.Interval(count, unit):
                 return Level.ATOM, f"interval '{count}' {unit}"
-            case s.Between() | s.InQuery() | s.Like() | s.IsNull():
+            case s.Between() | s.InQuery() | s.Quantified() | s.Like() | s.IsNull():
                 return Level.COMPARISON, self.predicate(node)
         return super().query_parts(node)
 
-    def predicate(self, node: s.Between | s.InQuery | s.Like | s.IsNull) -> str:
+    def over(self, node: s.Over) -> str:
+        """A window."""
+        parts = [f"partition by {self.listed(node.partition)}"] if node.partition else []
+        parts += [f"order by {', '.join(map(self.order, node.order))}"] if node.order else []
+        end = {"rows": "current row", "whole": "unbounded following"}.get(node.frame)
+        parts += [] if end is None else [f"rows between unbounded preceding and {end}"]
+        return f"{self.expression(node.call, Level.POSTFIX)} over ({' '.join(parts)})"
+
+    def predicate(self, node: s.Between | s.InQuery | s.Quantified | s.Like | s.IsNull) -> str:
         """A condition on a value."""
         match node:
+            case s.Quantified(op, value, query, every):
+                sign = {"==": "=", "!=": "<>"}.get(op, op)
+                return f"{self.expression(value, Level.SUM)} {sign} {'all' if every else 'any'} ({self.query(query)})"
             case s.Between(value, low, high, negated):
                 range_ = f"between {self.expression(low, Level.SUM)} and {self.expression(high, Level.SUM)}"
                 return f"{self.expression(value, Level.SUM)} {_not(negated)}{range_}"

@@ -92,6 +92,7 @@ def _lineage(w: Walker, plan: Plan) -> Lineage:
     if plan.having or plan.attaches:
         helps = ("put the condition behind the noise: `reveal q to p where n >= 10 with laplace(epsilon=1.0)`",)
         raise _refuse("with `having`, which groups there are shows what is in them", plan.span, *helps)
+    _alone(plan)
     _public(w, plan)
     rows = _rows(w, plan.source)
     if not plan.grouped:
@@ -115,6 +116,12 @@ def _grouped(plan: Plan) -> bool:
 
 
 # --------------------------------------------------------------------------------------------- rows
+
+
+def _alone(block: Block) -> None:
+    """No row shows what is in others."""
+    for one in block.windows:
+        raise _refuse("a window has values of other rows, so that one row can change them all", one.span)
 
 
 def _public(w: Walker, block: Block) -> None:
@@ -240,6 +247,7 @@ def _rows_of(w: Walker, plan: Plan) -> dict[Owned, int | Refusal]:
             _add(out, _rows_of(w, right), 1)
             return out
         case Block():
+            _alone(plan)
             _public(w, plan)
             rows = _rows(w, plan.source)
             if plan.grouped and not plan.keys:

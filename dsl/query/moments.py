@@ -1,4 +1,4 @@
-"""Variance and standard deviation of a sample, from sums that any order of adding up gives alike.
+"""Variance and standard deviation, of a sample or of all there is, from sums that any order of adding up gives alike.
 
 For: `whole` and `fraction` (what is added up), `spread`.
 
@@ -70,9 +70,10 @@ def spread(
     crossed: Array,
     low_squared: Array,
 ) -> Array:
-    """The variance or its root; missing for fewer than two numbers."""
+    """The variance or its root; missing for fewer numbers than one, of a sample than two."""
+    all_there = kind in {"var_pop", "stddev_pop"}
     w, n = ctx.w, divisor(ctx, count.value)
-    below = divisor(ctx, n - 1)
+    below = n if all_there else divisor(ctx, n - 1)
     c = emit(ctx, "floordiv", high.value, n)
     squares = high_squared.value - 2 * (c * high.value) + n * (c * c)
     excess = high.value - n * c  # 0 <= excess < n
@@ -83,11 +84,12 @@ def spread(
     else:
         unit = 10 ** (2 * total.stype.places)
         off = _product(ctx, excess.to_fixed(w.frac), n, below)
+        off = emit(ctx, "div", off, n) if all_there else off
         off = off if unit == 1 else emit(ctx, "div", off, w.builder.const(float(unit), w.fixed))
         result = quotient(ctx, squares, below * unit) - off
     result = emit(ctx, "maximum", result, w.builder.const(0.0, w.fixed))
-    value = emit(ctx, "sqrt", result) if kind == "stddev" else result
-    return Array(value, FIXED.optional(), (count.value > 1).broadcast_to(value.shape))
+    value = emit(ctx, "sqrt", result) if kind in {"stddev", "stddev_pop"} else result
+    return Array(value, FIXED.optional(), (count.value > (0 if all_there else 1)).broadcast_to(value.shape))
 
 
 def _fixed(ctx: Context, units: Value) -> Value:

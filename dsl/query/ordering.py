@@ -20,7 +20,7 @@ from dsl.syntax import IsNull
 from mpc.circuit import Value
 from mpc.types import Dim, Size, meet
 
-__all__ = ["limited", "ordered"]
+__all__ = ["limited", "ordered", "without_place"]
 
 
 def ordered(ctx: Context, relation: Relation, order: Sequence[tuple[Node, bool]], wanted: set[Column]) -> Relation:
@@ -60,7 +60,7 @@ def ordered(ctx: Context, relation: Relation, order: Sequence[tuple[Node, bool]]
             operands.append(v)
         places.append(len(operands) - 1 if known is None else known)
     if not whole:
-        keys, operands, down = _without_place(ctx, keys, operands, down)
+        keys, operands, down = without_place(ctx, keys, operands, down)
     done = ctx.w.builder.emit_many("sort_rows", *operands, keys=len(keys), descending=tuple(down))
     values = unpacked(arrays, [done[at] for at in places])
     visible = None if part.visible is None else ~done[0]
@@ -108,7 +108,7 @@ def _left(relation: Relation, part: Part) -> dict[Column, Column]:
     return {column: rank for column, rank in relation.ranks.items() if rank in part.columns}
 
 
-def _without_place(
+def without_place(
     ctx: Context, keys: list[Value], operands: list[Value], down: list[bool]
 ) -> tuple[list[Value], list[Value], list[bool]]:
     """What is sorted, so that the order of rows with equal keys does not show whose rows they were.

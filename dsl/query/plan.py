@@ -18,7 +18,7 @@ from typing import Any, Literal, TypeAlias, cast
 
 from dsl.node import Node, walk
 from dsl.source import Span
-from dsl.syntax import Logical
+from dsl.syntax import Frame, Logical
 from dsl.values import Table
 from mpc.types import Dim
 
@@ -40,11 +40,14 @@ __all__ = [
     "Ordered",
     "Plan",
     "Ref",
+    "Running",
     "Scan",
     "Source",
     "Spread",
     "Union",
     "Whole",
+    "Window",
+    "Windowed",
     "columns_of",
     "conjuncts",
     "mapped",
@@ -119,9 +122,9 @@ class Fraction(Node):
 
 @dataclass(frozen=True, slots=True)
 class Spread(Node):
-    """Variance of a sample, or its root, from sums over the sample x = h + l 2^-16 (see `moments`)."""
+    """Variance of a sample or of all there is, or its root, from sums over x = h + l 2^-16 (see `moments`)."""
 
-    kind: Literal["variance", "stddev"]
+    kind: Literal["variance", "stddev", "var_pop", "stddev_pop"]
     count: Node
     total: Node
     whole: Node
@@ -250,6 +253,52 @@ class Measure:
     fraction: Decimal = Decimal(0)
 
 
+Running: TypeAlias = Literal[
+    "row_number", "rank", "dense_rank", "rows", "count", "sum", "min", "max", "first", "last", "lag", "lead", "lagging",
+    "leading",
+]  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """Which rows of a select a value is taken from: those of the partition, up to the frame's end in this order.
+
+    frame: to the current row and its peers, to the current row, or all of the partition.
+    """
+
+    partition: tuple[Node, ...] = ()
+    order: tuple[tuple[Node, bool], ...] = ()
+    frame: Frame = "range"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Windowed:
+    """A column of values over a window. lag, lead: the value `offset` rows before or after; lagging, leading: whether
+    there is such a row."""
+
+    column: Column
+    kind: Running
+    argument: Node | None
+    window: Window
+    span: Span
+    offset: int = 0
+
+    @property
+    def nodes(self) -> list[Node]:
+        """The expressions that it is made of."""
+        used = [*self.window.partition, *(node for node, _ in self.window.order)]
+        return used if self.argument is None else [*used, self.argument]
+
+    def over(self, change: Callable[[Node], Node]) -> Windowed:
+        """The same over changed expressions."""
+        window = replace(
+            self.window,
+            partition=tuple(change(node) for node in self.window.partition),
+            order=tuple((change(node), down) for node, down in self.window.order),
+        )
+        return replace(self, window=window, argument=None if self.argument is None else change(self.argument))
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Item:
     """A column of the result. hidden: only for `order by`."""
@@ -263,8 +312,8 @@ class Item:
 @dataclass(slots=True, eq=False)
 class Block:
     """One select. keys: with a column each, none together with `grouped`: all rows are one group. having, attaches:
-    over groups. sorted: columns of items that `order by` asks for, None for what is
-    computed of one, and whether descending."""
+    over groups. sorted: columns of items that `order by` asks for, None for what is computed of one, and whether
+    descending. windows: over rows, or groups where there are any, that `where` and `having` leave."""
 
     source: From
     items: list[Item]
@@ -276,6 +325,7 @@ class Block:
     distinct: bool = False
     span: Span = Span(0, 0)  # noqa: RUF009 - a constant
     sorted: list[tuple[Column | None, bool]] = field(default_factory=list)
+    windows: list[Windowed] = field(default_factory=list)
 
 
 @dataclass(slots=True, eq=False)

@@ -95,7 +95,8 @@ def expressions_home(block: Block, constants: frozenset[Column]) -> Block:
     source.conditions[:] = map(local, source.conditions)
     source.attaches[:] = [replace(a, keys=[(local(outer), c) for outer, c in a.keys]) for a in source.attaches]
     if not block.grouped:
-        return replace(block, source=source, items=[replace(i, value=local(i.value)) for i in block.items])
+        items = [replace(i, value=local(i.value)) for i in block.items]
+        return replace(block, source=source, items=items, windows=[one.over(local) for one in block.windows])
     keys = [(column, local(key)) for column, key in block.keys]
     measures = [m if m.argument is None else replace(m, argument=local(m.argument)) for m in block.measures]
     return replace(block, source=source, keys=keys, measures=measures)
@@ -149,6 +150,7 @@ def order_home(block: Block, constants: frozenset[Column]) -> Block:
     else:
         asked = {column for column, _ in block.sorted}
         nodes = [i.value for i in block.items if i.column in asked or (block.distinct and not i.hidden)]
+        nodes += [node for one in block.windows for node in (*one.window.partition, *(n for n, _ in one.window.order))]
     _request(source, [n.column for n in nodes if isinstance(n, Ref)])
     return replace(block, source=source)
 
@@ -169,7 +171,7 @@ def joinable(plan: Plan, whole: bool) -> Block | None:
     whole: its rows are made before a left join, which may leave its columns missing, but nothing that is computed.
     """
     block = plan.plan if isinstance(plan, Ordered) and plan.whole else plan
-    if not isinstance(block, Block) or block.grouped or block.distinct:
+    if not isinstance(block, Block) or block.grouped or block.distinct or block.windows:
         return None
     picked = all(isinstance(i.value, Ref) for i in block.items if not i.hidden)
     return block if picked or not whole else None

@@ -39,6 +39,7 @@ from dsl.query.relation import Context, Dependency, InOrder, Part, Relation, clo
 from dsl.query.rewrite import rewritten
 from dsl.query.scan import kept, picked, scanned
 from dsl.query.unions import united
+from dsl.query.windows import windowed
 
 __all__ = ["build"]
 
@@ -61,10 +62,15 @@ def _block(ctx: Context, block: Block, wanted: set[Column]) -> Relation:
     if block.grouped:
         relation = grouped(ctx, relation, block.keys, block.measures, block.span, _asked(block))
         relation = _after(ctx, block, relation)
+    shown = [i for i in block.items if i.hidden or block.distinct or i.column in wanted]
+    used = {c for i in shown for c in refs(i.value)}
+    windows = [one for one in block.windows if one.column in used]
+    if windows:
+        relation = windowed(ctx, relation, windows, used)
     if block.distinct:
         items = [i for i in block.items if not i.hidden]
         return grouped(ctx, relation, [(i.column, i.value) for i in items], [], block.span, block.sorted)
-    return _projected(ctx, relation, [i for i in block.items if i.hidden or i.column in wanted])
+    return _projected(ctx, relation, shown)
 
 
 def _asked(block: Block) -> list[tuple[Column | None, bool]]:

@@ -1,6 +1,6 @@
 """Sub-queries in expressions, as columns attached to the rows that they belong to.
 
-For: `exists`, `among` (`in (select …)`), `scalar`.
+For: `exists`, `among` (`in (select …)`), `quantified` (`any`, `all`), `scalar`.
 Leaves to others: attaching (`attach`).
 
 A condition of the sub-query that equates an expression of its own with one of the rows around is a key: the sub-query
@@ -42,9 +42,10 @@ from dsl.source import Span
 if TYPE_CHECKING:
     from dsl.query.bind import Binder
 
-__all__ = ["among", "exists", "scalar"]
+__all__ = ["among", "exists", "quantified", "scalar"]
 
 MIRRORED: Final = {"<": ">", ">": "<", "<=": ">=", ">=": "<=", "==": "==", "!=": "!="}
+NEGATED: Final = {"<": ">=", ">": "<=", "<=": ">", ">=": "<", "==": "!=", "!=": "=="}
 COUNTS: Final = frozenset({"rows", "count", "distinct"})
 
 
@@ -148,6 +149,49 @@ def among(b: Binder, e: syntax.InQuery) -> Node:
     return syntax.Unary("not", cast(syntax.Expression, found), span=e.span) if e.negated else found
 
 
+def quantified(b: Binder, e: syntax.Quantified) -> Node:
+    """`value op any (select …)`, or `all`: the comparison with the smallest or the largest value decides."""
+    if (e.op, e.all) in {("==", False), ("!=", True)}:
+        return among(b, syntax.InQuery(e.value, e.query, e.all, span=e.span))
+    op = NEGATED[e.op] if e.all else e.op
+    value = b.expression(e.value)
+    found = _any_compared(b, op, value, e)
+    return syntax.Unary("not", cast(syntax.Expression, found), span=e.span) if e.all else found
+
+
+def _any_compared(b: Binder, op: str, value: Node, e: syntax.Quantified) -> Node:
+    """Whether some row compares so with the value."""
+    sub = _untied(b, _rows(b, _bound(b, e.query), ordered=True))
+    item = _one_item(b, sub, e)
+    rows = Measure(Column("rows"), "rows", None, e.span)
+    present = Measure(Column("present"), "count", item, e.span)
+    if sub.paired:
+        met = Measure(Column("rows"), "rows", None, e.span)
+        _attach_pairs(b, replace(sub, rest=[*sub.rest, _compared(op, value, item, e.span)]), [met], e.span)
+        again = _untied(b, _rows(b, _bound(b, e.query), ordered=True))  # bound anew, since a plan is used once
+        present = replace(present, argument=_one_item(b, again, e))
+        _attach_pairs(b, again, [rows, present], e.span)
+        counts: list[Node] = [Ref(m.column, span=e.span) for m in (rows, present)]
+        return Among(value, _above_zero(met.column, e.span), *counts, span=e.span)
+    ends = {"<": ["max"], "<=": ["max"], ">": ["min"], ">=": ["min"], "!=": ["min", "max"]}[op]
+    limits = [Measure(Column(end), cast(Literal["min", "max"], end), item, e.span) for end in ends]
+    made, _ = _attach_groups(b, sub, [rows, present, *limits], e.span)
+    tests = [_compared(op, value, made[m.column], e.span) for m in limits]
+    whole = tests[0]
+    for test in tests[1:]:
+        whole = syntax.Logical("or", cast(syntax.Expression, whole), cast(syntax.Expression, test), span=e.span)
+    defaults = [Default(made[m.column], span=e.span) for m in (rows, present)]
+    return Among(value, Certain(whole, span=e.span), *defaults, span=e.span)
+
+
+def _one_item(b: Binder, sub: _Sub, e: syntax.Quantified) -> Node:
+    items = [i for i in sub.block.items if not i.hidden]
+    if len(items) != 1:
+        word = "all" if e.all else "any"
+        b.w.fail("E0608", f"one column is wanted after `{word}`", e.query.span, f"it has {len(items)} columns")
+    return items[0].value
+
+
 def _among_pairs(b: Binder, e: syntax.InQuery, values: Sequence[Node], sub: _Sub) -> Node:
     """Whether a row that belongs to the rows around, tried with each of them, has the values."""
     if len(values) > 1 and id(e) not in b.truths:
@@ -198,7 +242,7 @@ def _single(b: Binder, plan: Plan, span: Span) -> Node:
     """The one value of a select that is no aggregate: by a unique key of its own, or because there is one row."""
     inner = plan.plan if isinstance(plan, Ordered) and isinstance(plan.plan, Block) else plan
     tied = isinstance(inner, Block) and _free(inner)
-    if tied and isinstance(plan, Block) and not plan.grouped:
+    if tied and isinstance(plan, Block) and not plan.grouped and not plan.windows:
         sub = _untied(b, plan)
         if sub.paired or not sub.keys:
             b.w.fail("E0901", "this condition of a sub-query used as a value is not supported yet", span)
@@ -229,7 +273,7 @@ def _rows(b: Binder, plan: Plan, *, ordered: bool = False) -> Block:
     """A select without groups that has a row wherever the plan has one; ordered: a limit counts, and items do."""
     if isinstance(plan, Ordered) and (plan.whole or (not ordered and plan.limit != 0 and not plan.offset)):
         plan = plan.plan
-    if isinstance(plan, Block) and not plan.grouped:
+    if isinstance(plan, Block) and not plan.grouped and not plan.windows:
         return plan
     _alone(b, plan)
     span = plan.span
@@ -250,11 +294,14 @@ def _alone(b: Binder, plan: Plan) -> None:
                 {c for c, _ in plan.keys}
                 | {m.column for m in plan.measures}
                 | {c for a in plan.attaches for c in a.made}
+                | {one.column for one in plan.windows}
             )
             above = [*plan.having, *(i.value for i in plan.items if plan.grouped)]
+            above += [node for one in plan.windows for node in one.nodes if plan.grouped]
             if _free(plan) or {c for node in above for c in refs(node)} - own:
                 message = (
-                    "a sub-query with groups, a limit or a union that refers to the rows around is not supported yet"
+                    "a sub-query with groups, windows, a limit or a union that refers to the rows around is not "
+                    "supported yet"
                 )
                 b.w.fail("E0901", message, plan.span)
 
@@ -264,7 +311,7 @@ def _aggregate(plan: Plan) -> Block | None:
     if isinstance(plan, Ordered) and plan.limit != 0 and not plan.offset:
         plan = plan.plan
     if isinstance(plan, Block) and plan.grouped and not plan.keys and not plan.having and not plan.attaches:
-        return plan
+        return None if plan.windows else plan
     return None
 
 
@@ -274,8 +321,9 @@ def _inner(block: Block) -> set[Column]:
 
 def _free(block: Block) -> set[Column]:
     """Columns of the rows around that a select uses, at its own level."""
-    inner = _inner(block)
+    inner = _inner(block) | {one.column for one in block.windows}
     nodes = [*block.source.conditions, *(i.value for i in block.items if not block.grouped)]
+    nodes += [node for one in block.windows for node in one.nodes if not block.grouped]
     nodes += [m.argument for m in block.measures if m.argument is not None] + [k for _, k in block.keys]
     return {c for node in nodes for c in refs(node)} - inner
 

@@ -72,7 +72,7 @@ def _front(u: Use) -> Several:
     return _these(u, range(len(u.src)), _apart(u, [0]))
 
 
-@rule("copy_down", "running_extremes")
+@rule("copy_down", "group_last", "running_extremes")
 def _down(u: Use) -> Several:
     return _these(u, range(1, len(u.src)), _apart(u, [0]))
 
@@ -150,6 +150,13 @@ def _groups(u: Use) -> Several:
 def _totals(u: Use) -> Several:
     near = _apart(u, [0])
     return [_sum(u, k, near) for k in range(1, len(u.src))]
+
+
+@rule("running_sums")
+def _running(u: Use) -> Several:
+    """Of some rows of a group; what they are the mean of is not followed."""
+    found = _totals(u)
+    return [one._replace(weight=None) if isinstance(one, Claim) else one for one in found]
 
 
 @rule("bucket_sums")

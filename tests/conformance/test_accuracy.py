@@ -146,6 +146,8 @@ PLACED = [
     Given("update", lambda b, v: b.emit("update", v[0], v[1][:1], parts=((0, 1, 1),)), (f(-10, 10), f(-10, 10))),
     Given("dynamic_slice", lambda b, v: b.emit("dynamic_slice", v[0], b.const(3), axis=0, length=5), (f(-9, 9),)),
     Given("group_totals", lambda b, v: _totals(b, v), (B, f(0, 10)), loose=1e9),
+    Given("running_sums", lambda b, v: b.items(b.emit("running_sums", *v))[0], (B, f(0, 10)), loose=1e9),
+    Given("group_last", lambda b, v: b.items(b.emit("group_last", *v))[0], (B, f(0, 10))),
     Given("bucket_sums", lambda b, v: _buckets(b, v, 1), (i(0, 3), f(0, 10)), loose=1e9),
     Given("bucket_means", lambda b, v: _means(b, v), (i(0, 3), f(1, 10))),
     Given("weighed_means", lambda b, v: _weighed(b, v), (i(0, 1), f(1, 10), i(1, 3)), loose=1000),

@@ -21,6 +21,7 @@ from mpc.circuits.relational_lookup import lookup_rows, match_rows
 from mpc.circuits.relational_move import copy_down, front_rows
 from mpc.circuits.relational_scan import running_extremes
 from mpc.circuits.relational_sort import duplicates, group_starts, sort_rows
+from mpc.circuits.relational_window import group_last, running_sums
 from mpc.lowerer import RangeOverflowError
 from mpc.op import find
 from mpc.types import BOOL, INT, Fixed, ShapeError, Size, Type, TypeRuleError
@@ -162,7 +163,7 @@ def test_copying_down(where: str, rng: np.random.Generator, n: int) -> None:
 
 def test_rounds_do_not_grow_with_rows() -> None:
     rng = np.random.default_rng(4)
-    for f in (front_rows, copy_down):
+    for f in (front_rows, copy_down, group_last, running_sums):
         rounds = {run(lambda b, x: f(*x), [flags(n, rng), np.arange(n)]).rounds for n in (2, 300)}  # noqa: B023
         assert len(rounds) == 1
 
@@ -233,6 +234,16 @@ def test_extremes_of_groups(where: str, rng: np.random.Generator, n: int, doubli
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(relational_scan, "DOUBLING", doubling)
         agree(lambda b, x: running_extremes(*x, largest=(True, False, True, False)), [flags(n, rng), *columns], where)
+
+
+@everywhere
+@few
+@given(rng=rngs, n=lengths)
+def test_sums_down_to_each_row_and_the_last_of_each_group(where: str, rng: np.random.Generator, n: int) -> None:
+    new = flags(n, rng)
+    columns = [column("int", n, rng), grid(n, rng), column("bool", n, rng), column("text", n, rng)]
+    agree(lambda b, x: running_sums(*x), [new, *columns], where)
+    agree(lambda b, x: group_last(*x), [new, *(column(k, n, rng) for k in KINDS)], where)
 
 
 def test_a_sum_that_cannot_fit_is_refused() -> None:
@@ -373,6 +384,8 @@ N = Size.named("n")
         ("group_rows", [of(BOOL, 3), of(BOOL, 3)], {"how": ("sum",)}),
         ("group_rows", [of(BOOL, 3), of(BOOL, 3), of(INT, 3)], {"how": ("median",)}),
         ("group_totals", [of(BOOL, 3)], {}),
+        ("running_sums", [of(BOOL, 3)], {}),
+        ("group_last", [of(INT, 3), of(INT, 3)], {}),
         ("running_extremes", [of(BOOL, 3), of(BOOL, 3)], {"largest": (True,)}),
         ("running_extremes", [of(BOOL, 3), of(INT, 3)], {"largest": ()}),
         ("bucket_sums", [of(Fixed(), 3), of(BOOL, 3)], {"n": 2}),

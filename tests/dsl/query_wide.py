@@ -1,6 +1,8 @@
 """Random selects over the tables of `query_tables` in the forms that `query_random` and `query_nested` leave out.
 
-For: `wide_query`: outer joins of all kinds, `intersect` and `except`.
+For: `wide_query`: outer joins of all kinds, `intersect` and `except`, `filter`, windows, comparisons with `any`, `all`.
+
+What depends on the order of rows has one that tells them apart.
 """
 
 from __future__ import annotations
@@ -66,9 +68,71 @@ class _Wide(Writer):
             return f"select c0, count(*) as n from ({text}) as z group by c0"
         return text
 
+    def aggregate(self) -> str:
+        """An aggregate, of all rows or of those of a condition."""
+        kind = self.rng.integers(6)
+        if kind == 0:
+            text = f"{self.pick('bool_and', 'bool_or')}({self.column('v', 'g')} {self.pick('>', '<=')} 3)"
+        elif kind == 1:
+            text = f"{self.pick('var_pop', 'stddev_samp')}({self.column('v', 'd')})"
+        else:
+            text = Writer.aggregate(self)
+        return text + (f" filter (where {self.truth(1)})" if self.chance(0.4) else "")
+
+    def truth(self, depth: int = 2) -> str:
+        """A condition; now and then a comparison with all values of a table."""
+        if depth == 0 or not self.chance(0.12):
+            return super().truth(depth)
+        sign, word = self.pick("<", "<=", "=", "<>", ">", ">="), self.pick("any", "all", "some")
+        tied = self.pick(
+            "", f" where z9.g = {self.column('g', 'v')}", f" where z9.d < {self.column('d')}", " where z9.b"
+        )
+        return f"{self.column('v', 'g', 'id')} {sign} {word} (select z9.{self.pick('v', 'g')} from s as z9{tied})"
+
+    def over(self, name: str, unique: str) -> str:
+        """A function over a window of a table whose rows `unique` tells apart."""
+        part = self.pick(
+            "", "partition by " + ", ".join(dict.fromkeys(self.column("g", "k", "b", "t") for _ in range(2))) + " "
+        )
+        key = f"{self.column('g', 'v', 'd', 'k', 't', 'b')} {self.pick('', 'desc ')}{self.pick('', 'nulls first')}"
+        order, whole = f"order by {key}", f"order by {key}, {unique}"
+        x = self.column("v", "d", "f", "g")
+        match self.rng.integers(6):
+            case 0:
+                return f"{self.pick('rank', 'dense_rank')}() over ({part}{order})"
+            case 1:
+                return f"row_number() over ({part}{whole})"
+            case 2:
+                shown, default = self.pick(("v", ", 7"), ("t", ", 'z'"), ("b", ""), ("f", ""))
+                off = f", {self.pick(0, 1, 2, 3, 6)}{default if self.chance(0.5) else ''}"
+                return f"{self.pick('lag', 'lead')}({name}.{shown}{self.pick('', off)}) over ({part}{whole})"
+            case 3:
+                frame = self.pick(
+                    "", " rows unbounded preceding", " rows between unbounded preceding and unbounded following"
+                )
+                what = f"{self.pick('first_value', 'last_value', 'sum', 'min')}({x})"
+                return f"{what} over ({part}{whole}{frame})"
+        only = f" filter (where {Writer.truth(self, 1)})" if self.chance(0.3) else ""
+        what = self.pick("count(*)", *(f"{f}({x})" for f in ("count", "sum", "avg", "min", "max")))
+        return f"{what}{only} over ({part}{self.pick('', order, whole)})"
+
+    def of_windows(self) -> str:
+        """Rows with windows, or conditions on them."""
+        table = self.pick("t", "s", "u")
+        w = _Wide(self.rng, (table,))
+        items = ", ".join(f"{w.over(table, f'{table}.id')} as c{i}" for i in range(3))
+        text = f"select {table}.id, {items} from {table}" + f" where {w.truth(1)}" * self.chance(0.5)
+        if self.chance(0.25):
+            return f"select id, c1 from ({text}) as y where c0 is not null and id > 3"
+        if self.chance(0.25):
+            more = f"rank() over (order by {w.aggregate()}, {table}.g)"
+            items = f"{table}.g, {w.aggregate()} as a, {more} as r, sum(count(*)) over () as n"
+            return f"select {items} from {table} group by 1"
+        return text
+
     def query(self) -> str:
         """A select."""
-        return str(self.pick(self.of_joins, self.of_sets)())
+        return str(self.pick(self.of_joins, self.of_sets, self.of_windows, self.of_windows)())
 
 
 def wide_query(seed: int) -> str:

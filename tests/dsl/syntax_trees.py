@@ -102,6 +102,8 @@ expressions = st.recursive(leaves(NAMES, characters), _plain, max_leaves=12)
 def _query_parts(e):
     q = queries(e)
     when = node(s.When, e, e)
+    call = node(s.Call, node(s.Name, st.sampled_from(["sum", "rank", "count"])), tuples(e))
+    frames = st.sampled_from(["range", "rows", "whole"])
     functions = node(s.Name, st.sampled_from(["sum", "count", "clamp", "coalesce", "median", "year", "left", "trim"]))
     return st.one_of(
         operations(e, ["+", "-", "*", "/", "//", "%", "**", "||"]),
@@ -110,10 +112,13 @@ def _query_parts(e):
         node(s.Cast, e, st.just("text"), st.integers(1, 99)),
         node(s.Call, functions, tuples(e)),
         node(s.Call, functions, tuples(e, 1, 1), distinct=st.just(True)),
+        node(s.Filtered, call, e),
+        node(s.Over, call | node(s.Filtered, call, e), tuples(e, 0, 2), tuples(_ordered(e), 0, 2), frames),
         node(s.Attribute, node(s.Name, st.sampled_from(QUERY_NAMES)), identifiers([*QUERY_NAMES, "from"])),
         node(s.Case, tuples(when, 1), st.none() | e),
         node(s.Between, e, e, e, st.booleans()),
         node(s.InQuery, e, q, st.booleans()),
+        node(s.Quantified, st.sampled_from(["==", "!=", "<", "<=", ">", ">="]), e, q, st.booleans()),
         node(s.Exists, q),
         node(s.ScalarQuery, q),
         node(s.Like, e, e, st.booleans()),
@@ -127,6 +132,10 @@ query_leaves = st.one_of(
     node(s.Interval, st.integers(-999, 999), st.sampled_from(["day", "month", "year"])),
     node(s.Call, st.just(s.Name("count", span=AT)), st.just((s.Star(span=AT),))),
 )
+
+
+def _ordered(e):
+    return node(s.OrderItem, e, st.booleans(), st.sampled_from([None, "first", "last"]))
 
 
 def _alias():
@@ -165,7 +174,7 @@ def queries(e, inner=None):
     tight = tight | node(s.Union, tight, select, st.just(False), st.just("intersect"))
     body = select | union | tight | node(s.Union, union | tight, select | tight, st.just(False), loose)
     common = node(s.CommonTable, identifiers(QUERY_NAMES), inner, tuples(identifiers(QUERY_NAMES), 0, 2))
-    order = node(s.OrderItem, e, st.booleans(), st.sampled_from([None, "first", "last"]))
+    order = _ordered(e)
     return node(s.Query, body, tuples(common, 0, 1), tuples(order, 0, 2), st.none() | e, st.none() | e)
 
 
