@@ -17,6 +17,7 @@ from mpc.lockstep import lockstep
 from mpc.lower import lower
 from mpc.places import Places
 from mpc.protocols import SCHEMES
+from mpc.protocols.rep3 import Rep3Player
 from mpc.schedule import schedule
 from mpc.simulate import pair_keys
 from mpc.types import BOOL, INT, NOBODY, DType, Fixed, Type
@@ -81,10 +82,8 @@ def matrices(b: Builder, n: int) -> list[Value]:
     return [again, b.items(b.append("loop", (again, x), attrs, [again.type.seen(NOBODY)], pure=False))[0]]
 
 
-@pytest.mark.parametrize("n", [1, 5, 300, 5000])
-@pytest.mark.parametrize("made", [numbers, orders, loops, matrices])
-@pytest.mark.parametrize("scheme", list(PLACES))
-def test_no_part_of_a_stream_is_drawn_twice(scheme: str, made: Callable[[Builder, int], list[Value]], n: int) -> None:
+def drawn(scheme: str, made: Callable[[Builder, int], list[Value]], n: int) -> Ledger:
+    """What all parties draw in a run."""
     places, builder, ledger = PLACES[scheme], Builder(), Ledger()
     for k, value in enumerate(made(builder, n)):
         attrs = {"to": None, "name": f"out{k}", "column": ""}
@@ -101,6 +100,21 @@ def test_no_part_of_a_stream_is_drawn_twice(scheme: str, made: Callable[[Builder
     engines = [Engine(timetable, places.seat(i, keys[i]), inputs[name]) for i, name in enumerate(places.names)]
     with ledger.open():
         lockstep([e.run() for e in engines])
+    return ledger
+
+
+@pytest.mark.parametrize("n", [1, 5, 300, 5000])
+@pytest.mark.parametrize("made", [numbers, orders, loops, matrices])
+@pytest.mark.parametrize("scheme", list(PLACES))
+def test_no_part_of_a_stream_is_drawn_twice(scheme: str, made: Callable[[Builder, int], list[Value]], n: int) -> None:
+    ledger = drawn(scheme, made, n)
 
     assert len(ledger.draws) > 3, "the run drew nothing: the ledger is not in its way"
     assert ledger.twice == []
+
+
+def test_products_with_one_mask_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    truncated = Rep3Player.mul_trunc
+    monkeypatch.setattr(Rep3Player, "mul_trunc", lambda self, use, x, y, m: truncated(self, 1 << 40, x, y, m=m))
+
+    assert drawn("rep3", numbers, 5).twice
