@@ -133,6 +133,15 @@ JOB_CODES = (
         right="z = log(clip(x, 0.001, 1000))",
     ),
     Code(
+        "E0418",
+        "a computed whole number does not fit",
+        "A whole number that one party computes from its own data alone, or that is computed in the clear, is beyond "
+        "64 bits, and something depends on it that is shared or revealed. What a choice or a `where` leaves out harms "
+        "nobody. The other parties are told the line, and nothing of the data.",
+        wrong="table t from bank:\n    cents: int\n\nreveal sum(t.cents ** 4) to bank",
+        right="table t from bank:\n    cents: int in 0..10000\n\nreveal sum(t.cents ** 4) to bank",
+    ),
+    Code(
         "E0801",
         "unknown protocol",
         "There is no protocol of this name. The message lists those there are.",

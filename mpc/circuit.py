@@ -223,6 +223,7 @@ class Builder:
 
     def emit(self, op: str, *src: Value, **attrs: Any) -> Value:
         """Add the operation `op` on `src`.  TypeRuleError if its type rule refuses the operands."""
+        from mpc.exact import unfit
         from mpc.op import find
 
         record = find(op)
@@ -234,8 +235,14 @@ class Builder:
         outs = [Type(d, s, viewers) for d, s in signatures]
         if not several and src and record.ref is not None and self._foldable(outs[0], src):
             arrays = [v.constant for v in src]
-            return self.const(np.asarray(record.ref(*arrays, **attrs)), outs[0].dtype)
+            done = np.asarray(record.ref(*arrays, **attrs))
+            if unfit(record, types, arrays, attrs, [done]) == [None]:
+                return self.const(done, outs[0].dtype)
+            self.overflows(op)
         return self.append(op, src, attrs, outs if several else outs[0], pure=record.pure)
+
+    def overflows(self, op: str) -> None:
+        """A public result does not fit: it is left to be computed, and an error where something needs it."""
 
     def emit_many(self, op: str, *src: Value, **attrs: Any) -> tuple[Value, ...]:
         """As `emit`, for an operation with several results."""

@@ -14,8 +14,8 @@ from typing import Any, cast
 import numpy as np
 
 from mpc.circuit import Array, Const, Node, Origin, natural, reachable
+from mpc.exact import Ranges, certain, compute
 from mpc.local import KERNELS, decode, encode
-from mpc.op import OutsideError, find
 from mpc.places import Places
 from mpc.protocol import USES, Dealer, Exchange, Player, Scheme, Seat, Step, Template, blocks, interactive
 from mpc.quicksort import batches
@@ -138,6 +138,7 @@ class Engine:
         self.carried = carried or {}
         self.spared = spared(schedule, self.name, inputs)
         self.given = _given(inputs)
+        self.ranges = Ranges()
         self.use = 0
         self.report = Report()
         scheme: Scheme = schedule.scheme
@@ -149,7 +150,9 @@ class Engine:
         """The whole schedule; one exchange for each of its rounds."""
         values = yield from self._circuit(self.schedule, {})
         for index in self.schedule.circuit.results:
-            self.report.kept[index] = values.get(index)
+            value = values.get(index)
+            # What all see may decide how the study goes on.
+            self.report.kept[index] = certain(value) if self.schedule.circuit.nodes[index].type.public else value
         return self.report
 
     # -- one circuit ---------------------------------------------------------------------------
@@ -220,9 +223,10 @@ class Engine:
         if node.op == "loop":
             return self._loop(s.bodies[index], node, src)
         if node.op == "tell":
-            return self._tell(node, src[0])
+            return self._tell(node, certain(src[0]))
         if not interactive(node):
             return None
+        src = list(map(certain, src))
         attrs: dict[str, Any] = dict(node.attrs)
         if "to" in attrs:
             attrs["to"] = self.places.of(attrs["to"])
@@ -342,11 +346,11 @@ class Engine:
                 self.use += USES
                 return None if self.player is None else self.player.random_bits(use, shape=node.type.sizes)
         if self.dealer is not None:
-            return self._held(node, [values[i] for i in node.src], s)
+            return self._held(node, index, [values[i] for i in node.src], s)
         if node.type.layout in (Layout.CLEAR, Layout.RING):
             if not self._sees(node.type):
                 return None
-            return self._clear(node, [values[i] for i in node.src], s)
+            return self._clear(node, index, [values[i] for i in node.src], s)
         if self.player is None:
             return None
         return self._kernel(node, [values[i] for i in node.src], s)
@@ -364,32 +368,33 @@ class Engine:
             raise AssertionError("a permutation is drawn without a message")
         return None
 
-    def _held(self, node: Node, src: list[Any], s: Schedule) -> Any:
+    def _held(self, node: Node, index: int, src: list[Any], s: Schedule) -> Any:
         """What the dealer holds: masks that it dealt, as nodes move them, and public numbers that say where."""
         if not src or any(v is None for v in src):
             return None
         if node.type.layout is Layout.MASKED:
             return self._kernel(node, src, s)
         place = node.type.layout is Layout.CLEAR and node.type.public and node.type.dtype == INT and not node.type.shape
-        return self._clear(node, src, s) if place and node.op != "reveal" else None
+        return self._clear(node, index, src, s) if place and node.op != "reveal" else None
 
     def _kernel(self, node: Node, src: list[Any], s: Schedule) -> Any:
         player = cast(Player, self.player)  # the dealer moves masks alone, and that takes no player
-        return KERNELS[node.op](player, src, node, [s.circuit.nodes[i].type for i in node.src])
+        return KERNELS[node.op](player, list(map(certain, src)), node, [s.circuit.nodes[i].type for i in node.src])
 
     def _sees(self, t: Type) -> bool:
         return t.seen_by is None or self.name in t.seen_by
 
-    def _clear(self, node: Node, src: list[Any], s: Schedule) -> Any:
+    def _clear(self, node: Node, index: int, src: list[Any], s: Schedule) -> Any:
         match node.op:
             case "input":
                 return self._input(node)
             case "keep":
                 said = self.inputs.get(keep_key(node["name"], node["scan"], node["at"]))
-                return src[0] if said is None else said
+                return compute(s.circuit, index, src) if said is None else said
             case "encode":
+                x = certain(src[0])
                 try:
-                    return encode(src[0], s.circuit.nodes[node.src[0]].type, node["frac"], node.type.dtype.bits)
+                    return encode(x, s.circuit.nodes[node.src[0]].type, node["frac"], node.type.dtype.bits)
                 except EncodingError as error:
                     raise UndefinedError(node.origin) from error
             case "decode":
@@ -399,18 +404,10 @@ class Engine:
             case "reveal":
                 # A value that this party happens to see may be another's result under the same name.
                 if node["to"] is None or self.name in node["to"]:
-                    self.report.outputs[node["name"], node.get("column", "")] = src[0]
+                    self.report.outputs[node["name"], node.get("column", "")] = certain(src[0])
                 return src[0]
             case _:
-                ref = find(node.op).ref
-                assert ref is not None
-                with np.errstate(all="ignore"):  # what is no number must not be used, and is refused where it is
-                    try:
-                        out = ref(*src, **dict(node.attrs))
-                    except OutsideError as error:
-                        error.origin = node.origin
-                        raise
-                return tuple(map(np.asarray, out)) if node.outs else np.asarray(out)
+                return compute(s.circuit, index, src, self.ranges)
 
     def _input(self, node: Node) -> Array:
         key = node["name"], node.get("column", "")

@@ -2,30 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 import mpc.rules  # noqa: F401 - fills RULES
-from mpc.circuit import Attrs, Circuit, Node, Value, reachable
+from mpc.circuit import Circuit, Node, Value, reachable
 from mpc.circuits.noise import noise
 from mpc.circuits.relational_columns import moved_from
+from mpc.guards import DIVISIONS, guarded_divisions
 from mpc.link import NEAR
 from mpc.lowerer import Assumption, Lowerer, RangeOverflowError
-from mpc.op import Interval, find
+from mpc.op import Interval
 from mpc.passes import optimise
 from mpc.types import BOOL, INT, Layout, Type
 
 __all__ = ["NOT_ZERO", "Assumption", "Lowered", "RangeOverflowError", "lower"]
 
-
-DIVISIONS = frozenset({"div", "floordiv", "mod", "reciprocal"})
-
-WRAPPING: Final = {
-    **dict.fromkeys(("mul", "matmul", "dot", "outer", "square", "power"), "the product"),
-    **dict.fromkeys(("sum", "cumsum"), "the sum"),
-}
-"""Operations on whole numbers whose results may be far larger than their operands, and what those are called."""
 
 NOT_ZERO: Final = "the divisor is not 0"
 
@@ -69,17 +62,23 @@ def lower(
     wanted |= {i for i, node in circuit if node.op in ("reveal", "store")} if roots is None else set()
     needed = reachable(circuit, wanted, stop=carried.keys())
     builder = Lowerer(nodes, round_bytes=round_bytes)
-    where = _walk(builder, circuit, {}, needed, carried)
+    where = _walk(builder, circuit, {}, needed, carried, wanted)
     kept = tuple(i for i in sorted(wanted) if circuit.nodes[i].op != "reveal")
     done = optimise(builder.finish(Value(builder, where[i]) for i in kept))
     return Lowered(done, tuple(dict.fromkeys(builder.assumptions)), kept)
 
 
 def _walk(
-    b: Lowerer, circuit: Circuit, params: dict[int, Value], needed: set[int], carried: Mapping[int, Type]
+    b: Lowerer,
+    circuit: Circuit,
+    params: dict[int, Value],
+    needed: set[int],
+    carried: Mapping[int, Type],
+    roots: Collection[int],
 ) -> dict[int, int]:
     """Lower the needed nodes of `circuit` into `b`; `params` are a body's parameters by index."""
     where: dict[int, int] = {}
+    guarded = guarded_divisions(circuit, roots)
     for index, node in circuit:
         if index not in needed:
             continue
@@ -91,12 +90,15 @@ def _walk(
                 attrs = {"label": index, "stored": (node["id"], node["index"])}
                 done = b.append("carry", (), attrs, node.type.with_(layout=layout), pure=False)
             else:
-                done = _node(b, node, [Value(b, where[i]) for i in node.src], params)
+                done = _node(b, circuit, index, [Value(b, where[i]) for i in node.src], params, guarded)
         where[index] = done.index
     return where
 
 
-def _node(b: Lowerer, node: Node, src: list[Value], params: dict[int, Value]) -> Value:
+def _node(
+    b: Lowerer, circuit: Circuit, index: int, src: list[Value], params: dict[int, Value], guarded: frozenset[int]
+) -> Value:
+    node = circuit.nodes[index]
     attrs: dict[str, Any] = dict(node.attrs)
     match node.op:
         case "const":
@@ -124,19 +126,10 @@ def _node(b: Lowerer, node: Node, src: list[Value], params: dict[int, Value]) ->
         case "noise":  # it has no operands that would make it secret
             return noise(b, **attrs)
         case _:
-            if node.type.secret or (node.op in DIVISIONS and not node.type.public):
+            divides = node.op in DIVISIONS and not node.type.public and index not in guarded
+            if divides or (node.op not in DIVISIONS and node.type.secret):
                 _noted(b, node.op, src)
-            if node.op in WRAPPING and node.type.dtype == INT and not node.type.secret and not node.type.public:
-                _fits_alone(b, node.op, src, attrs)
             return b.emit(node.op, *src, **attrs)
-
-
-def _fits_alone(b: Lowerer, op: str, src: Sequence[Value], attrs: Attrs) -> None:
-    """Note that a whole number that its owner computes alone is taken to fit, if nothing shows it: NumPy's wrap."""
-    bound = find(op).bound
-    interval = None if bound is None else bound([b.range(x) for x in src], [x.type for x in src], attrs)
-    if interval is None or interval.magnitude >= 2.0**63:
-        b.assumptions.append(Assumption(b.origin, WRAPPING[op], 63))
 
 
 def _item(b: Lowerer, whole: Value, index: int) -> Value:
@@ -180,7 +173,7 @@ def _loop(b: Lowerer, node: Node, src: list[Value]) -> Value:
         params[i] = inner.append("param", (), {"index": i}, t)
         if i > carried:
             inner.know(params[i], b.range(v))
-    where = _walk(inner, body, params, reachable(body, body.results), {})
+    where = _walk(inner, body, params, reachable(body, body.results), {}, body.results)
     results = []
     for i, t in zip(body.results, types, strict=True):
         out = Value(inner, where[i])

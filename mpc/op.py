@@ -13,13 +13,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, ParamSpec, TypeVar
 
+import numpy as np
+
 from mpc.circuit import Attrs, Origin, Value
-from mpc.types import BOOL, INT, DType, Fixed, Shape, Type, TypeRuleError, broadcast_shapes
+from mpc.types import BOOL, INT, DType, Fixed, Shape, Type, TypeRuleError, Viewers, broadcast_shapes
 
 __all__ = [
     "Interval",
     "Op",
     "OutsideError",
+    "OverflowsError",
     "Signature",
     "boolean",
     "catalogue",
@@ -29,6 +32,7 @@ __all__ = [
     "op",
     "register",
     "same",
+    "widened",
 ]
 
 Signature = tuple[DType, Shape]
@@ -42,6 +46,16 @@ class OutsideError(IndexError):
     """A definition (`Op.ref`) got an index outside its axis; whoever computed with it says where, in `origin`."""
 
     origin: Origin | None = None
+
+
+class OverflowsError(ArithmeticError):
+    """Something depends on a whole number beyond 64 bits: a result of `op` at `origin`, which `viewers` see."""
+
+    def __init__(self, op: str, viewers: Viewers, origin: Origin | None) -> None:
+        self.op = op
+        self.viewers = viewers
+        self.origin = origin
+        super().__init__(f"a result of {op} does not fit into 64 bits")
 
 
 class Interval(NamedTuple):
@@ -69,6 +83,8 @@ class Op:
     """On shares, over `Value`s; None: `lower` knows the primitive."""
     bound: Callable[[Sequence[Interval | None], Sequence[Type], Attrs], Interval | None] | None = None
     """Interval of the result from those of the operands."""
+    wide: Callable[..., Any] | None = None
+    """`ref` in floating point, within 2^61, if whole numbers that it gives may be beyond 64 bits: to find these."""
     domain: tuple[tuple[float, float], ...] = ()
     """For each operand, the interval (natural units) in which `tolerance` holds; empty: the whole type."""
     tolerance: float = 0.0
@@ -115,6 +131,7 @@ def op(
     tolerance: float = 0.0,
     relative: float = 0.0,
     pure: bool = True,
+    wide: Callable[..., Any] | None = None,
 ) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """Enter a composite operation into the catalogue.
 
@@ -134,6 +151,7 @@ def op(
                 tolerance=tolerance,
                 relative=relative,
                 pure=pure,
+                wide=wide,
                 doc=expand.__doc__ or "",
             )
         )
@@ -150,6 +168,15 @@ def op(
         return call
 
     return wrap
+
+
+def widened(ref: Callable[..., Any]) -> Callable[..., Any]:
+    """A definition with all operands in floating point, for `Op.wide`."""
+
+    def wide(*src: Any, **attrs: Any) -> Any:
+        return ref(*(np.asarray(x, np.float64) for x in src), **attrs)
+
+    return wide
 
 
 # -- common type rules -------------------------------------------------------------------------

@@ -5,13 +5,13 @@ It is what `parley run --plain` does, and what all protocols are held against.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from mpc.circuit import Array, Circuit, Node, natural, reachable
-from mpc.op import OutsideError, find
+from mpc.exact import certain, compute
 
 __all__ = ["evaluate", "outputs"]
 
@@ -28,7 +28,8 @@ def evaluate(
     """The values of the nodes that `roots` need (all reveals, stores and results when not given), by node.
 
     Leaves of what was stored are among the inputs, of no party, by their place. before: values of an earlier stage,
-    which are not computed again: noise is drawn once.
+    which are not computed again: noise is drawn once.  OverflowsError where what is revealed, stored or opened depends
+    on a whole number that does not fit.
     """
     if roots is None:
         roots = [*circuit.results, *(i for i, node in circuit if node.op in ("reveal", "store"))]
@@ -53,11 +54,14 @@ def _run(
     values = dict(done)
     for index, node in circuit:
         if index in needed and index not in done:
-            values[index] = _node(node, [values[i] for i in node.src], inputs, params)
+            values[index] = _node(circuit, index, [values[i] for i in node.src], inputs, params)
     return values
 
 
-def _node(node: Node, src: Sequence[Any], inputs: Mapping[Key, Array], params: Mapping[int, Any]) -> Any:
+def _node(
+    circuit: Circuit, index: int, src: Sequence[Any], inputs: Mapping[Key, Array], params: Mapping[int, Any]
+) -> Any:
+    node = circuit.nodes[index]
     match node.op:
         case "const":
             return node["value"].array
@@ -72,21 +76,12 @@ def _node(node: Node, src: Sequence[Any], inputs: Mapping[Key, Array], params: M
             return src[0][node["index"]]
         case "stored":
             return inputs["", node["name"], str(node["index"])]
-        case "reveal" | "store":
-            return src[0]
+        case "reveal" | "store" | "open":
+            return certain(src[0])
         case "loop":
             return _loop(node, src, inputs)
         case _:
-            ref: Callable[..., Any] | None = find(node.op).ref
-            if ref is None:
-                raise AssertionError(f"{node.op} has no definition in the clear")
-            with np.errstate(all="ignore"):  # a result that is no number is refused where it is revealed
-                try:
-                    out = ref(*src, **dict(node.attrs))
-                except OutsideError as error:
-                    error.origin = node.origin
-                    raise
-            return tuple(np.asarray(o) for o in out) if node.outs else np.asarray(out)
+            return compute(circuit, index, src)
 
 
 def _loop(node: Node, src: Sequence[Any], inputs: Mapping[Key, Array]) -> tuple[Any, ...]:

@@ -24,6 +24,7 @@ _PLAIN: Final = frozenset(
     {
         "and", "or", "not", "lt", "eq", "add", "sub", "mul", "neg", "floordiv", "mod", "to_int", "units", "select",
         "maximum", "minimum", "text_like", "text_less", "text_cut", "slice", "reshape",
+        "wrapping",
     }
 )  # fmt: skip
 """Operations whose results are worked out of the same row alone."""

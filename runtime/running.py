@@ -18,7 +18,7 @@ from dsl.parse import parse
 from dsl.privacy.spending import spending
 from mpc import plain
 from mpc.circuit import Array
-from mpc.op import OutsideError
+from mpc.op import OutsideError, OverflowsError
 from mpc.protocols import SCHEMES
 from runtime.export import write
 from runtime.inputs import FileInputs
@@ -30,7 +30,7 @@ from runtime.session import bound, learned
 from runtime.shelf import PlainShelf
 from runtime.sources import Database
 from runtime.terminal import amount, rendered
-from runtime.where import outside
+from runtime.where import outside, overflowed
 
 if TYPE_CHECKING:
     from rich.progress import TaskID
@@ -112,6 +112,8 @@ def run_plain(
             values = plain.evaluate(done.circuit, arrays, roots, values)
         except OutsideError as error:
             raise StudyError([outside(error, tree)]) from None
+        except OverflowsError as error:
+            raise StudyError([overflowed(error, tree)]) from None
         if done.needs is None:
             break
         known.append(np.asarray(values[done.needs]))

@@ -34,7 +34,7 @@ from dsl.syntax import Study
 from mpc.circuit import Array, Circuit
 from mpc.delays import delays
 from mpc.engine import Engine, InputKey, UndefinedError
-from mpc.op import OutsideError
+from mpc.op import OutsideError, OverflowsError
 from mpc.places import Places
 from mpc.protocols import SCHEMES
 from mpc.schedule import Schedule
@@ -49,7 +49,7 @@ from runtime.shelf import Shelf
 from runtime.sources import bound_sizes
 from runtime.supply import shapes_of, told_by
 from runtime.vault import Vault
-from runtime.where import outside, undefined, where
+from runtime.where import outside, overflowed, undefined, where
 
 __all__ = ["Finished", "Inputs", "Phase", "Session"]
 
@@ -202,7 +202,9 @@ class Session:
         if isinstance(error, NetworkError):
             return f"{self.me} ended the job: {error}"
         if isinstance(error, StudyError):
-            return f"{self.me} ended the job: {error.diagnostics[0].code} in its study or data"
+            first = error.diagnostics[0]
+            at = f" at {first.place}" if first.source is not None else ""  # in the study, which all have
+            return f"{self.me} ended the job: {first.code} in its study or data{at}"
         if isinstance(error, asyncio.CancelledError):
             return f"{self.me} stopped"
         return f"{self.me} ended the job: {type(error).__name__}"
@@ -406,6 +408,8 @@ class Session:
             raise StudyError([undefined(error.origin, self.study)]) from None
         except OutsideError as error:
             raise StudyError([outside(error, self.study)]) from None
+        except OverflowsError as error:
+            raise StudyError([overflowed(error, self.study)]) from None
 
     async def _part(self) -> None:
         """Wait until all are done, so that nobody is lost while others still need what it sent."""

@@ -1,20 +1,22 @@
 """Where in a study something happened while it ran, for messages.
 
 For: `where` (what a round is about), `undefined` (the error for a value that is no number), `outside` (for
-an index).
+an index), `overflowed` (for a whole number).
 Leaves to others: raising them (`session`).
 """
 
 from __future__ import annotations
 
+from typing import Final
+
 from dsl.diagnostics import Diagnostic
 from dsl.source import Span
 from dsl.syntax import Study
 from mpc.circuit import Origin
-from mpc.op import OutsideError
+from mpc.op import OutsideError, OverflowsError
 from mpc.schedule import Schedule
 
-__all__ = ["outside", "undefined", "where"]
+__all__ = ["outside", "overflowed", "undefined", "where"]
 
 
 def undefined(origin: Origin | None, study: Study) -> Diagnostic:
@@ -32,6 +34,34 @@ def outside(error: OutsideError, study: Study) -> Diagnostic:
         return Diagnostic("E0306", message)
     span = Span(error.origin.start, error.origin.end)
     return Diagnostic("E0306", message, span, "for these data", source=study.source)
+
+
+WHOLE: Final = {
+    **dict.fromkeys(("add", "sum", "cumsum", "group_rows", "group_totals", "bucket_sums"), "a sum"),
+    "mean": "the sum of a mean",
+    "sub": "a difference",
+    **dict.fromkeys(("mul", "matmul", "dot", "outer", "square"), "a product"),
+    "power": "a power",
+    "floordiv": "a quotient",
+    "units": "a number in its smallest units",
+}
+"""What operations on whole numbers give, in words."""
+
+
+def overflowed(error: OverflowsError, study: Study) -> Diagnostic:
+    """What is said when a whole number that was computed in the clear does not fit, and something depends on it."""
+    who = ""
+    if error.viewers:
+        who = f" of {' and '.join(sorted(error.viewers))}"
+    message = f"{WHOLE.get(error.op, 'a whole number')}{who} does not fit into 64 bits"
+    helps = (
+        "declare the column's range (`int in 0..1000000`): then `parley check` finds where it may not fit",
+        "use `fixed`, or a `decimal` of fewer places, where the whole number need not be exact",
+    )
+    if error.origin is None:
+        return Diagnostic("E0418", message, helps=helps)
+    span = Span(error.origin.start, error.origin.end)
+    return Diagnostic("E0418", message, span, "for these data", helps=helps, source=study.source)
 
 
 def where(timetable: Schedule, r: int, study: Study) -> str:

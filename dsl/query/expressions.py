@@ -120,6 +120,8 @@ def _dispatch(rows: Rows, e: Node) -> Result:
             return _strict(rows, [operand], lambda vals: negate(w, vals[0], operand.span))
         case syntax.Unary(_, operand):
             return _strict(rows, [operand], lambda vals: invert(w, vals[0], operand.span))
+        case syntax.Binary(_, high, low) if isinstance(cast(Node, high), Whole | Fraction):
+            return moments.product(rows.ctx, _array(rows, high), _array(rows, low))
         case syntax.Binary():
             return _binary(rows, e)
         case syntax.Compare(op, left, right):

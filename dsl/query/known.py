@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TypeAlias
 
 from mpc.circuit import Value
-from mpc.circuits.relational_columns import moved_from
+from mpc.circuits.relational_columns import moved_from, summed_from
 from mpc.op import Interval, find
 from mpc.types import BOOL
 
@@ -57,19 +57,19 @@ def _item(whole: Value, index: int, seen: Seen) -> Interval | None:
     moved = moved_from(node, index)
     if moved is not None:
         return _with_zero(_source(whole, moved, seen))
+    at = summed_from(node, index)
     match node.op:
-        case "running_extremes":
-            return _source(whole, 1 + index, seen)
-        case "group_totals":
-            return _added(whole, 1 + index, seen)
+        case "running_extremes" if at is not None:
+            return _source(whole, at, seen)
+        case "group_totals" if at is not None:
+            return _added(whole, at, seen)
         case "bucket_sums":
-            return _rows(whole) if index == 0 else _added(whole, 1 + index, seen)
+            return _rows(whole) if at is None else _added(whole, at, seen)
         case "group_rows" if index > 0:
-            how = node["how"][index - 1]
-            if how == "size":
+            if at is None:
                 return _rows(whole)
-            at = 2 + sum(h != "size" for h in node["how"][: index - 1])
-            return _added(whole, at, seen) if how == "sum" else _with_zero(_source(whole, at, seen))
+            known = _source(whole, at, seen)
+            return _added(whole, at, seen) if node["how"][index - 1] == "sum" else _with_zero(known)
     return None
 
 

@@ -1,6 +1,6 @@
 """Variance and standard deviation, of a sample or of all there is, from sums that any order of adding up gives alike.
 
-For: `whole` and `fraction` (what is added up), `spread`.
+For: `whole`, `fraction` and `product` (what is added up), `spread`.
 
 Numbers with exact units (`int`, `decimal`) are x = h units; a `fixed` is x = h + l 2^-16.  With c = floor(sum h / n),
 
@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from dsl.convert import to_int
+from dsl.convert import both_valid, to_int
 from dsl.query.quotients import divisor, quotient
 from dsl.query.relation import Context, emit
 from dsl.source import Span
@@ -24,7 +24,7 @@ from dsl.values import Array
 from mpc.circuit import Value
 from mpc.types import INT
 
-__all__ = ["fraction", "spread", "whole"]
+__all__ = ["fraction", "product", "spread", "whole"]
 
 FINE = 16
 """Bits of the fraction of a `fixed` that count."""
@@ -59,6 +59,13 @@ def fraction(ctx: Context, a: Array) -> Array:
     return Array(value, stype, a.valid)
 
 
+def product(ctx: Context, a: Array, b: Array) -> Array:
+    """The product of two of these, to be added up: modulo 2^64."""
+    value = emit(ctx, "wrapping", a.value) * b.value
+    valid, _ = both_valid([a, b], value.shape)
+    return Array(value, INTEGER.optional(valid is not None), valid)
+
+
 def spread(
     ctx: Context,
     kind: str,
@@ -74,7 +81,7 @@ def spread(
     all_there = kind in {"var_pop", "stddev_pop"}
     w, n = ctx.w, divisor(ctx, count.value)
     below = n if all_there else divisor(ctx, n - 1)
-    c = emit(ctx, "floordiv", high.value, n)
+    c = emit(ctx, "wrapping", emit(ctx, "floordiv", high.value, n))
     squares = high_squared.value - 2 * (c * high.value) + n * (c * c)
     excess = high.value - n * c  # 0 <= excess < n
     if total.stype.kind == "fixed":

@@ -23,7 +23,7 @@ def _slice(u: Use) -> Claim:
     return Claim(u.error(0), weight=weight)
 
 
-@rule("transpose", "open", "variable", "carried", "shuffle", "keep")
+@rule("transpose", "open", "variable", "carried", "shuffle", "keep", "wrapping")
 def _moved(u: Use) -> float:
     return u.error(0)
 

@@ -32,6 +32,7 @@ from mpc.circuits import (
     texts,
     variable,
     within,
+    wrapping,
 )
 
 __all__ = [
@@ -66,4 +67,5 @@ __all__ = [
     "texts",
     "variable",
     "within",
+    "wrapping",
 ]

@@ -10,10 +10,10 @@ from typing import NamedTuple
 import numpy as np
 
 from mpc.circuit import Array, Attrs, Value
-from mpc.circuits.arithmetic import matmul_bound, mul_bound
+from mpc.circuits.arithmetic import matmul_bound, mul_bound, wide_products
 from mpc.circuits.axes import reduced
 from mpc.lowerer import ROOM, low
-from mpc.op import Interval, Signature, numeric, op
+from mpc.op import Interval, Signature, numeric, op, widened
 from mpc.types import DEFAULT_FRAC, INT, Fixed, ShapeError, Type, shape_text
 
 __all__ = ["dot", "mean", "outer"]
@@ -74,12 +74,19 @@ def _mean_ref(x: Array, *, axis: int | None, keepdims: bool = False) -> Array:
     return np.asarray(np.sum(x, axis=axis, keepdims=keepdims) / n)
 
 
+def _wide_mean(x: Array, *, axis: int | None, keepdims: bool = False) -> Array:
+    """The mean of whole numbers; infinite where what it adds up is beyond 64 bits."""
+    total = np.sum(x, axis=axis, keepdims=keepdims)
+    off = np.abs(total - np.sum(x, axis=axis, keepdims=keepdims, dtype=np.float64))
+    return np.where(off < 2.0**62, _mean_ref(x, axis=axis, keepdims=keepdims), np.inf)
+
+
 def _mean_bound(bounds: Sequence[Interval | None], types: Sequence[Type], attrs: Attrs) -> Interval | None:  # noqa: ARG001
     (x,) = bounds
     return None if x is None else Interval(x.lo - 2.0**-15, x.hi + 2.0**-15)
 
 
-@op("mean", infer=_mean, ref=_mean_ref, bound=_mean_bound, tolerance=2.0**-15)
+@op("mean", infer=_mean, ref=_mean_ref, bound=_mean_bound, tolerance=2.0**-15, wide=_wide_mean)
 def mean(x: Value, *, axis: int | None, keepdims: bool = False) -> Value:
     """The mean along an axis, or of all, within 2^-15 while the sum is below 2^SUM_BITS units.
 
@@ -132,13 +139,21 @@ def _outer(types: Sequence[Type], attrs: Attrs) -> Signature:  # noqa: ARG001
     return numeric([t.with_(shape=()) for t in types], {})[0], (*x.shape, *y.shape)
 
 
-@op("dot", infer=_dot, ref=np.dot, bound=matmul_bound, tolerance=2.0**-15)
+@op("dot", infer=_dot, ref=np.dot, bound=matmul_bound, tolerance=2.0**-15, wide=wide_products)
 def dot(x: Value, y: Value) -> Value:
     """The inner product of two lists, truncated once; as `matmul`."""
     return x @ y
 
 
-@op("outer", infer=_outer, ref=np.outer, bound=mul_bound, tolerance=2.0**-15, domain=((-(2.0**14), 2.0**14),) * 2)
+@op(
+    "outer",
+    infer=_outer,
+    ref=np.outer,
+    bound=mul_bound,
+    tolerance=2.0**-15,
+    domain=((-(2.0**14), 2.0**14),) * 2,
+    wide=widened(np.outer),
+)
 def outer(x: Value, y: Value) -> Value:
     """All products of an element of x with one of y; as `mul`."""
     return x.reshape((*x.shape, 1)) * y.reshape((1, *y.shape))

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from mpc.circuit import Array, Attrs
-from mpc.op import Interval, Op, Signature, boolean, numeric, register
+from mpc.op import Interval, Op, Signature, boolean, numeric, register, widened
 from mpc.types import (
     BOOL,
     INT,
@@ -23,7 +23,7 @@ from mpc.types import (
     shape_text,
 )
 
-__all__ = ["matmul_shape", "reduced_shape"]
+__all__ = ["matmul_shape", "reduced_shape", "wide_products"]
 
 Bounds = Sequence[Interval | None]
 
@@ -183,15 +183,38 @@ def _matmul_ref(x: Array, y: Array) -> Array:
     return np.asarray(np.matmul(x, y))
 
 
-register(Op(name="add", infer=numeric, ref=np.add, bound=add_bound, doc="x + y"))
-register(Op(name="sub", infer=numeric, ref=np.subtract, bound=sub_bound, doc="x - y"))
-register(Op(name="neg", infer=numeric, ref=np.negative, bound=neg_bound, doc="-x"))
+PRIMES = (524287, 524269, 524261, 524257, 524243)
+"""Of 19 bits each: a number below 2^94 that is 0 modulo all of them is 0."""
+
+
+def wide_products(x: Array, y: Array) -> Array:
+    """x @ y in floating point, of whole numbers within 2^61; where it is infinite it is beyond 64 bits.
+
+    Where terms are so large that rounding them says nothing of their sum, the sum modulo 2^64 is compared with the sum
+    modulo other numbers: both are the same number if it fits, and differ by a multiple of 2^64 if it does not.
+    """
+    a, b, n = x.astype(np.float64), y.astype(np.float64), x.shape[-1]
+    out = np.asarray(np.matmul(a, b))
+    vague = np.asarray(np.matmul(np.abs(a), np.abs(b))) * (n + 2) >= 2.0**112
+    if not vague.any() or x.dtype.kind == "f" or y.dtype.kind == "f":
+        return out
+    wrapped = _matmul_ref(x, y)
+    same = np.full(out.shape, n < 1 << 25)  # sums of longer products of remainders might wrap themselves
+    for p in PRIMES:
+        same &= np.matmul(x % p, y % p) % p == wrapped % p
+    return np.where(vague, np.where(same, wrapped.astype(np.float64), np.inf), out)
+
+
+register(Op(name="add", infer=numeric, ref=np.add, bound=add_bound, wide=widened(np.add), doc="x + y"))
+register(Op(name="sub", infer=numeric, ref=np.subtract, bound=sub_bound, wide=widened(np.subtract), doc="x - y"))
+register(Op(name="neg", infer=numeric, ref=np.negative, bound=neg_bound, wide=widened(np.negative), doc="-x"))
 register(
     Op(
         name="mul",
         infer=product,
         ref=np.multiply,
         bound=mul_bound,
+        wide=widened(np.multiply),
         tolerance=2.0**-15,
         domain=((-(2.0**14), 2.0**14), (-(2.0**14), 2.0**14)),
         doc="x * y; exact for whole numbers, within one unit 2^-16 for fixed point while |x*y| < 2^30",
@@ -203,6 +226,7 @@ register(
         infer=_matmul,
         ref=_matmul_ref,
         bound=matmul_bound,
+        wide=wide_products,
         tolerance=2.0**-15,
         doc="x @ y; truncated once for each element of the result, while |x @ y| < 2^30",
     )
@@ -224,4 +248,13 @@ register(
         doc="a whole number or truth value as fixed point; other fraction bits",
     )
 )
-register(Op(name="sum", infer=_sum, ref=_sum_ref, bound=sum_bound, doc="sum over an axis or over all"))
+register(
+    Op(
+        name="sum",
+        infer=_sum,
+        ref=_sum_ref,
+        bound=sum_bound,
+        wide=widened(_sum_ref),
+        doc="sum over an axis or over all",
+    )
+)

@@ -20,7 +20,7 @@ from mpc.circuits.magnitude import Magnitude, measure
 from mpc.circuits.polynomials import RECIPROCAL, RECIPROCAL_START, evaluate
 from mpc.circuits.units import as_fixed, mul, plain_units, share_units, times, trunc, units
 from mpc.lowerer import Lowerer, is_share, low
-from mpc.op import Interval, Signature, elementwise, numeric, op
+from mpc.op import Interval, Signature, elementwise, numeric, op, widened
 from mpc.types import Fixed, Layout, Type, TypeRuleError, broadcast_shapes
 
 __all__ = ["div", "inverse_units", "power", "reciprocal", "square"]
@@ -225,6 +225,7 @@ def _square_bound(bounds: Sequence[Interval | None], types: Sequence[Type], attr
     infer=numeric,
     ref=np.square,
     bound=_square_bound,
+    wide=widened(np.square),
     domain=((-(2.0**15), 2.0**15),),
     tolerance=2.0**-15,
 )
@@ -268,6 +269,7 @@ def _power_bound(bounds: Sequence[Interval | None], types: Sequence[Type], attrs
     infer=_power,
     ref=_power_ref,
     bound=_power_bound,
+    wide=widened(_power_ref),
     domain=((-2.0, 2.0),),
     tolerance=2.0**-11,
     relative=2.0**-11,

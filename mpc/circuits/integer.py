@@ -30,7 +30,7 @@ from mpc.circuits.magnitude import Magnitude, measure
 from mpc.circuits.polynomials import RECIPROCAL_START, evaluate
 from mpc.circuits.units import as_fixed, linear, mul, share_units, times, trunc
 from mpc.lowerer import Lowerer, low
-from mpc.op import Interval, numeric, op
+from mpc.op import Interval, numeric, op, widened
 from mpc.types import INT, Type
 
 __all__ = ["floordiv", "mod"]
@@ -42,7 +42,7 @@ LONG, BRIEF = 33, 18
 def _nonzero(f: np.ufunc, x: Array, y: Array) -> Array:
     x, y = np.broadcast_arrays(x, y)
     zero = y == 0
-    with np.errstate(over="ignore"):  # -2^63 // -1 wraps, as sums do
+    with np.errstate(over="ignore"):  # -2^63 // -1, which does not fit
         return np.where(zero, np.zeros((), np.result_type(x, y)), f(x, np.where(zero, np.ones((), y.dtype), y)))
 
 
@@ -92,6 +92,7 @@ class Parts(NamedTuple):
     infer=numeric,
     ref=_floordiv_ref,
     bound=_floordiv_bound,
+    wide=widened(_floordiv_ref),
     domain=((-(2.0**63), 2.0**63), (-(2.0**62), 2.0**62)),
 )
 def floordiv(x: Value, y: Value) -> Value:

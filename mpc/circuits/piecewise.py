@@ -16,7 +16,7 @@ import numpy as np
 from mpc.circuit import Array, Attrs, Value
 from mpc.circuits.units import dot, mul, units
 from mpc.lowerer import low
-from mpc.op import Interval, Signature, numeric, op
+from mpc.op import Interval, Signature, numeric, op, widened
 from mpc.types import Type, TypeRuleError
 
 __all__ = ["abs_", "beyond", "clip", "larger", "maximum", "minimum", "positive", "relu", "sign"]
@@ -36,7 +36,7 @@ def _abs_bound(bounds: Bounds, types: Sequence[Type], attrs: Attrs) -> Interval 
     return Interval(0.0 if x.lo <= 0 <= x.hi else min(abs(x.lo), abs(x.hi)), x.magnitude)
 
 
-@op("abs", infer=numeric, ref=np.abs, bound=_abs_bound)
+@op("abs", infer=numeric, ref=np.abs, bound=_abs_bound, wide=widened(np.abs))
 def abs_(x: Value) -> Value:
     """|x|, exact.  11 rounds, 0.9 kbit; nothing where the sign is known."""
     known = low(x).range(x)

@@ -56,7 +56,11 @@ def _ref(bucket: Array, visible: Array, *columns: Array, n: int) -> tuple[Array,
     return tuple(out)
 
 
-@op("bucket_sums", infer=_infer, ref=_ref)
+def _wide(bucket: Array, visible: Array, *columns: Array, n: int) -> tuple[Array, ...]:
+    return _ref(bucket, visible, *(c.astype(np.float64) for c in columns), n=n)
+
+
+@op("bucket_sums", infer=_infer, ref=_ref, wide=_wide)
 def bucket_sums(bucket: Value, visible: Value, *columns: Value, n: int) -> Any:
     """How many visible rows each of n buckets has, and the sum of each column over them.
 

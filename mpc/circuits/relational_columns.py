@@ -39,6 +39,7 @@ __all__ = [
     "signature",
     "stacked",
     "sum_range",
+    "summed_from",
     "truths",
     "zeros",
 ]
@@ -58,6 +59,19 @@ def moved_from(node: Node, index: int) -> int | None:
             return int(node["keys"]) + index
         case "join_rows" if node["left"] < index <= node["left"] + node["right"]:
             return 2 * int(node["keys"]) + 1 + index
+    return None
+
+
+def summed_from(node: Node, index: int) -> int | None:
+    """The operand of which a result of an operation on groups has sums, or entries; None where it has neither."""
+    match node.op:
+        case "group_totals" | "running_extremes":
+            return 1 + index
+        case "bucket_sums" if index > 0:
+            return 1 + index
+        case "group_rows" if index > 0:
+            how: tuple[str, ...] = node["how"]
+            return None if how[index - 1] == "size" else 2 + sum(h != "size" for h in how[: index - 1])
     return None
 
 

@@ -106,7 +106,17 @@ def _group_ref(
     return tuple(out)
 
 
-@op("group_rows", infer=_grouped, ref=_group_ref)
+def _wide_groups(
+    new: Array, visible: Array, *columns: Array, how: tuple[str, ...], rows: int | None = None
+) -> tuple[Array, ...]:
+    """What stands behind the groups is what it is."""
+    wide = _group_ref(new, visible, *(c.astype(np.float64) for c in columns), how=how, rows=rows)
+    there, *exact = _group_ref(new, visible, *columns, how=how, rows=rows)
+    masks = (there.reshape((len(there),) + (1,) * (e.ndim - 1)) for e in exact)
+    return (there, *(np.where(m, w, e) for m, w, e in zip(masks, wide[1:], exact, strict=True)))
+
+
+@op("group_rows", infer=_grouped, ref=_group_ref, wide=_wide_groups)
 def group_rows(new: Value, visible: Value, *columns: Value, how: tuple[str, ...], rows: int | None = None) -> Any:
     """One row for each group that has visible rows, the groups' rows first, in their order; at most `rows` are kept.
 
@@ -192,7 +202,11 @@ def _totals_ref(new: Array, *columns: Array) -> tuple[Array, ...]:
     return tuple(np.add.reduceat(_number(c), starts, axis=0)[group] if len(new) else _number(c) for c in columns)
 
 
-@op("group_totals", infer=_totals, ref=_totals_ref)
+def _wide_totals(new: Array, *columns: Array) -> tuple[Array, ...]:
+    return _totals_ref(new, *(c.astype(np.float64) for c in columns))
+
+
+@op("group_totals", infer=_totals, ref=_totals_ref, wide=_wide_totals)
 def group_totals(new: Value, *columns: Value) -> Any:
     """Every row gets the sums of its group's columns, of truth values how many hold (an int).
 

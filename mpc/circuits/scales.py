@@ -26,12 +26,18 @@ def _units_ref(x: Array, *, frac: int) -> Array:
     return np.rint(x * 2.0**frac).astype(np.int64)
 
 
+def _wide_units(x: Array, *, frac: int) -> Array:
+    """Infinite beyond 64 bits, where a cast gives whatever it does."""
+    units = np.rint(x * 2.0**frac)
+    return np.where((units >= -(2.0**63)) & (units < 2.0**63), units, np.inf)
+
+
 def _units_bound(bounds: Sequence[Interval | None], types: Sequence[Type], attrs: Attrs) -> Interval | None:  # noqa: ARG001
     (x,), scale = bounds, 2.0 ** attrs["frac"]
     return None if x is None else Interval(x.lo * scale, x.hi * scale)
 
 
-@op("units", infer=_units, ref=_units_ref, bound=_units_bound)
+@op("units", infer=_units, ref=_units_ref, bound=_units_bound, wide=_wide_units)
 def units(x: Value, *, frac: int) -> Value:
     """x as a whole number of 2^-frac.  No message."""
     del frac

@@ -10,7 +10,7 @@ import numpy as np
 from mpc.circuit import Array, Attrs
 from mpc.circuits.arithmetic import keep_bound
 from mpc.circuits.one_hot import take_secret
-from mpc.op import Interval, Op, Signature, register, same
+from mpc.op import Interval, Op, Signature, register, same, widened
 from mpc.types import BOOL, INT, Fixed, ShapeError, Size, Type, TypeRuleError, broadcast_shapes, shape_text, size_of
 
 __all__ = ["slices"]
@@ -219,6 +219,7 @@ register(
         infer=_cumsum,
         ref=lambda x, *, axis: np.cumsum(x, axis=axis),
         bound=_cumsum_bound,
+        wide=widened(lambda x, *, axis: np.cumsum(x, axis=axis)),
         doc="running sums along an axis",
     )
 )

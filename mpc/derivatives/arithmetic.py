@@ -37,7 +37,7 @@ def _mul(u: Use) -> Sequence[Adjoint | None]:
     ]
 
 
-@rule("to_fixed", "open", "variable", "carried")
+@rule("to_fixed", "open", "variable", "carried", "wrapping")
 def _same(u: Use) -> Sequence[Adjoint | None]:
     return [u.g]
 

@@ -167,7 +167,7 @@ class Expressions:
         match node.op:
             case "const":
                 return self._constant(node)
-            case "broadcast_to" | "keep":
+            case "broadcast_to" | "keep" | "wrapping":
                 return self._part(node.src[0])
             case "reshape" | "slice":
                 return self._piece(node)

@@ -61,6 +61,8 @@ def study(
         name = f"x{i}"
         inputs["a"][name, ""] = array
         x = private(b, "a", name, array, None if ranges is None else ranges[i])
+        if array.dtype.kind == "i":  # whole numbers of the ring, which wrap as those of the protocols do
+            x = b.emit("wrapping", x)
         secrets.append(x ^ or_else if array.dtype.kind == "b" else x + plus)
     for i, out in enumerate(compute(b, secrets)):
         b.append("reveal", (out,), {"name": f"out{i}", "to": None}, out.type.seen(None), pure=False)

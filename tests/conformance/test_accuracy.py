@@ -130,6 +130,7 @@ GIVEN = [
     Given("concat", emit("concat", axis=0), (f(-10, 10), f(-3, 3))),
     Given("reshape", lambda b, v: v[0].reshape((v[0].type.sizes[0], 1)), (f(-10, 10),)),
     Given("variable", emit("variable"), (f(-10, 10),)),
+    Given("wrapping", emit("wrapping"), (f(-10, 10),)),
     Given("within", emit("within", lo=-10.0, hi=10.0), (f(-10, 10),)),
     Given("two-steps", lambda b, v: _two_steps(b, *v), (f(-1e4, 1e4), i(1, 50))),
     Given("polynomial", lambda b, v: (v[0] * v[0] + v[1] * 0.3) * v[0] - v[1], (f(-3, 3), f(-3, 3)), loose=256),

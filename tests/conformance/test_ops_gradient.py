@@ -39,6 +39,7 @@ def cases(n: int) -> list[Case]:
         Case("softplus", (between(-8, 8, n),), ((-8, 8),), name="range"),
         Case("variable", (wide,)),
         Case("variable", (numbers,), ((-(2**63), 2**63 - 1),)),
+        Case("wrapping", (numbers,), ((-(2**63), 2**63 - 1),)),
     ]
 
 

@@ -34,6 +34,29 @@ below. What a party computes alone is computed in double precision, and counts a
 
 `--json` has them under `errors`: `name`, `columns`, `error` (`null` with a `reason` and its `line`), `unless_within`.
 
+## Whole numbers that do not fit
+
+`int`, `decimal`, dates and counts have 64 bits. What a party computes alone, what all may see, and everything under
+`parley run --plain` is right, or the job ends with E0418, the line, and whose number it was; the others are told the
+line, and nothing of the data. In a study's constants it is E0501, before anything runs.
+
+A number that does not fit is an error when something that is shared, opened or revealed depends on it, and not before.
+So nobody is harmed by
+
+- the side of a choice that is not taken: `x * x if x < 1000 else 0`, `case when`, an `if` whose condition one party
+  sees;
+- rows that a `where` drops, missing values, and the padding of `rows <= n`, where the result leaves them out: they are
+  emptied before a query is revealed, grouped or added up. Rows that go on into a join with tables of others are shared
+  as they are, dropped ones too, and must fit: choose, with `case when`, what shall count.
+
+A sum fits if its result does, whatever its parts add up to on the way. A comparison with a number that does not fit,
+and an order by one, depends on it.
+
+On shares nobody sees what wraps. There `parley check` proves from declared ranges that numbers fit, ends with E0501 if
+they may not, and lists under "Taken for granted" where nothing is known. That list says of a divisor that it is not 0
+unless the quotient is chosen only where it is not: `x / n if n > 0 else 0`, or under `if n != 0:`; in a query a
+quotient by 0 is missing.
+
 ## What each function adds
 
 Largest errors with 16 fraction bits; with others, what does not follow from the unit 2^-16 is within twice of it, or of

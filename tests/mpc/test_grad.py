@@ -112,6 +112,7 @@ CASES: dict[str, tuple[Build, list[Array]]] = {
     "open": (emit("open"), [X]),
     "variable": (emit("variable"), [X]),
     "carried": (emit("carried"), [X]),
+    "wrapping": (emit("wrapping"), [X]),
     "sum": (emit("sum", axis=1, keepdims=False), [X]),
     "sum of all, kept": (emit("sum", axis=None, keepdims=True), [X]),
     "mean": (emit("mean", axis=0, keepdims=False), [X]),

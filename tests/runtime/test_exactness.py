@@ -183,7 +183,7 @@ def test_lowering_knows_at_least_the_ranges_by_which_it_is_taken_to_choose(name:
     _, done = bound(own[name] if name in own else (EXAMPLES / name / "study.parley").read_text(), name)
     builder = Lowerer(done.parties[:3])
     needed = reachable(done.circuit, done.circuit.results)
-    places = _walk(builder, done.circuit, {}, needed, {})
+    places = _walk(builder, done.circuit, {}, needed, {}, needed)
     held = 0
     for index, (known, *more) in enumerate(accuracy(done.circuit)):
         if index not in places or more or known.seen is None or done.circuit.nodes[index].op == "reveal":

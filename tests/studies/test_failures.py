@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from studies_run import call
+from studies_run import DEALER, call
 
 STUDY = """
 party anna, bert, cora
@@ -18,13 +18,15 @@ reveal sum(x * y) to cora as product
 """
 
 
-def outcome(folder: Path, x: str, y: str, study: str = STUDY) -> tuple[int, dict[str, str], str]:
+def outcome(
+    folder: Path, x: str, y: str, study: str = STUDY, options: tuple[str, ...] = ()
+) -> tuple[int, dict[str, str], str]:
     """(exit code, what `--json` says of the error, the text for a person)."""
     (folder / "study.parley").write_text(study)
     for party, name, text in (("anna", "x", x), ("bert", "y", y)):
         (folder / party).mkdir()
         (folder / party / f"{name}.csv").write_text(text)
-    done = call(folder / "study.parley", folder)
+    done = call(folder / "study.parley", folder, *options)
     return done.returncode, json.loads(done.stdout).get("error", {}), done.stderr
 
 
@@ -148,3 +150,66 @@ def test_an_owners_index_is_outside(tmp_path: Path) -> None:
     assert (code, error["code"]) == (1, "E0306")
     assert "study.parley:13:8" in error["where"]
     assert "axis of 3 elements" in text
+
+
+OVERFLOWS = """party anna, bert, cora
+
+input x: int[n] from anna
+input y: int[n] from bert
+
+cube = x * x * x
+shown = cube if x < 1000 else 0
+reveal sum(shown) + sum(y) to cora as small
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("options", [(), ("--plain",), DEALER], ids=["rep3", "plain", "additive"])
+def test_an_owners_whole_number_does_not_fit(tmp_path: Path, options: tuple[str, ...]) -> None:
+    """On the side of a choice that is not taken it harms nobody; else the job ends, with the line."""
+    files = {"x": "2\n4000000000\n", "y": "4\n5\n"}
+    assert outcome(tmp_path, files["x"], files["y"], OVERFLOWS, options) == (0, {}, "")
+    for party in ("anna", "bert"):
+        (tmp_path / party).rename(tmp_path / f"first_{party}")
+    study = OVERFLOWS + "reveal sum(cube) + sum(y) to cora as all_of_them\n"
+    code, error, text = outcome(tmp_path, files["x"], files["y"], study, options)
+    assert (code, error["code"]) == (1, "E0418")
+    assert error["message"] == "a product of anna does not fit into 64 bits"
+    assert "study.parley:6:8" in error["where"]
+    assert "cube = x * x * x" in text
+    assert "4000000000" not in text
+
+
+@pytest.mark.slow
+def test_a_query_of_an_owner_does_not_fit(tmp_path: Path) -> None:
+    """A sum of a group; rows that the query drops, and padding, harm nobody."""
+    study = """party anna, bert, cora
+
+table t from anna rows <= 10:
+    g: enum('u', 'v')
+    x: int
+
+query q:
+    select g, sum(x * x) as s, stddev(x) as d from t where x < LIMIT group by g order by g
+
+reveal q to cora
+"""
+    (tmp_path / "anna").mkdir()
+    (tmp_path / "anna" / "t.csv").write_text("g,x\nu,2\nu,4\nv,3000000000\nv,3000000001\nv,4000000000\n")
+    for options in ((), ("--plain",)):
+        for limit, code in (("100", 0), ("3000000001", 0), ("3000000002", 1), ("5000000000", 1)):
+            (tmp_path / "study.parley").write_text(study.replace("LIMIT", limit))
+            done = call(tmp_path / "study.parley", tmp_path, *options)
+            answer = json.loads(done.stdout)
+            assert done.returncode == code, (limit, done.stderr)
+            if code:
+                assert answer["error"]["code"] == "E0418"
+                assert "study.parley:8" in answer["error"]["where"]
+            else:
+                first = answer["outputs"]["cora"]["q"][0]
+                assert (first["s"], round(first["d"], 4)) == (20, 1.4142)
+    wide = study.replace("sum(x * x) as s, ", "").replace("LIMIT", "3000000002")
+    (tmp_path / "study.parley").write_text(wide)
+    for options in ((), ("--plain",)):  # squares that wrap on the way to a deviation are meant to
+        answer = json.loads(call(tmp_path / "study.parley", tmp_path, *options).stdout)
+        assert [round(row["d"], 4) for row in answer["outputs"]["cora"]["q"]] == [1.4142, 0.7071]
