@@ -57,7 +57,9 @@ MOVES: Final[dict[str, Callable[[Node], Sequence[int]]]] = {
     **dict.fromkeys(("reshape", "broadcast_to", "transpose", "slice", "sum", "cumsum", "mean"), _first(1)),
     **dict.fromkeys(("take", "dynamic_slice", "reorder", "shuffle"), _first(1)),
     **dict.fromkeys(("update", "dynamic_update"), _first(2)),
-    **dict.fromkeys(("front_rows", "group_totals", "copy_down", "expand_rows"), _after(1)),
+    **dict.fromkeys(
+        ("front_rows", "group_totals", "running_sums", "group_last", "copy_down", "expand_rows"), _after(1)
+    ),
     **dict.fromkeys(("group_rows", "bucket_sums"), _after(2)),
     **dict.fromkeys(("concat", "shuffle_rows"), _after(0)),
     "sort_rows": lambda node: range(node["keys"], len(node.src)),

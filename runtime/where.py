@@ -37,7 +37,7 @@ def outside(error: OutsideError, study: Study) -> Diagnostic:
 
 
 WHOLE: Final = {
-    **dict.fromkeys(("add", "sum", "cumsum", "group_rows", "group_totals", "bucket_sums"), "a sum"),
+    **dict.fromkeys(("add", "sum", "cumsum", "group_rows", "group_totals", "running_sums", "bucket_sums"), "a sum"),
     "mean": "the sum of a mean",
     "sub": "a difference",
     **dict.fromkeys(("mul", "matmul", "dot", "outer", "square"), "a product"),

@@ -65,7 +65,7 @@ def moved_from(node: Node, index: int) -> int | None:
 def summed_from(node: Node, index: int) -> int | None:
     """The operand of which a result of an operation on groups has sums, or entries; None where it has neither."""
     match node.op:
-        case "group_totals" | "running_extremes":
+        case "group_totals" | "running_sums" | "group_last" | "running_extremes":
             return 1 + index
         case "bucket_sums" if index > 0:
             return 1 + index

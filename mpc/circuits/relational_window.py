@@ -72,7 +72,11 @@ def _sums_ref(new: Array, *columns: Array) -> tuple[Array, ...]:
     return tuple(out)
 
 
-@op("running_sums", infer=_summed, ref=_sums_ref)
+def _wide_sums(new: Array, *columns: Array) -> tuple[Array, ...]:
+    return _sums_ref(new, *(c.astype(np.float64) for c in columns))
+
+
+@op("running_sums", infer=_summed, ref=_sums_ref, wide=_wide_sums)
 def running_sums(new: Value, *columns: Value) -> Any:
     """Every row gets the sums of its group's columns down to itself, of truth values how many hold (an int).
 

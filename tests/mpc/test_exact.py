@@ -125,6 +125,8 @@ def test_sums_of_groups(rows: list[tuple[bool, bool, int]]) -> None:
     start = [max(k for k in range(i + 1) if new[k]) for i in range(len(x))]
     sums = {s: sum(int(v) for v, t in zip(x, start, strict=True) if t == s) for s in start}
     hold(totals, [sums[s] for s in start])
+    (running,) = once("running_sums", new, x)
+    hold(running, [sum(map(int, x[s : i + 1])) for i, s in enumerate(start)])
     there, added = once("group_rows", new, visible, x, how=("sum",))
     exact = [
         sum(int(v) for v, t, shown in zip(x, start, visible, strict=True) if t == s and shown)

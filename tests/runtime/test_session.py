@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import runtime as parley
+from dsl.diagnostics import StudyError
 from mpc.places import Places
 from network import Channel, FrameError, PeerLost, cut, memory_mesh
 from runtime.errors import DataError, Disagreement, PartyFailed
@@ -90,6 +91,23 @@ async def test_a_party_with_wrong_data_ends_the_job_for_all() -> None:
         assert isinstance(other, PeerLost)
         assert "a ended the job" in str(other)
         assert "nan" not in str(other).lower()
+
+
+async def test_an_owner_whose_whole_number_does_not_fit_ends_the_job_for_all_with_the_line() -> None:
+    study = "party a, b, c\ninput k: int[n] from a\ny = k * k\nreveal sum(y) to b as s\n"
+    mesh, common = memory_mesh("abc"), job(study=study, params={})
+    given = {"a": {"k": np.array([3, 2**32])}}
+
+    async def one(name: str) -> Finished:
+        return await Session(common, name, mesh[name], ArrayInputs(name, given.get(name, {})), 5.0).run()
+
+    ended = await asyncio.gather(*(one(name) for name in "abc"), return_exceptions=True)
+
+    assert isinstance(ended[0], StudyError)
+    assert "a product of a does not fit into 64 bits" in str(ended[0])
+    for other in ended[1:]:
+        assert isinstance(other, PeerLost)
+        assert f"a ended the job: E0418 in its study or data at {common.name}:3:5" in str(other)
 
 
 async def test_a_link_that_is_cut_in_mid_run() -> None:
