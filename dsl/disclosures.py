@@ -172,4 +172,8 @@ def _sizes(study: syntax.Study, done: Elaborated) -> list[Disclosure]:
         line = min(study.source.position(place).line for place, number in done.scans if number == scan)
         exactly = ", which no noise hides" if (party, table) in spending(done.circuit) else ""
         sources[f"rows of {table} at {party} that conditions on it keep{exactly}", line] = [f"{party}'s `{table}`"]
+    for party, table, place in done.told_groups:
+        line = study.source.position(place).line
+        exactly = ", which no noise hides" if (party, table) in spending(done.circuit) else ""
+        sources[f"groups of {table} at {party} that a query makes{exactly}", line] = [f"{party}'s `{table}`"]
     return [Disclosure("size", done.parties, name, line, tuple(s)) for (name, line), s in sources.items()]

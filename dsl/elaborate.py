@@ -89,6 +89,8 @@ def _finished(w: Walker, needs: Value | None) -> Elaborated:
     builder = w.root.builder
     reveals = [i for i, node in enumerate(builder.nodes) if node.op == "reveal"]
     circuit = Circuit(same_scans(builder.nodes), tuple(reveals))
+    own = {node["scan"] for node in builder.nodes if node.get("scan") is not None}
+    scans = _scans(w, circuit)
     return Elaborated(
         circuit=circuit,
         outputs=tuple(w.outputs),
@@ -100,7 +102,9 @@ def _finished(w: Walker, needs: Value | None) -> Elaborated:
         names=_names(w),
         stores=tuple(w.stores),
         plans=tuple(w.plans.queries),
-        scans=_scans(w, circuit),
+        scans=scans,
+        groups=tuple((place, number) for number, place in w.plans.scans.items() if number not in own),
+        told_groups=tuple(key for key, told in w.bindings.kept.items() if not told.at),
     )
 
 
@@ -108,7 +112,7 @@ def _scans(w: Walker, circuit: Circuit) -> tuple[tuple[int, int], ...]:
     """Places of scans, and the numbers that these have in the circuit, where equal scans are one."""
     pairs = zip(w.root.builder.nodes, circuit.nodes, strict=True)
     now = {before["scan"]: after.get("scan") for before, after in pairs if before.get("scan") is not None}
-    return tuple((place, scan) for number, place in w.plans.scans.items() if (scan := now[number]) is not None)
+    return tuple((place, scan) for number, place in w.plans.scans.items() if (scan := now.get(number)) is not None)
 
 
 def _names(w: Walker) -> tuple[tuple[str, str], ...]:

@@ -69,7 +69,8 @@ class InputSpec:
 
 
 class Told(NamedTuple):
-    """How many rows of a table some conditions on one scan of it keep. at: the conditions, by number."""
+    """How many rows of a table some conditions on one scan of it keep. at: the conditions, by number; none for groups
+    of the table, of which it is how many there are."""
 
     rows: int
     at: tuple[int, ...]
@@ -82,7 +83,8 @@ class Bindings:
     sizes: each letter's size. rows: rows of each owner's part of each table, by (party, table); for a table declared
     with `rows <= n` nothing is needed. params: settings that override the study's defaults, as text or as values.
     frac: fraction bits of `fixed`. kept: what owners tell of rows that conditions keep, by (party, table, place of the
-    scan in the text). stored: what is known of the values that the study loads, by name. What is missing
+    scan in the text), and of groups, by the place of the select. stored: what is known of the values that the study
+    loads, by name. What is missing
     stays symbolic: the study can be checked but not run.
     """
 

@@ -90,3 +90,7 @@ class Elaborated:
     """How its queries are carried out."""
     scans: tuple[tuple[int, int], ...] = ()
     """Where in the text those scans of tables stand that have rows of their own, each with its number."""
+    groups: tuple[tuple[int, int], ...] = ()
+    """Where in the text groups are asked for, each with the number of their operator."""
+    told_groups: tuple[tuple[str, str, int], ...] = ()
+    """Of which of them a party tells how many there are: party, table that they are of, place."""

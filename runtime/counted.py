@@ -1,4 +1,4 @@
-"""What may be told of an owner's tables in databases: how many rows conditions keep.
+"""What may be told of an owner's tables in databases: how many rows conditions keep, how many groups there are.
 
 For: `counted`, `databases`.
 Leaves to others: conditions in SQL (`sources.conditions`), telling the others (`session`).
@@ -7,13 +7,16 @@ Leaves to others: conditions in SQL (`sources.conditions`), telling the others (
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import NamedTuple
 
 from dsl.inputs import Told
 from dsl.outputs import Elaborated
-from mpc.circuit import Circuit
+from mpc.circuit import Circuit, reachable
 from runtime.sources import Held
 from runtime.sources.conditions import Conditions
+from runtime.sources.expressions import NotInSQLError
+from runtime.sources.groupings import grouping
 
 __all__ = ["Database", "counted", "databases"]
 
@@ -49,6 +52,7 @@ def counted(held: Mapping[str, Held], study: Elaborated) -> dict[str, dict[int, 
 
     Of the conditions on one scan those that the database can judge; of what stands in the text once but is scanned
     under different conditions nothing.  What looks at other tables is told where of these too numbers may be known.
+    And by table and place of a select, how many groups it makes of rows that the owner alone sees.
     """
     pairs = dict.fromkeys(study.scans)
     single = {place: scan for place, scan in pairs if sum(place == p for p, _ in pairs) == 1}
@@ -57,7 +61,30 @@ def counted(held: Mapping[str, Held], study: Elaborated) -> dict[str, dict[int, 
         for name, one in database.held.items():
             told = {scan: _told(database, name, scan) for scan in single.values()} if one.tells else {}
             out[name] = {place: found for place, scan in single.items() if (found := told.get(scan)) is not None}
+        for place, number in study.groups:
+            if sum(place == p for p, _ in study.groups) == 1:
+                names, groups = _groups(database, number)
+                for name in names:
+                    out[name][place] = Told(groups, ())
     return out
+
+
+def _groups(database: Database, operator: int) -> tuple[frozenset[str], int]:
+    """How many groups there are of rows that the owner alone sees, and of which tables; of none where there is nothing
+    to tell.  operator: the number of the operator of a plan that makes them.
+    """
+    frames = database.conditions.frames
+    party = next(iter(database.held.values())).spec.party
+    for index, node in frames.circuit:
+        mine = node.op == "group_rows" and node.types[0].seen_by == frozenset([party])
+        if mine and node.origin is not None and node.origin.operator == operator and frames.dialect.stable:
+            below = (frames.circuit.nodes[i] for i in reachable(frames.circuit, [index]))
+            names = frozenset(n["name"] for n in below if n.op == "input")
+            if names <= database.held.keys() and all(database.held[name].tells for name in names):
+                with suppress(NotInSQLError):
+                    number = next(iter(database.held.values())).groups(grouping(frames, index).statement())
+                    return (names, number) if number else (frozenset(), 0)
+    return frozenset(), 0
 
 
 def _told(database: Database, name: str, scan: int) -> Told | None:

@@ -140,7 +140,8 @@ class _Own:
     def ask(self, one: Question, salt: bytes | None) -> dict[str, Array]:
         """The answer.  Raises DataError."""
         found = self.found(one)
-        return found.held.answer(one.statement, one.columns, salt, found.beside)
+        most = one.types[0].sizes[0] if one.grouped else None
+        return found.held.answer(one.statement, one.columns, salt, found.beside, most)
 
     # -- what is needed --------------------------------------------------------------------------
 

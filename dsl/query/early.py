@@ -17,15 +17,15 @@ from typing import TypeAlias
 
 from dsl.node import Node
 from dsl.query.groups import determining
-from dsl.query.plan import Block, Column, Measure, Ref, refs
+from dsl.query.plan import Block, Column, Ref, refs
 from dsl.query.relation import Context, Part, Relation, full, packed, unpacked
 from dsl.query.sorted_groups import sorting_columns
 from dsl.query.two_steps import LATER, in_two_steps
-from dsl.source import Span
 
 __all__ = ["Early"]
 
-Group: TypeAlias = "Callable[[Context, Relation, list[tuple[Column, Node]], list[Measure], Span], Relation]"
+Group: TypeAlias = "Callable[..., Relation]"
+"""`groups.grouped`."""
 
 
 class Early:
@@ -101,4 +101,6 @@ class Early:
             if m.kind not in LATER or (m.argument is not None and not (there and there <= own)):
                 return None
         parts, block.measures = in_two_steps(block.measures)
-        return self.group(self.ctx, relation, [(c, Ref(c, span=block.span)) for c in by], parts, block.span)
+        return self.group(
+            self.ctx, relation, [(c, Ref(c, span=block.span)) for c in by], parts, block.span, final=False
+        )

@@ -10,8 +10,9 @@ Otherwise rows are sorted by the keys that determine all others.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
@@ -22,7 +23,7 @@ from dsl.query import buckets, parted, sorted_groups, totals
 from dsl.query.expressions import column_of, rows_of
 from dsl.query.measures import number
 from dsl.query.plan import Column, Measure, Ref, refs
-from dsl.query.relation import Context, InOrder, Part, Relation, closure, emit, merged, unique_on
+from dsl.query.relation import Context, InOrder, Part, Relation, closure, emit, merged, seen, unique_on
 from dsl.source import Span
 from dsl.stypes import INTEGER
 from dsl.values import Array
@@ -37,15 +38,22 @@ def grouped(
     measures: Sequence[Measure],
     span: Span,
     order: Sequence[tuple[Column | None, bool]] = (),
+    *,
+    final: bool = True,
 ) -> Relation:
     """A row for each group, with the columns of the keys and of the measures.
 
     order: the keys' columns by which the groups will be put in order, descending or not; None for other columns.
+    final: these are the groups that the text at `span` asks for, whatever the sizes, of which an owner may tell how
+    many there are.
     """
     kind: Kind = "group" if measures or not keys else "distinct"
     named = [c.name if ctx.w.text(node.span) == ctx.w.text(span) else ctx.w.text(node.span) for c, node in keys]
     with ctx.operator(kind, ", ".join(named), relation, span=span) as doing:
-        done, how = _grouped(ctx, relation, keys, measures, order)
+        sort = partial(_sorted, place=span.start if final else None)
+        done, how = _grouped(ctx, relation, keys, measures, order, sort)
+        if final:
+            ctx.w.plans.scans[doing.operator.number] = span.start
         return doing.done(done, how)
 
 
@@ -55,8 +63,9 @@ def _grouped(
     keys: Sequence[tuple[Column, Node]],
     measures: Sequence[Measure],
     order: Sequence[tuple[Column | None, bool]],
+    sort: Callable[..., Relation],
 ) -> tuple[Relation, str]:
-    """The groups, and how they are found."""
+    """The groups, and how they are found.  sort: `_sorted`."""
     if not keys:
         return totals.totals(ctx, relation, measures), "all rows are one group"
     plain = [node.column for _, node in keys if isinstance(node, Ref)]
@@ -67,12 +76,12 @@ def _grouped(
     if space is not None:
         part = buckets.by_bucket(ctx, relation, space, measures)
         return Relation((part,), (frozenset(c for c, _ in keys),)), "few public groups: owners add up first"
-    first = parted.owners_first(ctx, relation, keys, measures, _sorted)
+    first = parted.owners_first(ctx, relation, keys, measures, sort)
     if first is not None:
         whole = replace(first.relation, dependencies=_renamed(relation, first.inner))
         return _sorted(ctx, whole, first.keys, first.measures, order), parted.HOW
     together = stand_together(relation, determining(relation, keys)[0])
-    return _sorted(ctx, relation, keys, measures, order), "in order already" if together else "by sorting"
+    return sort(ctx, relation, keys, measures, order), "in order already" if together else "by sorting"
 
 
 def _sorted(
@@ -81,6 +90,8 @@ def _sorted(
     keys: Sequence[tuple[Column, Node]],
     measures: Sequence[Measure],
     order: Sequence[tuple[Column | None, bool]] = (),
+    *,
+    place: int | None = None,
 ) -> Relation:
     kept, carried = determining(relation, keys)
     kept, down = _as_ordered(kept, order)
@@ -93,7 +104,8 @@ def _sorted(
     needed |= {c for m in (*measures, *more) if m.argument is not None for c in refs(m.argument)}
     part = merged(ctx, relation, needed)
     arrays = [column_of(rows_of(ctx, part), node) for _, node in kept]
-    limit, together = sorted_groups.most(arrays), stand_together(relation, kept)
+    told = None if place is None else _told(ctx, part, place)
+    limit, together = sorted_groups.most(arrays) if told is None else told, stand_together(relation, kept)
     groups = sorted_groups.by_sorting(ctx, part, arrays, [*measures, *more], limit, descending=down, together=together)
     columns = {column: array for (column, _), array in zip(kept, groups.keys, strict=True)} | groups.measures
     key = frozenset(c for c, _ in kept)
@@ -101,6 +113,14 @@ def _sorted(
     part = Part(groups.rows, columns, groups.there)
     in_order = None if together else InOrder(by, groups.there)
     return Relation((part,), (key,), ((key, frozenset(columns)), *same), ranks=ranks, in_order=in_order)
+
+
+def _told(ctx: Context, part: Part, place: int) -> int | None:
+    """How many groups there are of rows that one owner sees, where that owner tells it; place: in the text."""
+    viewers = seen(Relation((part,)))
+    told = ctx.w.bindings.kept.items()
+    mine = [t.rows for (party, _, at), t in told if at == place and not t.at and viewers == frozenset([party])]
+    return mine[0] if mine else None
 
 
 def _as_ordered(

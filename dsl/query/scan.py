@@ -68,6 +68,7 @@ def _own_rows(ctx: Context, scan: Scan, part: Part, number: int) -> Part:
         return part
     ctx.w.plans.scans[number] = scan.span.start
     told = ctx.w.bindings.kept.get((*owner, scan.span.start))
+    told = told if told is not None and told.at else None  # of groups nothing is told here
     more = {"scan": number} if told is None else {"scan": number, "told": told.at}
 
     def own(value: Value) -> Value:

@@ -126,6 +126,12 @@ class Held:
             (number,) = self._source.row(f"select count(*) from {rows}{where.clause}")
         return self._number(number)
 
+    def groups(self, statement: str) -> int:
+        """How many rows a statement about groups gives."""
+        with self.connection.lock:
+            (number,) = self._source.row(f"select count(*) from ({statement}) as parley_groups")
+        return number
+
     def statement(self, names: Sequence[str], where: Where, computed: Given = NOTHING) -> str:
         """What gives these columns of the rows for which all conditions hold, and what is computed of these rows."""
         return self._selected(names, where, computed) + self._by_place(where, computed)
@@ -148,14 +154,22 @@ class Held:
         return f" order by {_PLACE}" if (where.joins or computed.joins) and self.dialect.stable else ""
 
     def answer(
-        self, statement: str, columns: Sequence[ColumnSpec], salt: bytes | None, beside: Sequence[str] = ()
+        self,
+        statement: str,
+        columns: Sequence[ColumnSpec],
+        salt: bytes | None,
+        beside: Sequence[str] = (),
+        most: int | None = None,
     ) -> dict[str, NDArray[Any]]:
         """What a statement about this table gives, in columns as circuits take them, missing values' masks as `name?`.
 
-        beside: the other tables that it is about.
+        beside: the other tables that it is about. most: how many rows there can be.
         """
         wanted = replace(self.spec, columns=tuple(columns), unique_together=())
-        return self._read(f"({statement}) as parley_answer", wanted, salt, beside)
+        found = self._read(f"({statement}) as parley_answer", wanted, salt, beside)
+        if most is not None and len(next(iter(found.values()))) > most:
+            self._fail("its rows changed while the job ran")
+        return found
 
     def _number(self, number: int, *, whole: bool = False) -> int:
         if number > self.rows or (whole and number != self.rows):

@@ -111,6 +111,7 @@ reveal r to c
 
 
 def big(folder: Path, tail: str = "") -> dict[tuple[str, str], Any]:
+    folder.mkdir(exist_ok=True)
     with duckdb.connect(str(folder / "big.duckdb")) as db:
         db.execute(
             "create table sales as select (range * 7 % 31)::integer as person, (range % 97)::decimal(6,2) as price, "
@@ -147,6 +148,24 @@ def test_only_groups_leave_the_database(tail: str, tmp_path: Path) -> None:
     assert {(r["age"], r["s"], r["n"]) for r in found.values()} == {(a, s, n) for a, s, n, _ in expected}
     assert all(abs(found[a]["paid"] - p) < 2**-10 for a, _, _, p in expected)
     assert inputs["a"].fetched == []
+
+
+def test_a_true_number_of_groups_is_told_and_shared_where_it_may_be_known(tmp_path: Path) -> None:
+    (tmp_path / "s.parley").write_text(BIG.replace("int in 0..120", "int"))
+    job = compiled(tmp_path / "s.parley", protocol="rep3", nodes=PARTIES).job
+    hidden, known = (big(tmp_path / name, tail) for name, tail in (("x", ""), ("y", "&counts=public")))
+    mixed = {**known, ("a", "people"): hidden["a", "people"]}
+    found = {}
+    for name, places in {"hidden": hidden, "known": known, "mixed": mixed}.items():
+        data = {me: FileInputs(me, tmp_path / "x", places) for me in PARTIES}
+        sizes = {d.name for d in check_study(job, tmp_path / "x", places, []).disclosures if d.kind == "size"}
+        told = {f"groups of {t} at a that a query makes" for t in ("sales", "people")} & sizes
+        report = check_study(job, tmp_path / "x", places, [])
+        assert report.cost is not None
+        found[name] = len(told), sorted(map(str, outputs(job, data))), sum(report.cost.bytes_sent.values())
+    assert [found[name][0] for name in ("hidden", "known", "mixed")] == [0, 2, 0]
+    assert found["hidden"][1] == found["known"][1] == found["mixed"][1]
+    assert found["known"][2] < found["hidden"][2] / 2  # nine groups, where the plan knows of a thousand rows
 
 
 def test_check_says_what_a_database_is_asked(tmp_path: Path) -> None:

@@ -50,6 +50,14 @@ QUERIES = {
     "join u on t.cust = u.cust where k > 1",
     "looked up": "select region, sum(w) as w, count(*) as n from t join o on t.cust = o.cust "
     "join u on t.cust = u.cust group by region",
+    "grouped": "select x.k as k, n, low, w from (select k, count(*) as n, min(number) as low from t where flag "
+    "group by k) x join u on x.k = u.cust",
+    "grouped join": "select r, n, w from (select region as r, min(o.cust) as c, count(distinct k) as n "
+    "from t join o on t.cust = o.cust group by region) x join u on x.c = u.cust",
+    "distinct": "select name, w from (select distinct name, cust from t where k > 0) x join u on x.cust = u.cust",
+    "groups of groups": "select m, count(*) as n from (select cust, count(*) as m from t group by cust) x group by m",
+    "groups alone": "select cust, word, sum(amount) as s, max(note) as last from t "
+    "group by cust, word having count(*) > 1",
     "rows alone": "select name, region, opened from t join o on t.cust = o.cust where opened < when",
 }
 """Queries whose rows meet another owner's, or are revealed."""
@@ -193,3 +201,15 @@ def test_how_many_rows_a_look_up_keeps_is_told_where_both_tables_owners_let_it_b
         found = inputs.counts(elaborate(tree, Bindings(), check=True))
         inputs.close()
         assert {name: [one.rows for one in places.values()] for name, places in found.items()} == told
+
+
+@pytest.mark.parametrize(("least", "told"), [(0, {3}), (3, {3}), (4, set())])
+def test_how_many_groups_there_are_is_told_unless_they_are_too_few(least: int, told: set[int], folder: Path) -> None:
+    places = filled(folder, "duckdb", (ROWS, OTHERS), "&counts=public")
+    text = "select x.cust as cust, n, w from (select number // 4 as g, min(cust) as cust, count(*) as n from t group by g) x "
+    tree = parse(study_of(text + "join u on x.cust = u.cust"), "s")
+    inputs = FileInputs("a", folder, places, least=least)
+    inputs.shapes([s for s in requirements(tree) if s.party == "a"])
+    found = inputs.counts(elaborate(tree, Bindings(), check=True))
+    inputs.close()
+    assert {one.rows for one in found.get("t", {}).values() if not one.at} == told
