@@ -124,7 +124,8 @@ def known(watch: Watch, place: int, n: int) -> Columns:
 
 def heard(watch: Watch, place: int, n: int, order: Order) -> Columns:
     """What a place receives."""
-    return np.concatenate([np.zeros((n, 0), np.uint8), *(columns(a, n, order) for a in watch.received[place])], axis=1)
+    wide = [columns(a, n, "elements" if a.itemsize > 1 else order) for a in watch.received[place]]
+    return np.concatenate([np.zeros((n, 0), np.uint8), *wide], axis=1)
 
 
 def _words(bits: Columns) -> NDArray[np.uint64]:
