@@ -87,7 +87,8 @@ class Planned:
 @dataclass(slots=True)
 class Plans:
     """The queries of one walk. current: the number of the operator being built, 0 for none. scans: where in the text
-    those scans stand that have rows of their own (see `dsl.query.scan`), by number."""
+    those scans stand that have rows of their own (see `dsl.query.scan`), and selects whose groups an owner may
+    count, by number."""
 
     count: int = 0
     current: int = 0

@@ -107,7 +107,8 @@ class PolicyGuard:
             if policy.only_with_noise or table in charged:
                 why = "[policy] only_with_noise" if policy.only_with_noise else "the study promises noise on it"
                 self._refuse(
-                    f"it tells how many rows of {table} conditions keep (counts=public), without noise: {why}; "
+                    f"it tells how many rows of {table} conditions keep, or groups it has (counts=public), without "
+                    f"noise: {why}; "
                     "[policy] counts_beside_noise names the tables of which that is allowed"
                 )
 

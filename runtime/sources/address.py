@@ -3,7 +3,7 @@
     duckdb:///srv/export/scores.duckdb?table=scores         a DuckDB file; duckdb:scores.duckdb is a relative path
     sqlite:///srv/app/old.db?query=select id, paid from bills order by id
     postgres://reader@db.internal:5432/bank?table=export.loans&sslmode=verify-full&password_file=/run/secrets/pg
-    duckdb:visits.duckdb?table=visits&counts=public         how many rows a query's conditions keep may be known to all
+    duckdb:visits.duckdb?table=visits&counts=public         numbers of rows kept and of groups may be known to all
     adbc:flightsql?uri=grpc%2Btls://host:31337&user=reader&password_env=SQL_PASSWORD&table=loans
     adbc:trino?uri=https://host:8443&user=reader&dialect=trino&table=hive.export.loans
 
@@ -61,8 +61,8 @@ class Database:
 
     file: of DuckDB and SQLite. driver: of ADBC. settings: of the connection, by the driver's own names, without the
     password. table: its name, after its schema; empty: the input's name. query: comes instead of a table. counts: how
-    many rows a query's conditions keep may be known to all. dialect: of ADBC, the SQL that the server speaks, where it
-    is one of `SPOKEN`.
+    many rows a query's conditions keep, and groups it has, may be known to all. dialect: of ADBC, the SQL that the
+    server speaks, where it is one of `SPOKEN`.
     """
 
     kind: Kind
