@@ -20,8 +20,9 @@ from dsl import syntax
 from dsl.assign import assigned_names
 from dsl.convert import convert, exact_decimal, word_index
 from dsl.library import member
+from dsl.node import walk
 from dsl.params import ParamValue, parse_setting
-from dsl.query import define
+from dsl.query import define, held
 from dsl.scope import Binding, Role
 from dsl.source import Span
 from dsl.stypes import DATE_RANGE, EPOCH, TEXT_BYTES, SType, common, text_words
@@ -275,7 +276,16 @@ def _table(w: Walker, s: syntax.Table) -> Val:
         total = total + rows
     certain = tuple(uniques) if len(owners) == 1 else ()
     declared = () if len(owners) == 1 else tuple(uniques)
-    return Table(name, columns, total, visible, certain, declared, owners=tuple(owners), span=s.name.span)
+    table = Table(name, columns, total, visible, certain, declared, owners=tuple(owners), span=s.name.span)
+    known = {column for names in declared for column in names} <= columns.keys()
+    return held(w, table) if declared and known and _read(w, name) else table
+
+
+def _read(w: Walker, name: str) -> bool:
+    """Whether the study names the table outside of queries, which check it themselves."""
+    body = () if w.tree is None else w.tree.body
+    others = (statement for statement in body if not isinstance(statement, syntax.QueryDefinition))
+    return any(isinstance(node, syntax.Name) and node.id == name for s in others for node in walk(s))
 
 
 def _rows(w: Walker, owner: str, name: str, owners: int, padded: Dim | None) -> Dim:

@@ -11,6 +11,6 @@
 Nothing here says who computes what: an operation on what one party sees is that party's, by the circuit's types.
 """
 
-from dsl.query.define import define
+from dsl.query.define import define, held
 
-__all__ = ["define"]
+__all__ = ["define", "held"]

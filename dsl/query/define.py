@@ -1,6 +1,6 @@
 """`query q:` and a select: a new table.
 
-For: `define`.
+For: `define`; `held`, for tables that a study reads without a query.
 Leaves to others: revealing (`dsl.reveals`).
 
 What a query relies on and no owner alone can check (a key that is unique over several owners, the bound of a join) is
@@ -18,15 +18,16 @@ from dsl.planned import Planned
 from dsl.privacy.lineage import Lineage
 from dsl.privacy.queries import lineage_of_plan
 from dsl.query.bind import bind_query
-from dsl.query.plan import Column, Plan, outputs
+from dsl.query.plan import Column, Plan, Scan, outputs
 from dsl.query.relation import Check, Context, Relation, merged
+from dsl.query.scan import declared_checks
 from dsl.query.select import build
 from dsl.values import Table
 from dsl.walker import Reported, Walker
 from mpc.circuit import Value
 from mpc.types import TypeRuleError
 
-__all__ = ["define"]
+__all__ = ["define", "held"]
 
 
 def define(w: Walker, s: syntax.QueryDefinition) -> Table:
@@ -36,6 +37,15 @@ def define(w: Walker, s: syntax.QueryDefinition) -> Table:
     except TypeRuleError as error:
         w.refused(error, s.span)
         raise Reported from None
+
+
+def held(w: Walker, table: Table) -> Table:
+    """The table, of which all that several owners declare unique has been checked."""
+    ctx = Context(w)
+    declared_checks(ctx, Scan(table, {Column(name): name for name in table.columns}, table.span))
+    if ctx.checks:
+        _hold(w, _opened(ctx), ctx.checks)
+    return replace(table, uniques=(*table.uniques, *table.declared), declared=())
 
 
 def _defined(w: Walker, s: syntax.QueryDefinition) -> Table:

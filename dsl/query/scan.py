@@ -1,6 +1,7 @@
 """A table of the study as a relation: in as many parts as it has owners.
 
-For: `scanned`, `kept` (the rows that conditions on it leave) and `picked` (the columns that are wanted).
+For: `scanned`, `kept` (the rows that conditions on it leave), `picked` (the columns that are wanted) and
+`declared_checks` (of what is unique by declaration).
 Leaves to others: making tables (`dsl.declarations`), having an owner's database drop rows (`runtime.sources.held`).
 
 That a column is unique is checked by its owner; over several owners it is checked here, once for each table.
@@ -26,7 +27,7 @@ from dsl.values import Array, Table, leaves
 from mpc.circuit import Value
 from mpc.types import Dim, Viewers
 
-__all__ = ["kept", "picked", "scanned"]
+__all__ = ["declared_checks", "kept", "picked", "scanned"]
 
 
 def scanned(ctx: Context, scan: Scan, number: int) -> Relation:
@@ -34,9 +35,8 @@ def scanned(ctx: Context, scan: Scan, number: int) -> Relation:
     table = scan.table
     parts = tuple(_part(scan, piece) for piece in _pieces(table))
     places = {name: column for column, name in scan.columns.items()}
-    for names in table.declared:
-        _check(ctx, scan, Relation(parts), names)
     if table.declared:
+        declared_checks(ctx, scan)
         ctx.tables.add(id(table))
     uniques = tuple(frozenset(places[n] for n in names) for names in (*table.uniques, *table.declared))
     everything = frozenset(scan.columns)
@@ -44,6 +44,13 @@ def scanned(ctx: Context, scan: Scan, number: int) -> Relation:
     owners = tuple(_owner_of(part, number) for part in parts)
     own = OwnRows(table.name, number, owners)
     return Relation(parts, uniques, tuple((unique, everything) for unique in uniques), own=own)
+
+
+def declared_checks(ctx: Context, scan: Scan) -> None:
+    """What no owner of the table can check alone is among the query's checks."""
+    relation = Relation(tuple(_part(scan, piece) for piece in _pieces(scan.table)))
+    for names in scan.table.declared:
+        _check(ctx, scan, relation, names)
 
 
 def _owner(part: Part) -> tuple[str, str] | None:

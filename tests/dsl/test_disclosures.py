@@ -41,7 +41,9 @@ def test_sources_go_through_loops() -> None:
     found = disclosures(study, elaborate(study, Bindings()))
     shown = [(d.kind, d.receivers, d.name, d.line, d.sources, d.repeated) for d in found]
     everyone = ("a", "b", "c")
+    table = ("a's column `k`", "b's column `k`", "a's column `x`", "b's column `x`")
     assert shown == [
+        ("open", everyone, "t", 4, table, False),  # whether its rows are unique, over both owners
         ("open", everyone, "reveal(sum(w) > 3)", 22, ("a's `X`",), True),
         ("reveal", ("b",), "u", 23, ("a's `X`",), False),
         ("reveal", ("c",), "v", 24, ("b's `y`",), False),
@@ -52,7 +54,7 @@ def test_sources_go_through_loops() -> None:
         ("size", everyone, "rows of t at a", 4, ("a's `t`",), False),
         ("size", everyone, "rows of t at b", 4, ("b's `t`",), False),
     ]
-    assert found[0].to_json()["repeated"] is True
+    assert found[1].to_json()["repeated"] is True
 
 
 def test_requirements() -> None:

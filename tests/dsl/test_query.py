@@ -308,6 +308,21 @@ def test_a_key_that_two_owners_have_ends_the_job(runner: Any) -> None:
     assert "2" not in diagnostic.message
 
 
+@pytest.mark.parametrize("read", ["reveal sum(t.x) to c as s", "reveal t.x to c as s", "reveal compact(t).x to c as s"])
+def test_a_table_is_checked_that_no_query_reads(read: str) -> None:
+    text = "party a, b, c\ntable t from a, b:\n    k: int\n    x: int\n    unique (k, x)\n" + read + "\n"
+    assert np.sum(run_study(text, two([1, 2], [3, 4]))["s"]) == 100
+    with pytest.raises(StudyError) as caught:
+        run_study(text, two([1, 2], [2, 4]))
+    assert [d.code for d in caught.value.diagnostics] == ["E0809"]
+
+
+def test_a_table_that_is_read_and_queried_is_checked_once() -> None:
+    text = TWO + "query q:\n    select s.y, t.x from s, t where s.k = t.k\nreveal q to a\nreveal sum(t.x) to a as s\n"
+    done, _ = run(text, two([1, 2], [3, 4]))
+    assert [n.op for n in done.circuit.nodes].count("duplicates") == 1
+
+
 def test_what_was_checked_once_is_not_checked_again() -> None:
     query = "query q{0}:\n    select s.y, t.x from s, t where s.k = t.k\n"
     done, _ = run(TWO + query.format(1) + query.format(2) + "reveal q1, q2 to a\n", two([1, 2], [3, 4]))
