@@ -157,9 +157,8 @@ def balanced(w: Walker, site: CallSite, X: Val, floor: Val, many: Val | None = N
     least = numeric(w, floor, site.of("floor")).value
     powers = _powers(w, spread, float(least.constant) if least.is_const else 0.0)
     factors = [b.emit("within", _row(v, k), lo=lo, hi=hi) for v, k, (lo, hi) in powers]
-    for factor in factors[:3]:
-        x = b.emit("mul", x, factor)
-    x = b.emit("within", x, lo=None, hi=None)
+    for factor in factors[:3]:  # only small columns grow, far less than the product of all that is declared
+        x = b.emit("within", b.emit("mul", x, factor), lo=None, hi=None)
     centre = (first + middle).reshape((x.shape[1],))
     rows = [typed(factor.reshape((x.shape[1],))) for factor in factors]
     return Tuple((Array(x, FIXED), Array(centre, FIXED), Tuple(tuple(rows[:3])), Tuple(tuple(rows[3:]))))

@@ -15,7 +15,7 @@ from dsl.stypes import FIXED
 from dsl.values import Array, Val, describe
 from dsl.walker import Walker
 from mpc.circuit import Value
-from mpc.types import ShapeError, broadcast_shapes
+from mpc.types import INT, ShapeError, broadcast_shapes
 
 __all__: list[str] = []
 
@@ -132,23 +132,27 @@ def _standardized(w: Walker, x: Value, on: Value | None) -> Value:
     spread = _mean(w, b.emit("abs", x), on)
     flat = spread < FLAT
     for factor in _factors(w, spread):
-        x = _times(w, x, factor)
+        x = b.emit("within", _times(w, x, factor), lo=None, hi=None)  # only small columns grow: see `_balanced`
     variance = _mean(w, b.emit("square", x), on)
     variance = b.emit("select", flat, b.const(1.0, w.fixed), variance)
     scale = b.emit("rsqrt", variance)
     scale = b.emit("select", flat, b.const(0.0, w.fixed), scale)
-    return _times(w, x, scale)
+    z, rows = _times(w, x, scale), x.shape[0]
+    if not isinstance(rows, int):
+        return z
+    furthest = 1.125 * np.sqrt(rows) + 1  # of n squares with the mean 1 none is above n; what rounding adds is far less
+    return b.emit("within", z, lo=-furthest, hi=furthest)
 
 
 def _factors(w: Walker, spread: Value) -> list[Value]:
-    """Powers of two, one above and one below 1 for each column, that bring `spread` into [1/2, 1).
+    """Powers of two, one above and two below 1 for each column, that bring `spread` into [1/2, 1).
 
-    Each is 1 plus what every threshold that is passed adds; at most 2^-15 each, so that they are exact.
+    Each is 1 plus what every threshold that is passed adds; at least 2^-15 each, so that they are exact. That above 1
+    is a whole number, and multiplying by it rounds nothing.
     """
-    up = np.arange(1, 14)
-    factors = [_steps(w, spread, 2.0**-up, 2.0**up - 2.0 ** (up - 1), below=True)]
+    up, j = np.arange(1, 14), np.arange(15)
+    factors = [_steps(w, spread, 2.0**-up, 2 ** (up - 1), below=True)]
     for low in (0, 15):
-        j = np.arange(15)
         factors.append(_steps(w, spread, 2.0 ** (low + j), 2.0 ** -(j + 1) - 2.0**-j, below=False))
     return factors
 
@@ -159,5 +163,7 @@ def _steps(w: Walker, spread: Value, thresholds: np.ndarray, added: np.ndarray, 
     limits = b.const(thresholds, w.fixed).reshape((1, len(thresholds)))
     tall = spread.reshape((columns, 1))
     passed = tall < limits if below else tall >= limits
-    factor = b.emit("matmul", passed.to_int(), b.const(added, w.fixed)) + b.const(1.0, w.fixed)
-    return factor.reshape((1, columns))
+    dtype = INT if added.dtype == np.int64 else w.fixed
+    factor = b.emit("matmul", passed.to_int(), b.const(added, dtype)) + b.const(1, dtype)
+    ends = sorted((1.0, 1.0 + float(added.sum())))
+    return b.emit("within", factor.reshape((1, columns)), lo=ends[0], hi=ends[1])

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 from evaluate import run, run_study
+from query_run import run_shared
 
 from dsl.builtins.normal import normal, uniform
 from runtime import api
@@ -164,6 +165,18 @@ def test_standardize_squares_nothing_large() -> None:
     done, values = run(text, data)
     (square,) = [i for i, node in done.circuit if node.op == "square"]
     assert np.abs(values[done.circuit.nodes[square].src[0]]).max() < 64
+
+
+@pytest.mark.parametrize("limit", [8, 100_000])
+def test_columns_are_scaled_whatever_ranges_are_declared(limit: int) -> None:
+    text = f"import ml\nparty a, b, c\ninput A: fixed in -{limit}..{limit}[n, 1] from a\n"
+    text += f"input B: fixed in -{limit}..{limit}[m, 1] from b\nX = concat(A, B)\n"
+    text += "reveal sum(standardize(X) ** 2), ml.linear_regression(X, X[:, 0]).weights to all as S, w\n"
+    few = np.zeros((60, 1))
+    few[0] = 8  # as far from the others as one of 100 can be: about 10 deviations
+    got = run_shared(text, {"a": {"A": few}, "b": {"B": np.zeros((40, 1))}})
+    assert got["S"] == pytest.approx(100, abs=0.1)
+    assert got["w"] == pytest.approx([1], abs=0.001)
 
 
 def test_parts_of_dates() -> None:
