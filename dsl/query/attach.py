@@ -12,6 +12,7 @@ from typing import TypeAlias
 
 import numpy as np
 
+from dsl import syntax
 from dsl.convert import to_int
 from dsl.node import Node
 from dsl.query.expressions import Rows, column_of, rows_of, truth_of
@@ -163,6 +164,10 @@ def conditions(ctx: Context, relation: Relation, nodes: Sequence[Node]) -> Relat
     """The rows for which all conditions are true."""
     if not nodes:
         return relation
+    fixed = {column for node in nodes if (column := _fixed(node)) is not None}
+    if fixed:
+        known = (frozenset[Column](), frozenset(fixed))
+        relation = replace(relation, dependencies=(*relation.dependencies, known))
     with ctx.operator("filter", ctx.listed(nodes, " and "), relation, span=nodes[0].span) as doing:
         for node in nodes:
             with ctx.w.at(node.span):
@@ -172,3 +177,12 @@ def conditions(ctx: Context, relation: Relation, nodes: Sequence[Node]) -> Relat
                 left = tuple(filtered(p, mask) for p, mask in zip(parts, masks, strict=True))
                 relation = replace(relation, parts=left, own=own)
         return doing.done(relation)
+
+
+def _fixed(condition: Node) -> Column | None:
+    """The column of which a condition leaves one whole number."""
+    if not isinstance(condition, syntax.Compare) or condition.op != "==":
+        return None
+    sides: list[Node] = [condition.left, condition.right]
+    columns = [side.column for side in sides if isinstance(side, Ref)]
+    return columns[0] if len(columns) == 1 and any(isinstance(side, syntax.Int) for side in sides) else None

@@ -35,6 +35,7 @@ from dsl.query.plan import (
     mapped,
     outputs,
 )
+from dsl.query.quantified import quantified
 from dsl.source import Span
 from dsl.tokens import WINDOWS
 from dsl.walker import Walker
@@ -151,6 +152,8 @@ class Binder:
     """Where windows go, None where there may be none."""
     window: Window | None = None
     """That over which aggregates are bound, in place of groups."""
+    rows: list[Attach] | None = None
+    """Where sub-queries go that belong to rows, where others belong to groups."""
 
     def expression(self, e: Node) -> Node:
         """`e` with its names bound."""
@@ -173,7 +176,7 @@ class Binder:
             case syntax.InQuery():
                 return subqueries.among(self, e)
             case syntax.Quantified():
-                return subqueries.quantified(self, e)
+                return quantified(self, e)
             case syntax.ScalarQuery():
                 return subqueries.scalar(self, e)
         return mapped(e, self.expression)
@@ -223,8 +226,10 @@ class Binder:
 
     def within(self, clause: str) -> Binder:
         """Binds what an aggregate is of; of a window, that may be aggregates of groups."""
-        measures = None if self.window is None else self.measures
-        return Binder(self.w, replace(self.names, aliases={}), measures, self.attaches, clause)
+        names = replace(self.names, aliases={})
+        if self.window is None:
+            return Binder(self.w, names, None, self.attaches if self.rows is None else self.rows, clause)
+        return Binder(self.w, names, self.measures, self.attaches, clause, rows=self.rows)
 
     def _measured(self, e: syntax.Call, name: str, value: Node) -> Node:
         match name:

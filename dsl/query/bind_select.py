@@ -127,7 +127,8 @@ class Select:
         is_having = e is self.s.having
         known = subqueries.only_true(e) if is_having else frozenset()
         clause, windows = ("having", None) if is_having else ("select", self.windows)
-        value = Binder(self.w, self.names, measures, target, clause, known, windows).expression(e)
+        rows = self.source.attaches
+        value = Binder(self.w, self.names, measures, target, clause, known, windows, rows=rows).expression(e)
         self.windows[known_windows:] = [one.over(self._grouped) for one in self.windows[known_windows:]]
         if self.grouped:
             for attach in target[before:]:

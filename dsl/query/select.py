@@ -117,9 +117,10 @@ def _uniques(relation: Relation, items: Sequence[tuple[Column, Node]]) -> tuple[
         if isinstance(value, Ref):
             places.setdefault(value.column, column)
     out = []
+    fixed = closure([], relation.dependencies)
     for unique in relation.uniques:
-        if unique <= places.keys():
-            out.append(frozenset(places[c] for c in unique))
+        if unique - fixed <= places.keys():
+            out.append(frozenset(places[c] for c in unique - fixed))
     for old, new in places.items():
         if unique_on(relation, [old]):
             out.append(frozenset([new]))

@@ -1,6 +1,6 @@
 """Sub-queries in expressions, as columns attached to the rows that they belong to.
 
-For: `exists`, `among` (`in (select …)`), `quantified` (`any`, `all`), `scalar`.
+For: `exists`, `among` (`in (select …)`), `scalar`; what they have in common with `quantified`.
 Leaves to others: attaching (`attach`).
 
 A condition of the sub-query that equates an expression of its own with one of the rows around is a key: the sub-query
@@ -37,15 +37,29 @@ from dsl.query.plan import (
     outputs,
     refs,
 )
+from dsl.query.raised import raised
 from dsl.source import Span
 
 if TYPE_CHECKING:
     from dsl.query.bind import Binder
 
-__all__ = ["among", "exists", "quantified", "scalar"]
+__all__ = [
+    "Sub",
+    "above_zero",
+    "aggregated",
+    "among",
+    "attach_groups",
+    "attach_pairs",
+    "bound_within",
+    "compared",
+    "exists",
+    "one_row",
+    "scalar",
+    "selected",
+    "untied",
+]
 
 MIRRORED: Final = {"<": ">", ">": "<", "<=": ">=", ">=": "<=", "==": "==", "!=": "!="}
-NEGATED: Final = {"<": ">=", ">": "<=", "<=": ">", ">=": "<", "==": "!=", "!=": "=="}
 COUNTS: Final = frozenset({"rows", "count", "distinct"})
 
 
@@ -58,7 +72,7 @@ class _Pair(NamedTuple):
 
 
 @dataclass(slots=True)
-class _Sub:
+class Sub:
     """A sub-query without what ties it to the rows around. keys: pairs (outer, inner) that are equal; rest: conditions
     over both that are none. free: whether what it selects or adds up is of both."""
 
@@ -75,7 +89,10 @@ class _Sub:
 
 def exists(b: Binder, e: syntax.Exists) -> Node:
     """`exists (select …)`."""
-    sub = _untied(b, _rows(b, _bound(b, e.query)))
+    plan = bound_within(b, e.query)
+    if _tied(plan) is not None and _aggregate(plan) is not None:  # one row in any case
+        return syntax.Bool(True, span=e.span)
+    sub = untied(b, selected(b, plan))
     inner = _inner(sub.block)
     aside = [c for c in sub.rest if not set(refs(c)) & inner]
     sub.rest = [c for c in sub.rest if c not in aside]
@@ -86,19 +103,19 @@ def exists(b: Binder, e: syntax.Exists) -> Node:
     return found
 
 
-def _some(b: Binder, sub: _Sub, span: Span) -> Node:
+def _some(b: Binder, sub: Sub, span: Span) -> Node:
     """Whether there is a row."""
     if not sub.rest:
         return _any_row(b, sub, span)
     pair = _pair(sub.rest[0], _inner(sub.block)) if len(sub.rest) == 1 else None
     if pair is None:
         rows = Measure(Column("rows"), "rows", None, span)
-        _attach_pairs(b, sub, [rows], span)
-        return _above_zero(rows.column, span)
+        attach_pairs(b, sub, [rows], span)
+        return above_zero(rows.column, span)
     ends = {"<": ["min"], "<=": ["min"], ">": ["max"], ">=": ["max"], "!=": ["min", "max"]}[pair.op]
     measures = [Measure(Column(end), cast(Literal["min", "max"], end), pair.inner, span) for end in ends]
-    made, _ = _attach_groups(b, sub, measures, span)
-    conditions: list[Node] = [_compared(pair.op, made[m.column], pair.outer, span) for m in measures]
+    made, _ = attach_groups(b, sub, measures, span)
+    conditions: list[Node] = [compared(pair.op, made[m.column], pair.outer, span) for m in measures]
     whole = conditions[0]
     if len(conditions) == 2:
         left, right = (cast(syntax.Expression, c) for c in conditions)
@@ -106,13 +123,13 @@ def _some(b: Binder, sub: _Sub, span: Span) -> Node:
     return Certain(whole, span=span)
 
 
-def _any_row(b: Binder, sub: _Sub, span: Span) -> Node:
+def _any_row(b: Binder, sub: Sub, span: Span) -> Node:
     if sub.keys:
-        _, matched = _attach_groups(b, sub, [], span)
+        _, matched = attach_groups(b, sub, [], span)
         return Ref(matched, span=span)
     rows = Measure(Column("rows"), "rows", None, span)
-    made, _ = _attach_groups(b, sub, [rows], span)
-    return _above_zero(made[rows.column], span)
+    made, _ = attach_groups(b, sub, [rows], span)
+    return above_zero(made[rows.column], span)
 
 
 def only_true(e: Node | None) -> frozenset[int]:
@@ -125,7 +142,11 @@ def only_true(e: Node | None) -> frozenset[int]:
 def among(b: Binder, e: syntax.InQuery) -> Node:
     """`value [not] in (select …)`."""
     values = [b.expression(v) for v in (e.value.items if isinstance(e.value, syntax.Tuple) else (e.value,))]
-    sub = _untied(b, _rows(b, _bound(b, e.query), ordered=True))
+    plan = bound_within(b, e.query)
+    block = one_row(plan) if len(values) == 1 else None
+    if block is not None:
+        return compared("!=" if e.negated else "==", values[0], aggregated(b, block, e.span), e.span)
+    sub = untied(b, selected(b, plan, ordered=True))
     items = [i for i in sub.block.items if not i.hidden]
     if len(items) != len(values):
         label = f"it has {len(items)} columns"
@@ -135,98 +156,58 @@ def among(b: Binder, e: syntax.InQuery) -> Node:
         return syntax.Unary("not", cast(syntax.Expression, found), span=e.span) if e.negated else found
     sub.keys += [(v, i.value) for v, i in zip(values, items, strict=True)]
     certain = len(values) if len(values) > 1 and id(e) not in b.truths else 0
-    _, matched = _attach_groups(b, sub, [], e.span, certain=certain)
+    _, matched = attach_groups(b, sub, [], e.span, certain=certain)
     found = Ref(matched, span=e.span)
     if len(values) == 1:
         # How many rows there are, and how many have a value: bound anew, since a plan is used once.
-        again = _untied(b, _rows(b, _bound(b, e.query), ordered=True))
+        again = untied(b, selected(b, bound_within(b, e.query), ordered=True))
         item = next(i for i in again.block.items if not i.hidden)
         rows = Measure(Column("rows"), "rows", None, e.span)
         present = Measure(Column("present"), "count", item.value, e.span)
-        made, _ = _attach_groups(b, again, [rows, present], e.span)
+        made, _ = attach_groups(b, again, [rows, present], e.span)
         counts = [Default(made[m.column], span=e.span) for m in (rows, present)]
         found = Among(values[0], found, *counts, span=e.span)
     return syntax.Unary("not", cast(syntax.Expression, found), span=e.span) if e.negated else found
 
 
-def quantified(b: Binder, e: syntax.Quantified) -> Node:
-    """`value op any (select …)`, or `all`: the comparison with the smallest or the largest value decides."""
-    if (e.op, e.all) in {("==", False), ("!=", True)}:
-        return among(b, syntax.InQuery(e.value, e.query, e.all, span=e.span))
-    op = NEGATED[e.op] if e.all else e.op
-    value = b.expression(e.value)
-    found = _any_compared(b, op, value, e)
-    return syntax.Unary("not", cast(syntax.Expression, found), span=e.span) if e.all else found
-
-
-def _any_compared(b: Binder, op: str, value: Node, e: syntax.Quantified) -> Node:
-    """Whether some row compares so with the value."""
-    sub = _untied(b, _rows(b, _bound(b, e.query), ordered=True))
-    item = _one_item(b, sub, e)
-    rows = Measure(Column("rows"), "rows", None, e.span)
-    present = Measure(Column("present"), "count", item, e.span)
-    if sub.paired:
-        met = Measure(Column("rows"), "rows", None, e.span)
-        _attach_pairs(b, replace(sub, rest=[*sub.rest, _compared(op, value, item, e.span)]), [met], e.span)
-        again = _untied(b, _rows(b, _bound(b, e.query), ordered=True))  # bound anew, since a plan is used once
-        present = replace(present, argument=_one_item(b, again, e))
-        _attach_pairs(b, again, [rows, present], e.span)
-        counts: list[Node] = [Ref(m.column, span=e.span) for m in (rows, present)]
-        return Among(value, _above_zero(met.column, e.span), *counts, span=e.span)
-    ends = {"<": ["max"], "<=": ["max"], ">": ["min"], ">=": ["min"], "!=": ["min", "max"]}[op]
-    limits = [Measure(Column(end), cast(Literal["min", "max"], end), item, e.span) for end in ends]
-    made, _ = _attach_groups(b, sub, [rows, present, *limits], e.span)
-    tests = [_compared(op, value, made[m.column], e.span) for m in limits]
-    whole = tests[0]
-    for test in tests[1:]:
-        whole = syntax.Logical("or", cast(syntax.Expression, whole), cast(syntax.Expression, test), span=e.span)
-    defaults = [Default(made[m.column], span=e.span) for m in (rows, present)]
-    return Among(value, Certain(whole, span=e.span), *defaults, span=e.span)
-
-
-def _one_item(b: Binder, sub: _Sub, e: syntax.Quantified) -> Node:
-    items = [i for i in sub.block.items if not i.hidden]
-    if len(items) != 1:
-        word = "all" if e.all else "any"
-        b.w.fail("E0608", f"one column is wanted after `{word}`", e.query.span, f"it has {len(items)} columns")
-    return items[0].value
-
-
-def _among_pairs(b: Binder, e: syntax.InQuery, values: Sequence[Node], sub: _Sub) -> Node:
+def _among_pairs(b: Binder, e: syntax.InQuery, values: Sequence[Node], sub: Sub) -> Node:
     """Whether a row that belongs to the rows around, tried with each of them, has the values."""
     if len(values) > 1 and id(e) not in b.truths:
         message = "`in` of several columns with such a condition is not supported yet, but as a condition alone"
         b.w.fail("E0901", message, e.query.span)
     items = [i for i in sub.block.items if not i.hidden]
-    equal = [_compared("==", i.value, v, e.span) for v, i in zip(values, items, strict=True)]
+    equal = [compared("==", i.value, v, e.span) for v, i in zip(values, items, strict=True)]
     met = Measure(Column("rows"), "rows", None, e.span)
-    _attach_pairs(b, replace(sub, rest=[*sub.rest, *equal]), [met], e.span)
-    found = _above_zero(met.column, e.span)
+    attach_pairs(b, replace(sub, rest=[*sub.rest, *equal]), [met], e.span)
+    found = above_zero(met.column, e.span)
     if len(values) > 1:
         return found
-    again = _untied(b, _rows(b, _bound(b, e.query), ordered=True))
+    again = untied(b, selected(b, bound_within(b, e.query), ordered=True))
     item = next(i for i in again.block.items if not i.hidden)
     rows = Measure(Column("rows"), "rows", None, e.span)
     present = Measure(Column("present"), "count", item.value, e.span)
-    _attach_pairs(b, again, [rows, present], e.span)
+    attach_pairs(b, again, [rows, present], e.span)
     return Among(values[0], found, *(Ref(m.column, span=e.span) for m in (rows, present)), span=e.span)
 
 
 def scalar(b: Binder, e: syntax.ScalarQuery) -> Node:
     """`(select …)` as a value."""
-    plan = _bound(b, e.query)
+    plan = bound_within(b, e.query)
     shown = outputs(plan)
     if len(shown) != 1:
         b.w.fail("E0608", "a sub-query used as a value has one column", e.query.span, f"it has {len(shown)}")
     block = _aggregate(plan)
-    if block is None:
-        return _single(b, plan, e.span)
+    return _single(b, plan, e.span) if block is None else aggregated(b, block, e.span)
+
+
+def aggregated(b: Binder, block: Block, span: Span) -> Node:
+    """The value of an aggregate of all rows that belong to each of the rows around."""
     item = next(i for i in block.items if not i.hidden)
-    sub = _untied(b, block)
+    sub = untied(b, block)
     if sub.paired:
-        _attach_pairs(b, sub, block.measures, e.span)
+        attach_pairs(b, sub, block.measures, span)
         return item.value
-    made, _ = _attach_groups(b, sub, block.measures, e.span)
+    made, _ = attach_groups(b, sub, block.measures, span)
     counts = {m.column for m in block.measures if m.kind in COUNTS}
 
     def change(node: Node) -> Node:
@@ -240,10 +221,10 @@ def scalar(b: Binder, e: syntax.ScalarQuery) -> Node:
 
 def _single(b: Binder, plan: Plan, span: Span) -> Node:
     """The one value of a select that is no aggregate: by a unique key of its own, or because there is one row."""
-    inner = plan.plan if isinstance(plan, Ordered) and isinstance(plan.plan, Block) else plan
-    tied = isinstance(inner, Block) and _free(inner)
-    if tied and isinstance(plan, Block) and not plan.grouped and not plan.windows:
-        sub = _untied(b, plan)
+    if _tied(plan) is not None:
+        if not isinstance(plan, Block) or plan.grouped or plan.windows or plan.distinct:
+            plan = selected(b, plan, ordered=True)
+        sub = untied(b, plan)
         if sub.paired or not sub.keys:
             b.w.fail("E0901", "this condition of a sub-query used as a value is not supported yet", span)
         item = next(i for i in plan.items if not i.hidden)
@@ -251,44 +232,45 @@ def _single(b: Binder, plan: Plan, span: Span) -> Node:
         plan.items = [*(i for _, i in keys), item]
         _attach(b, Attach(plan, [(o, i.column) for o, i in keys], [item.column], Column("matched"), span))
         return Ref(item.column, span=span)
-    _alone(b, plan)
     (_, column), *_ = outputs(plan)
     value = Measure(Column("value"), "any", Ref(column, span=span), span)
     rows = Measure(Column("rows"), "rows", None, span)
     block = Block(From([Derived(plan, span)], span=span), [], grouped=True, span=span)
-    made, _ = _attach_groups(b, _Sub(block), [value, rows], span, single=True)
+    made, _ = attach_groups(b, Sub(block), [value, rows], span, single=True)
     return made[value.column]
 
 
 # --------------------------------------------------------------------------------------- taking apart
 
 
-def _bound(b: Binder, query: syntax.Query) -> Plan:
+def bound_within(b: Binder, query: syntax.Query) -> Plan:
+    """The plan of a sub-query, which sees the names around; bound anew at each call, since a plan is used once."""
     from dsl.query.bind import bind_query
 
     return bind_query(b.w, query, b.names, b.names.common)
 
 
-def _rows(b: Binder, plan: Plan, *, ordered: bool = False) -> Block:
+def selected(b: Binder, plan: Plan, *, ordered: bool = False) -> Block:
     """A select without groups that has a row wherever the plan has one; ordered: a limit counts, and items do."""
     if isinstance(plan, Ordered) and (plan.whole or (not ordered and plan.limit != 0 and not plan.offset)):
         plan = plan.plan
     if isinstance(plan, Block) and not plan.grouped and not plan.windows:
         return plan
-    _alone(b, plan)
+    found = _raised(b, plan)
+    if found is not None:
+        return found
     span = plan.span
     items = [Item(Column(name), name, Ref(column, span=span)) for name, column in outputs(plan)]
     return Block(From([Derived(plan, span)], span=span), items, span=span)
 
 
-def _alone(b: Binder, plan: Plan) -> None:
-    """E0901 where a select with groups, with an order that counts, or of several, refers to the rows around."""
+def _tied(plan: Plan) -> Plan | None:
+    """The select with groups, windows, an order that counts, or of several, that refers to the rows around, if any."""
     match plan:
         case Ordered(plan=inner):
-            _alone(b, inner)
+            return _tied(inner)
         case Union(left=left, right=right):
-            _alone(b, left)
-            _alone(b, right)
+            return _tied(left) or _tied(right)
         case Block():
             own = (
                 {c for c, _ in plan.keys}
@@ -298,12 +280,34 @@ def _alone(b: Binder, plan: Plan) -> None:
             )
             above = [*plan.having, *(i.value for i in plan.items if plan.grouped)]
             above += [node for one in plan.windows for node in one.nodes if plan.grouped]
-            if _free(plan) or {c for node in above for c in refs(node)} - own:
-                message = (
-                    "a sub-query with groups, windows, a limit or a union that refers to the rows around is not "
-                    "supported yet"
-                )
-                b.w.fail("E0901", message, plan.span)
+            return plan if _free(plan) or {c for node in above for c in refs(node)} - own else None
+
+
+def _raised(b: Binder, plan: Plan) -> Block | None:
+    """A plan that refers to the rows around as a select that is tied to them; None where it does not."""
+    tied = _tied(plan)
+    if tied is None:
+        return None
+
+    def untie(block: Block) -> list[tuple[Node, Node]] | None:
+        sub = untied(b, block)
+        return None if sub.paired else sub.keys
+
+    found = raised(plan, untie)
+    if found is None:
+        message = (
+            "a sub-query with groups, windows, a limit or a union that refers to the rows around by more than "
+            "equalities is not supported yet"
+        )
+        helps = ["tie it by equalities alone, the same on all sides of a union: `where inner.key = outer.key`"]
+        b.w.fail("E0901", message, tied.span, helps=helps)
+    return found
+
+
+def one_row(plan: Plan) -> Block | None:
+    """The select, if it is an aggregate of the rows that belong to the rows around: it then has one row for each."""
+    block = _aggregate(plan) if _tied(plan) is not None else None
+    return block if block is not None and len(outputs(block)) == 1 else None
 
 
 def _aggregate(plan: Plan) -> Block | None:
@@ -328,11 +332,11 @@ def _free(block: Block) -> set[Column]:
     return {c for node in nodes for c in refs(node)} - inner
 
 
-def _untied(b: Binder, block: Block) -> _Sub:
+def untied(b: Binder, block: Block) -> Sub:
     """Take the conditions that tie a select to the rows around out of it."""
     _lifted(b, block)
     inner = _inner(block)
-    sub = _Sub(block)
+    sub = Sub(block)
     kept: list[Node] = []
     for condition in block.source.conditions:
         if set(refs(condition)) <= inner:
@@ -368,14 +372,16 @@ def _pair(condition: Node, inner: set[Column]) -> _Pair | None:
     return None
 
 
-def _compared(op: str, column: Node, outer: Node, span: Span) -> Node:
+def compared(op: str, column: Node, outer: Node, span: Span) -> Node:
+    """A comparison."""
     left, right = cast(syntax.Expression, column), cast(syntax.Expression, outer)
     return syntax.Compare(cast(syntax.CompareOperator, op), left, right, span=span)
 
 
-def _above_zero(column: Node | Column, span: Span) -> Node:
+def above_zero(column: Node | Column, span: Span) -> Node:
+    """Whether a count is not 0."""
     count = Ref(column, span=span) if isinstance(column, Column) else column
-    return _compared(">", count, syntax.Int(0, span=span), span)
+    return compared(">", count, syntax.Int(0, span=span), span)
 
 
 # ------------------------------------------------------------------------------------------ attaching
@@ -387,8 +393,8 @@ def _attach(b: Binder, attach: Attach) -> None:
     b.attaches.append(attach)
 
 
-def _attach_groups(
-    b: Binder, sub: _Sub, measures: Sequence[Measure], span: Span, *, single: bool = False, certain: int = 0
+def attach_groups(
+    b: Binder, sub: Sub, measures: Sequence[Measure], span: Span, *, single: bool = False, certain: int = 0
 ) -> tuple[dict[Column, Node], Column]:
     """Attach the sub-query, grouped by its keys; the columns that have its measures, and the one that says whether
     there is a group."""
@@ -408,13 +414,13 @@ def _attach_groups(
     return {column: Ref(place, span=span) for column, place in places.items()}, matched
 
 
-def _attach_pairs(b: Binder, sub: _Sub, measures: Sequence[Measure], span: Span) -> None:
+def attach_pairs(b: Binder, sub: Sub, measures: Sequence[Measure], span: Span) -> None:
     """Attach measures of the rows for which all conditions hold, tried with every row around."""
     for m in measures:
         if m.kind in {"distinct", "distinct sum", "quantile"}:
             b.w.fail("E0901", "this aggregate of a sub-query with such a condition is not supported yet", m.span)
     inner = _inner(sub.block)
-    equal = [_compared("==", i, o, span) for o, i in sub.keys]
+    equal = [compared("==", i, o, span) for o, i in sub.keys]
     conditions = [*equal, *sub.rest] or [syntax.Bool(True, span=span)]
     nodes = [*conditions, *(m.argument for m in measures if m.argument is not None)]
     used = list(dict.fromkeys(c for node in nodes for c in refs(node) if c in inner))

@@ -1,6 +1,7 @@
 """Random selects over the tables of `query_tables` in the forms that `query_random` and `query_nested` leave out.
 
-For: `wide_query`: outer joins of all kinds, `intersect` and `except`, `filter`, windows, comparisons with `any`, `all`.
+For: `wide_query`: outer joins of all kinds, `intersect` and `except`, `filter`, windows, comparisons with `any`, `all`,
+and sub-queries of groups, of first rows and of several selects that refer to the rows around.
 
 What depends on the order of rows has one that tells them apart.
 """
@@ -31,7 +32,7 @@ class _Wide(Writer):
             return f"{a} {kind} join {b} using (id{self.pick('', ', b')})", (a, b)
         on = f"{unique}.id = {other}.{self.pick('g', 'v', 'id')}"
         if self.chance(0.4):
-            on += f" and {_Wide(self.rng, (a, b)).truth(1)}"
+            on += f" and {Writer(self.rng, (a, b)).truth(1)}"
         text = f"{a} {kind} join {b} on {on}"
         if self.chance(0.2):
             on = f"{self.pick(a, b)}.{self.pick('g', 'v')} = z.id"
@@ -81,13 +82,36 @@ class _Wide(Writer):
 
     def truth(self, depth: int = 2) -> str:
         """A condition; now and then a comparison with all values of a table."""
-        if depth == 0 or not self.chance(0.12):
+        if depth == 0 or not self.chance(0.2):
             return super().truth(depth)
         sign, word = self.pick("<", "<=", "=", "<>", ">", ">="), self.pick("any", "all", "some")
+        if self.chance(0.4):
+            return self.tied()
         tied = self.pick(
             "", f" where z9.g = {self.column('g', 'v')}", f" where z9.d < {self.column('d')}", " where z9.b"
         )
         return f"{self.column('v', 'g', 'id')} {sign} {word} (select z9.{self.pick('v', 'g')} from s as z9{tied})"
+
+    def tied(self) -> str:
+        """A condition by a sub-query of groups, of first rows, or of several selects that refers to the rows around."""
+        tie = f"where z9.{self.pick('g', 'v')} = {self.column('g', 'v')}"
+        other = tie.replace("z9", "z8")
+        x, of = self.column("v", "g"), f"from {self.pick('s', 'u')} as z9 {tie}"
+        match self.rng.integers(5):
+            case 0:
+                groups = f"select max(z9.v) as m {of} group by z9.{self.pick('k', 'b', 'g')} having count(*) >= 1"
+                return f"{x} {self.pick('in', 'not in', '< any', '>= all')} ({groups})"
+            case 1:
+                first = f"select z9.v {of} order by z9.d, z9.id limit {self.pick('1', '2', '1 offset 1')}"
+                return f"{x} {self.pick('in', 'not in', '<> all')} ({first})"
+            case 2:
+                one = f"select z9.v {of} order by z9.d desc, z9.id limit 1"
+                return f"{x} {self.pick('<', '>=')} ({one})"
+            case 3:
+                sign = self.pick("union", "union all", "intersect", "except")
+                both = f"select z9.g {of} {sign} select z8.v from s as z8 {other}"
+                return f"{x} {self.pick('in', 'not in', '> any')} ({both})"
+        return f"{x} {self.pick('in', 'not in', '<= all')} (select rank() over (order by z9.d) {of})"
 
     def over(self, name: str, unique: str) -> str:
         """A function over a window of a table whose rows `unique` tells apart."""

@@ -173,7 +173,54 @@ WINDOWS = (
     "select id, sum(v) over (partition by g) as x from t union all select id, rank() over (order by id) from s",
 )
 
-QUERIES = (*JOINS, *SETS, *AGGREGATES, *QUANTIFIED, *WINDOWS)
+TIED = (
+    "select id from t where exists (select v from s where s.g = t.g group by v having count(*) > 1)",
+    "select id from t where not exists (select g from u where u.g = t.g group by g having sum(v) > 3)",
+    "select id, v in (select max(v) from s where s.g = t.g group by k) as x, v not in (select v from s where s.g = "
+    "t.g group by v having count(*) > 0) as y from t",
+    "select id, (select v from s where s.g = t.g order by s.d desc, s.id limit 1) as x from t",
+    "select id, (select t from s where s.g = t.g and s.b = t.b order by s.d, s.id limit 1 offset 1) as x from t",
+    "select id, v in (select v from s where s.g = t.g order by d, id limit 2) as x, g not in (select v from u where"
+    " u.g = t.g order by d, id limit 3 offset 1) as y from t",
+    "select id from t where exists (select v from s where s.g = t.g offset 1)",
+    "select id from t where v in (select v from s where s.g = t.g union select g from u where u.b and u.g = t.g)",
+    "select id from t where exists (select v from s where s.g = t.g and s.b intersect select v from u where u.g = t.g)",
+    "select id from t where exists (select v from s where s.g = t.g except select v from u where u.g = t.g)",
+    "select id, v > all (select v from s where s.g = t.g group by v) as x, v < any (select max(v) from s where s.g "
+    "= t.g group by b) as y from t",
+    "select id, (select x from (select g as y, max(d) as x from s group by g) as z where z.y = t.g) as m from t",
+    "select id, (select max(d) from s where s.g = t.g group by g) as m from t",
+    "select id, (select distinct g from s where s.g = t.g) as m from t",
+    "select id from t where v in (select distinct v from s where s.g = t.g)",
+    "select id from t where v in (select rank() over (order by d) from s where s.g = t.g)",
+    "select g, count(*) as n, (select v from s where s.g = o.g order by d, id limit 1) as x from t as o group by g",
+    "select g, count(*) as n from t as o group by g having exists (select b from s where s.g = o.g group by b "
+    "having count(*) >= 1)",
+    "select id from t where v in (select max(v) from s where s.g = t.g)",
+    "select id, v in (select count(*) from s where s.g = t.g) as x, v not in (select sum(v) from s where s.g = t.g)"
+    " as y, exists (select count(*) from s where s.g = t.g) as z from t",
+    "select id, v > any (select sum(v) from s where s.g = t.g) as x, v = all (select min(v) from s where s.g = t.g)"
+    " as y from t",
+    "select s.id, x.d from s left join (select g, d, row_number() over (partition by g order by d desc, id) as r "
+    "from t) as x on s.g = x.g and x.r = 1",
+    "select s.id, x.d from s join (select g, d from (select g, d, row_number() over (partition by g order by d "
+    "desc, id) as r from t) as y where r = 1) as x on s.g = x.g",
+    "select s.id, x.d from s left join (select g, b, d from (select g, b, d, row_number() over (partition by g, b "
+    "order by d desc, id) as r from t) as y where r = 1) as x on s.g = x.g and s.b = x.b",
+    "select sum(case when v > (select avg(v) from s) then d end) as x from t",
+    "select g, sum(case when v in (select v from s where s.g = t.g) then 1 else 0 end) as x, count(*) filter (where"
+    " exists (select 1 as y from s where s.id = t.v)) as n, max(v) > (select max(v) from s where s.g = t.g) as y "
+    "from t group by g",
+    "select g, sum((select max(d) from s where s.g = t.v)) as x from t group by g having sum(v) > (select avg(v) "
+    "from s)",
+    "select t.g, count(*) filter (where s.v > any (select v from u where u.g = t.g)) as n from t left join s on t.g"
+    " = s.id group by t.g",
+    "select k, rank() over (order by sum(v) filter (where v > (select avg(v) from s)), k) as r from t group by k",
+    "select g, sum(v) over (order by (select max(v) from s where s.g = t.g), id) as x, sum((select max(v) from s "
+    "where s.g = t.g)) over (partition by b) as y from t",
+)
+
+QUERIES = (*JOINS, *SETS, *AGGREGATES, *QUANTIFIED, *WINDOWS, *TIED)
 RANDOM = range(90)
 
 
