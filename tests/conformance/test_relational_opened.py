@@ -20,6 +20,7 @@ from mpc.circuits.relational_group import group_rows, group_totals
 from mpc.circuits.relational_join import join_rows
 from mpc.circuits.relational_move import copy_down, front_rows
 from mpc.circuits.relational_sort import sort_rows
+from mpc.circuits.relational_window import group_last, running_sums
 from mpc.engine import Engine
 from mpc.lockstep import lockstep
 from mpc.lower import lower
@@ -78,6 +79,8 @@ SOME, NONE, ALL = (np.array(f, np.bool_) for f in ([1, 0, 1], [0, 0, 0], [1, 1, 
         *((lambda b, x: copy_down(*x), [f, THREE]) for f in (SOME, NONE, ALL)),
         *((lambda b, x: group_rows(*x, how=("sum",)), [f, ALL, THREE]) for f in (SOME, NONE)),
         (lambda b, x: group_totals(*x), [SOME, THREE]),
+        *((lambda b, x: group_last(*x), [f, THREE]) for f in (SOME, NONE, ALL)),
+        *((lambda b, x: running_sums(*x), [f, THREE]) for f in (SOME, NONE, ALL)),
         (lambda b, x: sort_rows(*x, keys=1, descending=(True,)), [THREE, SOME]),
         *((lambda b, x: expand_rows(*x, rows=3), [np.array(c), THREE]) for c in ([0, 2, 1], [0, 0, 0], [9, 0, 9])),
     ],

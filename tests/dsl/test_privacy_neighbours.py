@@ -43,6 +43,9 @@ QUERIES = [
     "select sex, count(distinct age) as n, sum(score) as s from people where age < 5 group by sex",
     "select sex, age > 3 as old, sum(case when score > 0 then age else -2 end) as s from people group by sex, age > 3",
     "select age, count(*) as n, sum(abs(clamp(score, -2, 1))) as s from people group by age",
+    "select sex, count(*) filter (where age > 2) as n, sum(age) filter (where score > 0) as s, "
+    "count(distinct age) filter (where debt > 0) as d from people group by sex",
+    "select sum(clamp(score, 1, 2)) filter (where age > 2) as s, count(debt) filter (where sex = 'f') as n from people",
     "select count(*) as n, sum(amount) as s from people join sales on people.id = sales.id",
     "select sex, sum(amount) as s from people join sales on people.id = sales.id where age > 1 group by sex",
     "select sex, count(*) as n from people left join sales on people.id = sales.id where amount is null group by sex",
