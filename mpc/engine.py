@@ -16,6 +16,7 @@ import numpy as np
 from mpc.circuit import Array, Const, Node, Origin, natural, reachable
 from mpc.exact import Ranges, certain, compute
 from mpc.local import KERNELS, decode, encode
+from mpc.merging import network
 from mpc.places import Places
 from mpc.protocol import USES, Dealer, Exchange, Player, Scheme, Seat, Step, Template, blocks, interactive
 from mpc.quicksort import batches
@@ -110,9 +111,14 @@ def _part(got: Mapping[int, Sequence[Array]], ex: Exchange, taken: dict[int, int
     return mine
 
 
-def _comparisons(node: Node) -> int:
-    """How many times an `order` compares."""
-    return sum(1 for _ in batches(node["stages"]))
+def _turns(node: Node) -> int:
+    """How many times a step that is not done in blocks takes fresh use numbers."""
+    match node.op:
+        case "order":
+            return sum(1 for _ in batches(node["stages"]))
+        case "merge":
+            return len(network(node["runs"]).stages)
+    return 1
 
 
 class Engine:
@@ -235,7 +241,7 @@ class Engine:
         types = [s.circuit.nodes[i].type for i in node.src]
         parts = blocks(node, types)
         use = self.use
-        self.use += USES * (_comparisons(node) if node.op == "order" else len(parts))
+        self.use += USES * max(_turns(node), len(parts))
         if len(parts) > 1:
             computes = self.player is not None or self.dealer is not None
             return self._blocks(node, parts, use, src, attrs, types) if computes else None

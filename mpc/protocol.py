@@ -335,6 +335,13 @@ class Player(ABC):
         stages: `quicksort.Stage`s, each as a tuple.
         """
 
+    @abstractmethod
+    def merge(self, use: int, x: Share, *, runs: Sequence[int]) -> Step[Share]:
+        """Rows in ascending order, BITS (k, n, width), of runs of so many rows that are each ascending.
+
+        The rows are distinct numbers, lowest bit first.
+        """
+
 
 class Dealer(ABC):
     """The dealer's side: for each primitive, the same rounds, sending corrections, expecting nothing, holding no value.
@@ -352,27 +359,11 @@ class Dealer(ABC):
 
 
 STEPS = frozenset(
-    [
-        "share",
-        "open",
-        "mul",
-        "matmul",
-        "mask",
-        "trunc",
-        "mul_trunc",
-        "matmul_trunc",
-        "shift",
-        "and_",
-        "ltz",
-        "eqz",
-        "bits",
-        "leading",
-        "b2a",
-        "weigh",
-        "permute",
-        "order",
-    ]
-)
+    {
+        "share", "open", "mul", "matmul", "mask", "trunc", "mul_trunc", "matmul_trunc", "shift", "and_", "ltz", "eqz",
+        "bits", "leading", "b2a", "weigh", "permute", "order", "merge",
+    }
+)  # fmt: skip
 """Interactive primitives: names of Player's step methods and of nodes in a lowered circuit."""
 
 
@@ -408,7 +399,7 @@ def blocks(node: Node, types: Sequence[Type]) -> list[tuple[int, int]]:
 
 USES = 16
 """Use numbers that one step may consume: use, use+1, …, use+15 are its own.  An `order` has so many for each of its
-comparisons."""
+comparisons, a `merge` for each of its stages."""
 
 
 class Scheme(ABC):

@@ -26,14 +26,12 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from mpc.bitslice import pack_rows, slice_bits, words_for
+from mpc.bitrows import BitRows, Places
 from mpc.boolean import Words
 from mpc.protocol import USES, ProtocolError, Share, Step
-from mpc.ring import dtype_for
 
 __all__ = ["Less", "Stage", "batches", "in_order", "plan", "room"]
 
-Places = npt.NDArray[np.int64]
 Truths = npt.NDArray[np.bool_]
 
 UNLIKELY = 70
@@ -73,31 +71,6 @@ Less: TypeAlias = "Callable[[int, Words, Words, int], Step[Truths]]"
 uses use..use+15."""
 
 
-class _Keys:
-    """Shares (k, n, width) of the bits of n numbers, lowest first, held in words, so that rows are found quickly."""
-
-    def __init__(self, bits: Share, rows: int) -> None:
-        k, n, width = bits.shape
-        self._rows = rows
-        octets = np.zeros((k, n, 8 * -(-width // 64)), np.uint8)
-        octets[..., : -(-width // 8)] = pack_rows(bits)
-        words = octets.view(np.uint64)
-        self._words = [
-            (at, words[..., at // 64].astype(dtype_for(min(64, width - at)), order="C")) for at in range(0, width, 64)
-        ]
-        self._width = width
-
-    def at(self, places: Places) -> Words:
-        """Those at public places, bit-sliced: (k, rows, W), with rows of zeros below the lowest bit."""
-        first = self._rows - self._width
-        out = np.empty((len(self._words[0][1]), self._rows, words_for(len(places))), np.uint64)
-        out[:, :first] = 0
-        for at, words in self._words:
-            width = min(64, self._width - at)
-            out[:, first + at : first + at + width] = slice_bits(np.take(words, places, axis=1), width)
-        return out
-
-
 def batches(stages: Sequence[Stage]) -> Iterator[int]:
     """How many pairs are compared at once, comparison after comparison."""
     for stage in stages:
@@ -115,7 +88,7 @@ def in_order(bits: Share, rows: int, less: Less, use: int, stages: Sequence[Stag
 
     ProtocolError when a stage has too little room, which is a matter of chance alone: see above.
     """
-    keys, uses = _Keys(bits, rows), count(use, USES)
+    keys, uses = BitRows(bits, rows), count(use, USES)
     order: Places = np.zeros(0, np.int64)
     for stage in stages:
         new = np.arange(stage.before, stage.until)

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from mpc.circuit import Array, Circuit
 from mpc.engine import Engine, InputKey, Report
+from mpc.link import NEAR
 from mpc.lockstep import lockstep
 from mpc.lower import lower
 from mpc.places import Places
@@ -39,9 +40,14 @@ def simulate(
     inputs: Mapping[str, Mapping[InputKey, Array]],
     scheme: Scheme,
     places: Places,
+    round_bytes: int = NEAR,
 ) -> Run:
-    """Lower, schedule and run a surface circuit.  `inputs` are each party's arrays in natural units."""
-    timetable = schedule(scheme.prepare(lower(circuit, places.nodes).circuit), places, scheme)
+    """Lower, schedule and run a surface circuit.  `inputs` are each party's arrays in natural units.
+
+    round_bytes: what a round counts beside bytes (`mpc.link`).
+    """
+    lowered = lower(circuit, places.nodes, round_bytes=round_bytes).circuit
+    timetable = schedule(scheme.prepare(lowered), places, scheme)
     keys = pair_keys(len(places.names))
     engines = [Engine(timetable, places.seat(i, keys[i]), inputs.get(name, {})) for i, name in enumerate(places.names)]
     reports, measured = lockstep([e.run() for e in engines])

@@ -1,8 +1,8 @@
-"""Rows in the order of their keys' bits, in the way that costs least: by radix sort, or by opened comparisons.
+"""Rows in the order of their keys' bits, in the way that costs least: radix sort, opened comparisons, or merging.
 
-For: `arranged_by`, `order_by`, `Order`, and what they cost, `arranging_work`.
+For: `arranged_by`, `order_by`, `in_order`, `Order`, and what they cost, `arranging_work`.
 Leaves to others: where the bits come from (`sort`, `relational_sort`), radix sort itself (`radix`), which comparisons
-are opened (`mpc.quicksort`).
+are opened (`mpc.quicksort`), what parties have put in order at home (`by_merging`).
 
 *Opened comparisons.*  Rows and the bits of their keys are moved by one fresh permutation, and the keys then compared in
 the open.  Below a key's bits stand those of its row's number: no two are equal, and equal keys keep their order.
@@ -23,16 +23,14 @@ import numpy.typing as npt
 
 from mpc.circuit import Value
 from mpc.circuits import estimate
+from mpc.circuits.by_merging import comparison, merged_runs, merging_work, runs_of
 from mpc.circuits.estimate import Work
 from mpc.circuits.moving import gather, row_bits, row_numbers, rows_at
 from mpc.circuits.radix import elements_of, radix, radix_work
 from mpc.lowerer import Lowerer, low
 from mpc.quicksort import Stage, batches, plan
 
-__all__ = ["Order", "arranged_by", "arranging_work", "order_by"]
-
-GATES = 7 / 3
-"""Gates that an opened comparison takes for each bit."""
+__all__ = ["Order", "arranged_by", "arranging_work", "in_order", "merges", "order_by"]
 
 
 class Way(Enum):
@@ -41,14 +39,16 @@ class Way(Enum):
     OPENED = "opened comparisons"
     RADIX = "radix sort, and the columns travel"
     NUMBERED = "radix sort of row numbers, and the columns follow at the end"
+    MERGED = "merging of what parties have put in order, and the columns follow at the end"
 
 
-def arranging_work(width: int, rows: int, n: int, columns: float, at: int) -> Work:
+def arranging_work(width: int, rows: int, n: int, columns: float, at: int, runs: Sequence[int] = ()) -> Work:
     """What it costs to put `rows` runs of n rows in the order of keys whose bits are there.
 
-    columns: elements of a row that move.  at: what a round counts in bytes.
+    columns: elements of a row that move.  at: what a round counts in bytes.  runs: of one run, the rows of each party
+    that sees their keys, if these are all.
     """
-    return _choice(width, rows, n, columns, at)[0]
+    return _choice(width, rows, n, columns, at, tuple(runs))[0]
 
 
 def arranged_by(bits: Value, rows: int, columns: Sequence[Value]) -> list[Value]:
@@ -60,7 +60,11 @@ def arranged_by(bits: Value, rows: int, columns: Sequence[Value]) -> list[Value]
     total, width = bits.type.sizes
     if total < 2 or not width:
         return list(columns)
-    match _choice(width, rows, total // rows, elements_of(columns), b.round_bytes)[1]:
+    runs = runs_of(bits) if rows == 1 else ()
+    match _choice(width, rows, total // rows, elements_of(columns), b.round_bytes, _sizes(runs))[1]:
+        case Way.MERGED:
+            order = _merged(runs)
+            return [order.there(c) for c in columns]
         case Way.OPENED:
             order = _opened(bits, rows)
             return [order.there(c) for c in columns]
@@ -80,6 +84,8 @@ class Order(NamedTuple):
     handle: Value
     seen: Value
     before: bool
+    keys: Value | None = None
+    """The bits of the keys in the order, where they are there already."""
 
     def there(self, x: Value) -> Value:
         """The rows of x in the order."""
@@ -105,14 +111,48 @@ def order_by(bits: Value) -> Order:
     """
     b = low(bits)
     n, width = bits.type.sizes
-    if n > 1 and width and _choice(width, 1, n, 1, b.round_bytes)[1] is Way.OPENED:
+    runs = runs_of(bits)
+    way = _choice(width, 1, n, 1, b.round_bytes, _sizes(runs))[1] if n > 1 and width else None
+    if way is Way.MERGED:
+        return _merged(runs)
+    if way is Way.OPENED:
         return _opened(bits, 1)
     handle = b.permutation(n)
     (at,) = radix(bits, 1, [row_numbers(b, n)]) if width else [row_numbers(b, n)]
     return Order(handle, b.open_to_nodes(b.permute(handle, at)), before=False)
 
 
+def merges(bits: Value) -> bool:
+    """Whether `order_by` merges what parties have put in order."""
+    n, width = bits.type.sizes
+    if n < 2 or not width:
+        return False
+    return _choice(width, 1, n, 1, low(bits).round_bytes, _sizes(runs_of(bits)))[1] is Way.MERGED
+
+
+def in_order(bits: Value) -> Value:
+    """The bits themselves (n, width) in ascending order."""
+    b, runs = low(bits), runs_of(bits)
+    if runs and merges(bits):
+        return merged_runs(b, runs)[1]
+    return arranged_by(bits, 1, [bits])[0]
+
+
 # -- the ways ----------------------------------------------------------------------------------
+
+
+def _sizes(runs: Sequence[Value]) -> tuple[int, ...]:
+    return tuple(r.type.sizes[0] for r in runs)
+
+
+def _merged(runs: Sequence[Value]) -> Order:
+    b = low(runs[0])
+    stood, keys = merged_runs(b, runs)
+    n, places = stood.type.sizes
+    handle = b.permutation(n)
+    seen = b.open_to_nodes(b.permute(handle, stood))
+    number = b.emit("matmul", b.emit("to_int", seen), b.const(1 << np.arange(places)))
+    return Order(handle, number, before=False, keys=keys)
 
 
 def _opened(bits: Value, rows: int) -> Order:
@@ -138,24 +178,26 @@ def _keyed(width: int, rows: int, n: int) -> int:
     return width + (n - 1).bit_length() + (rows - 1).bit_length()
 
 
-def _comparison(width: int) -> Work:
-    return Work(2 + estimate.depth(-(-width // 3)), GATES * width * estimate.AND.bytes)
-
-
 def _stages(width: int, rows: int, n: int, at: int) -> tuple[Stage, ...]:
-    one = _comparison(_keyed(width, rows, n))
+    one = comparison(_keyed(width, rows, n))
     return plan(rows * n, one.bytes, float(one.rounds * at))
 
 
 def _opened_work(width: int, rows: int, n: int, columns: float, at: int) -> Work:
     keyed = _keyed(width, rows, n)
-    one = _comparison(keyed)
+    one = comparison(keyed)
     compared = list(batches(_stages(width, rows, n, at)))
     moved = estimate.MOVE.times(rows * n * (keyed / 64 + columns))
     return moved.then(Work(one.rounds * len(compared), one.bytes * sum(compared)))
 
 
-def _choice(width: int, rows: int, n: int, columns: float, at: int) -> tuple[Work, Way]:
+def _merged_work(width: int, n: int, columns: float, runs: tuple[int, ...]) -> Work:
+    part = (n - 1).bit_length() / 64
+    follow = estimate.MOVE.then(estimate.OPEN).times(part).then(estimate.MOVE.times(columns)).times(n)
+    return merging_work(width, runs).then(follow)
+
+
+def _choice(width: int, rows: int, n: int, columns: float, at: int, runs: tuple[int, ...] = ()) -> tuple[Work, Way]:
     total = rows * n
     part = row_bits(total) / 64
     fetch = estimate.MOVE.then(estimate.OPEN).times(part).then(estimate.MOVE.times(columns)).times(total)
@@ -164,5 +206,7 @@ def _choice(width: int, rows: int, n: int, columns: float, at: int) -> tuple[Wor
         Way.RADIX: radix_work(width, total, columns, at),
         Way.NUMBERED: radix_work(width, total, part, at).then(fetch),
     }
+    if runs:
+        works[Way.MERGED] = _merged_work(width, n, columns, runs)
     way = min(works, key=lambda w: works[w].weight(at))
     return works[way], way

@@ -20,12 +20,13 @@ import numpy as np
 
 from mpc.circuit import Array, Attrs, Value
 from mpc.circuits import estimate
-from mpc.circuits.by_bits import order_by
+from mpc.circuits.by_bits import merges, order_by
+from mpc.circuits.by_merging import parts_of, where_seen
 from mpc.circuits.estimate import Work
 from mpc.circuits.moving import row_bits
 from mpc.circuits.ordering import all_of, difference_width
-from mpc.circuits.relational_columns import Packed, flag_column, rows_of, signature, stacked, zeros
-from mpc.circuits.relational_move import spread, weighed
+from mpc.circuits.relational_columns import Packed, flag_column, minus, rows_of, signature, stacked, zeros
+from mpc.circuits.relational_move import running, spread, weighed
 from mpc.circuits.relational_sort import joint_bits, key_codes, same_as_before, sorting_work
 from mpc.lowerer import Lowerer, low
 from mpc.op import Signature, op
@@ -163,7 +164,8 @@ def _pairwise(left: Sequence[Value], right: Sequence[Value]) -> bool:
     places = estimate.TO_RING.then(estimate.MUL).then(estimate.OPEN).then(estimate.MOVE).times(row_bits(m + n) / 64)
     rows = places.then(estimate.MOVE.times(7)).times(m + n)
     at = low(left[0]).round_bytes
-    return pairs.weight(at) < sorting_work(m + n, width, at).then(rows).then(Work(8, 0)).weight(at)
+    runs = [part[0].type.sizes[0] for part in parts_of(joined_keys(left, right)) or []]
+    return pairs.weight(at) < sorting_work(m + n, width, at, runs).then(rows).then(Work(8, 0)).weight(at)
 
 
 def _equal(left: Sequence[Value], right: Sequence[Value], visible: Value) -> Value:
@@ -188,11 +190,21 @@ def _by_sorting(
     """
     m = visible.type.sizes[0]
     bits = joint_bits(keys)
-    order_bits = bits
-    if not _always(visible):
-        last = b.emit("concat", ~b.shared(visible), b.const(np.ones(n, np.bool_)), axis=0)
-        order_bits = stacked([last.reshape((m + n, 1)), bits])
+    order_bits, width = bits, bits.type.sizes[1]
+    # Where each party can put its keys in order but not say which rows are visible, the left rows are added up
+    # instead: of a key one alone is not zero.
+    added = unique and parts_of([b.shared(visible)]) is None and merges(bits)
+    if not (_always(visible) or added):
+        (last,) = joined_keys([where_seen(b.shared(visible), lambda x: ~x)], [b.const(np.ones(n, np.bool_))])
+        order_bits = joint_bits([*keys, last])
     order = order_by(order_bits)
-    first = ~same_as_before(order.there(bits))
-    copied = spread(first, [order.there(stacked([x, zeros(x, n)], axis=0)) for x in table], masked=unique)
+    ordered = order.there(bits) if order.keys is None else order.keys[:, order_bits.type.sizes[1] - width :]
+    first = ~same_as_before(ordered)
+    rows = [order.there(stacked([x, zeros(x, n)], axis=0)) for x in table]
+    if added:
+        sums = [running(x) for x in rows]
+        before = spread(first, [minus(s, x) for s, x in zip(sums, rows, strict=True)])
+        copied = [minus(s, x) for s, x in zip(sums, before, strict=True)]
+    else:
+        copied = spread(first, rows, masked=unique)
     return [order.back(x, slice(m, m + n)) for x in copied]

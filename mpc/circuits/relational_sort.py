@@ -19,11 +19,12 @@ import numpy.typing as npt
 
 from mpc.circuit import Array, Attrs, Value
 from mpc.circuits import estimate
-from mpc.circuits.by_bits import arranged_by, arranging_work
+from mpc.circuits.by_bits import arranged_by, arranging_work, in_order
+from mpc.circuits.by_merging import parts_of, where_seen
 from mpc.circuits.estimate import Work
 from mpc.circuits.ordering import all_of
 from mpc.circuits.relational_columns import Packed, rows_of, signature, stacked
-from mpc.circuits.sort import key_bits
+from mpc.circuits.sort import key_bits, span_of
 from mpc.lowerer import low
 from mpc.op import Signature, op
 from mpc.types import BOOL, Type, TypeRuleError
@@ -47,15 +48,24 @@ Codes = npt.NDArray[np.int64]
 def joint_bits(keys: Sequence[Value], descending: Sequence[bool] | None = None) -> Value:
     """Bits (n, width), lowest first, whose unsigned order is that of the keys, the first of them the most important."""
     b = low(keys[0])
+    shares = [b.shared(key) for key in keys]
+    spans = [span_of(share) for share in shares]
+    down = descending or [False] * len(keys)
+    parts = parts_of(shares)
+    if parts is None:
+        return _joined(shares, spans, down)
+    return stacked([b.shared(_joined(part, spans, down)) for part in parts], axis=0)
+
+
+def _joined(keys: Sequence[Value], spans: Sequence[tuple[int, int]], descending: Sequence[bool]) -> Value:
     pieces: list[Value] = []
-    for key, down in zip(reversed(keys), reversed(descending or [False] * len(keys)), strict=True):
-        share = b.shared(key)
-        n, *rest = share.type.sizes
-        words = share.reshape((n, math.prod(rest)))
+    for key, span, down in zip(reversed(keys), reversed(spans), reversed(descending), strict=True):
+        n, *rest = key.type.sizes
+        words = key.reshape((n, math.prod(rest)))
         for word in reversed(range(words.type.sizes[1])):
-            bits = key_bits(words[:, word].reshape((1, n)))
+            bits = key_bits(words[:, word], span)
             pieces.append(~bits if down else bits)
-    return stacked(pieces)
+    return pieces[0] if len(pieces) == 1 else keys[0].builder.emit("concat", *pieces, axis=1)
 
 
 def key_codes(columns: Sequence[Array], descending: Sequence[bool] | None = None) -> list[Codes]:
@@ -72,15 +82,15 @@ def key_codes(columns: Sequence[Array], descending: Sequence[bool] | None = None
 # -- the order ---------------------------------------------------------------------------------
 
 
-def sorting_work(n: int, width: int, at: int) -> Work:
+def sorting_work(n: int, width: int, at: int, runs: Sequence[int] = ()) -> Work:
     """About what it costs to find the order of n rows by keys of `width` bits, and to move a column by it.
 
-    at: what a round counts in bytes.
+    at: what a round counts in bytes.  runs: the rows of each party that sees their keys, if these are all.
     """
     if n < 2 or not width:
         return Work(0, 0)
-    start = estimate.bits(min(width, 64)).times(n * max(1, width / 64))
-    return start.then(arranging_work(width, 1, n, 1, at))
+    start = Work(0, 0) if runs else estimate.bits(min(width, 64)).times(n * max(1, width / 64))
+    return start.then(arranging_work(width, 1, n, 1, at, runs))
 
 
 def arranged(bits: Value, columns: Packed) -> Packed:
@@ -189,8 +199,6 @@ def duplicates(*columns: Value) -> Value:
     if n < 2:
         return b.shared(b.const(False))
     always = visible.is_const and bool(visible.constant.all())
-    bits = joint_bits(keys) if always else joint_bits([~visible, *keys], [False] * len(columns))
-    packed = arranged(bits, Packed(None, bits, ()))
-    assert packed.bits is not None
-    same = same_as_before(packed.bits)
-    return any_of(same if always else same & ~packed.bits[:, -1])
+    bits = in_order(joint_bits(keys if always else [where_seen(visible, lambda x: ~x), *keys]))
+    same = same_as_before(bits)
+    return any_of(same if always else same & ~bits[:, -1])

@@ -19,6 +19,7 @@ from mpc.circuits import estimate
 from mpc.circuits.arithmetic import keep_bound
 from mpc.circuits.axes import as_rows, from_rows
 from mpc.circuits.by_bits import arranged_by, arranging_work
+from mpc.circuits.by_merging import parts_of, where_seen
 from mpc.circuits.estimate import Work
 from mpc.circuits.moving import row_bits, scatter
 from mpc.circuits.ordering import difference_width
@@ -28,13 +29,13 @@ from mpc.lowerer import low
 from mpc.op import Interval, Signature, op
 from mpc.types import BOOL, INT, ShapeError, Type, TypeRuleError, shape_text
 
-__all__ = ["argsort", "arrange", "key_bits", "sort", "sort_by", "top_k"]
+__all__ = ["argsort", "arrange", "key_bits", "sort", "sort_by", "span_of", "top_k"]
 
 
 # -- keys --------------------------------------------------------------------------------------
 
 
-def _span(key: Value) -> tuple[int, int]:
+def span_of(key: Value) -> tuple[int, int]:
     """(offset, width): key - offset, in ring units, is a number of `width` bits without sign."""
     if key.dtype == BOOL:
         return 0, 1
@@ -49,14 +50,12 @@ def _span(key: Value) -> tuple[int, int]:
     return (least, width) if width < whole[1] else whole
 
 
-def key_bits(key: Value) -> Value:
-    """The bits of key (rows, n), lowest first, whose unsigned order is that of the keys: (rows * n, width)."""
-    b = low(key)
-    offset, width = _span(key)
-    flat = key.reshape((math.prod(key.type.sizes),))
+def key_bits(key: Value, span: tuple[int, int]) -> Value:
+    """The bits of numbers of a span, lowest first, whose unsigned order is that of the numbers: (n,) -> (n, width)."""
     if key.dtype == BOOL:
-        return flat.reshape((*flat.shape, 1))
-    return b.bits(b.view(flat, INT) - b.const(offset), width)
+        return key.reshape((*key.shape, 1))
+    units = key if key.dtype == INT else key.builder.emit("units", key, frac=key.dtype.frac)
+    return key.builder.emit("digits", units, offset=span[0], width=span[1])
 
 
 # -- the choice --------------------------------------------------------------------------------
@@ -69,8 +68,9 @@ def _by_pairs(rows: int, n: int, width: int, columns: float) -> Work:
     return ranks_work(rows, n, width, bits).then(moved)
 
 
-def _by_bits(rows: int, n: int, width: int, columns: float, at: int) -> Work:
-    return estimate.bits(width).times(rows * n).then(arranging_work(width, rows, n, columns, at))
+def _by_bits(rows: int, n: int, width: int, columns: float, at: int, runs: Sequence[int] = ()) -> Work:
+    start = Work(0, 0) if runs else estimate.bits(width).times(rows * n)
+    return start.then(arranging_work(width, rows, n, columns, at, runs))
 
 
 def _weight(rows: int, n: int, key_width: int, difference: int, columns: float, at: int) -> float:
@@ -88,16 +88,18 @@ def arrange(key: Value, columns: Sequence[Value]) -> list[Value]:
     total = rows * n
     if n < 2 or rows == 0:
         return list(columns)
-    width, elements = _span(key)[1], elements_of(columns)
+    flat, span = key.reshape((total,)), span_of(key)
+    width, elements = span[1], elements_of(columns)
+    runs = [p.type.sizes[0] for (p,) in parts_of([flat]) or []] if rows == 1 else []
     numeric = key if key.dtype != BOOL else None
     difference = 2 if numeric is None else difference_width(key)
     at = b.round_bytes
-    by_bits = _by_bits(rows, n, width, elements, at)
+    by_bits = _by_bits(rows, n, width, elements, at, runs)
     if _by_pairs(rows, n, difference, elements).weight(at) < by_bits.weight(at):
         numeric = b.emit("to_int", key) if numeric is None else numeric
         to = ranks(numeric, row_bits(total)) + b.const(np.arange(rows)[:, None] * n)
         return scatter(to.reshape((total,)), columns)
-    return arranged_by(key_bits(key), rows, columns)
+    return arranged_by(where_seen(flat, lambda x: key_bits(x, span)), rows, columns)
 
 
 # -- the operations ----------------------------------------------------------------------------
@@ -213,7 +215,7 @@ def top_k(x: Value, *, k: int) -> Value:
     rows, n = left.type.sizes
     if k == 0:
         return left[:, :0].reshape((*x.shape[:-1], 0))
-    width, difference = _span(x)[1], difference_width(x)
+    width, difference = span_of(x)[1], difference_width(x)
     for size in _blocks(n, k, rows, width, difference, b.round_bytes)[1]:
         n = left.type.sizes[1]
         whole = n - n % size

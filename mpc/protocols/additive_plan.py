@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from mpc.circuit import Array, Attrs
+from mpc.merging import network
 from mpc.protocol import Cost, ProtocolError, Seat
 from mpc.protocols import additive_correlations as deal
 from mpc.protocols.additive_boolean import CHAINED, chained, full_shift, narrow_shift
@@ -115,12 +116,18 @@ def _shift(n: int, m: int, width: int) -> list[Round]:
     return [Round((ring((n,)),), (full_shift(n, m),)), *full, _dabits(2, n)]
 
 
-def _order(width: int, stages: Sequence[Stage]) -> list[Round]:
+def _less(width: int, n: int) -> list[Round]:
     gates = comparison(width)
-    out: list[Round] = []
-    for n in batches(stages):
-        out += [*_pairs(gates.generate, KIND, n), *_layers(gates.levels, KIND, n), Round((rows(1, n),))]
-    return out
+    return [*_pairs(gates.generate, KIND, n), *_layers(gates.levels, KIND, n)]
+
+
+def _order(width: int, stages: Sequence[Stage]) -> list[Round]:
+    return [r for n in batches(stages) for r in (*_less(width, n), Round((rows(1, n),)))]
+
+
+def _merge(width: int, runs: Sequence[int]) -> list[Round]:
+    choice = comparison(width).choice
+    return [r for n in network(tuple(runs)).sizes for r in (*_less(width, n), *_pairs(choice, KIND, n))]
 
 
 def plan(op: str, types: Sequence[Type], attrs: Attrs, nodes: int, held: Sequence[Array] = ()) -> list[Round]:
@@ -138,6 +145,8 @@ def plan(op: str, types: Sequence[Type], attrs: Attrs, nodes: int, held: Sequenc
         return [Round(triple.masks, (triple,))]
     if op == "order":
         return _order(types[0].sizes[1], attrs["stages"])
+    if op == "merge":
+        return _merge(types[0].sizes[1], attrs["runs"])
     n = _size(types[0])
     if op == "trunc":
         shape = _shape(types[0])

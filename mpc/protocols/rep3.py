@@ -250,6 +250,10 @@ class Rep3Player(Player):
         """2 + ceil(log2(width / 3)) rounds a comparison, and 7/3 bits a position: see `rep3_order`."""
         return (yield from rep3_order.order(self.place, use, x, stages))
 
+    def merge(self, use: int, x: Share, *, runs: Sequence[int]) -> Step[Share]:
+        """3 + ceil(log2(width / 3)) rounds a stage, and 10/3 bits a comparator and position: see `rep3_order`."""
+        return (yield from rep3_order.merge(self.place, use, x, runs))
+
 
 class Rep3(Scheme):
     """The scheme: what is the same at every place."""

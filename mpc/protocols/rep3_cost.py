@@ -8,6 +8,7 @@ from mpc.boolean import carry_levels, depth, tree_rows
 from mpc.circuit import Attrs
 from mpc.highest import highest_levels
 from mpc.leading import Slots
+from mpc.merging import network
 from mpc.protocol import Cost
 from mpc.protocols.rep3_order import nodes_of
 from mpc.protocols.rep3_place import DIGEST, PARTIES, SEED, thirds
@@ -56,6 +57,8 @@ def cost(op: str, types: Sequence[Type], out: Type, attrs: Attrs) -> Cost:
             return _permute(_moved(out), attrs["inverse"])
         case "order":
             return _order(types[0].sizes[1], attrs["stages"])
+        case "merge":
+            return _merge(types[0].sizes[1], attrs["runs"])
     raise AssertionError(f"rep3 has no primitive {op}")
 
 
@@ -190,9 +193,19 @@ def _permute(size: int, inverse: bool) -> Cost:
     return _rounds({(one, two): size, (two, three): size}, {(two, three): size, (three, two): size})
 
 
-def _order(width: int, stages: Sequence[Stage]) -> Cost:
+def _less(width: int) -> list[int]:
+    """Gates of each round of a comparison."""
     nodes = nodes_of(width)
-    rows = [3 * nodes, 2 * nodes - 1, *tree_rows(nodes)]
+    return [3 * nodes, 2 * nodes - 1, *tree_rows(nodes)]
+
+
+def _merge(width: int, runs: Sequence[int]) -> Cost:
+    rows = [*_less(width), width]
+    return Cost(tuple(r for n in network(tuple(runs)).sizes for r in _gates(n, rows).rounds))
+
+
+def _order(width: int, stages: Sequence[Stage]) -> Cost:
+    rows = _less(width)
     rounds: list[Mapping[tuple[int, int], int]] = []
     for n in batches(stages):
         rounds += _gates(n, rows[:-1]).rounds

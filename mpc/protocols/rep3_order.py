@@ -1,4 +1,4 @@
-"""rep3: the order of shuffled rows, by comparisons that are opened.
+"""rep3: which of two rows of bits is the smaller, opened to put shuffled rows in order, or secret to merge runs.
 
 x < y for numbers of bits (`less`).  Three positions, lowest first, make a node in two rounds and five gates, since a
 sum of products is one gate; p = ~(x ^ y) says where they are equal:
@@ -9,6 +9,9 @@ sum of products is one gate; p = ~(x ^ y) says where they are equal:
 and nodes are joined as carries are.  That is 7/3 bits a position and 2 + ceil(log2(width / 3)) rounds.  The last gate
 goes to both other parties in place of one, so that opening it takes no round: its three parts are masked by a sharing
 of zero, and what they add up to is what is opened.  Why that may be opened: see `mpc.quicksort`.
+
+A comparator (`mpc.merging`) takes one gate more for each bit of a row, and one round: both rows change by
+[y < x] (x ^ y).  Its messages are those of gates, and nothing is opened.
 """
 
 from __future__ import annotations
@@ -20,12 +23,13 @@ import numpy.typing as npt
 
 from mpc.bitslice import unpack_bool
 from mpc.boolean import Term, Words, carry, depth, from_message, to_message
+from mpc.merging import merged
 from mpc.protocol import USES, ProtocolError, Step, exchange
 from mpc.protocols.rep3_bits import WordGates
 from mpc.protocols.rep3_place import Bits, Place
 from mpc.quicksort import Stage, in_order
 
-__all__ = ["nodes_of", "order"]
+__all__ = ["merge", "nodes_of", "order"]
 
 POSITIONS = 3
 """Positions that make a node."""
@@ -41,9 +45,30 @@ def order(place: Place, use: int, bits: Bits, stages: Sequence[Stage]) -> Step[n
     rows = POSITIONS * nodes_of(bits.shape[2])
 
     def compare(at_use: int, x: Words, y: Words, n: int) -> Step[npt.NDArray[np.bool_]]:
-        return less(place, at_use, x, y, n)
+        opened = yield from less(_Opening(place, at_use + _gates(rows) - 1), at_use, x, y, n)
+        return unpack_bool(opened[0, 0], n).astype(np.bool_)
 
     return (yield from in_order(bits, rows, compare, use, stages))
+
+
+def merge(place: Place, use: int, bits: Bits, runs: Sequence[int]) -> Step[Bits]:
+    """Runs that are ascending, of distinct numbers of bits (2, n, width), as one: see `mpc.merging`."""
+    width = bits.shape[2]
+    rows, gates = POSITIONS * nodes_of(width), WordGates(place)
+
+    def swap(at_use: int, x: Words, y: Words, n: int) -> Step[Words]:
+        below = yield from less(gates, at_use, y, x, n)
+        return (yield from gates.and_words(at_use + _gates(rows), [Term(below, (x ^ y)[:, rows - width :])], n))
+
+    return (yield from merged(bits, rows, swap, use, runs))
+
+
+def _gates(rows: int) -> int:
+    """Rounds of a comparison of so many rows, each with a use of its own."""
+    rounds = 2 + depth(rows // POSITIONS)
+    if rounds >= USES:
+        raise ProtocolError(f"keys of {rows} bits take more gates than a comparison has masks for")
+    return rounds
 
 
 class _Opening(WordGates):
@@ -68,12 +93,9 @@ class _Opening(WordGates):
         return z[None]
 
 
-def less(place: Place, use: int, x: Words, y: Words, n: int) -> Step[npt.NDArray[np.bool_]]:
-    """[x < y], opened: (2, 3 t, W) twice -> (n,); 2 + ceil(log2 t) rounds.  Uses use..use+1+depth(t)."""
+def less(gates: WordGates, use: int, x: Words, y: Words, n: int) -> Step[Words]:
+    """[x < y]: (2, 3 t, W) twice -> (k, 1, W); 2 + ceil(log2 t) rounds, uses from `use` on, one a round."""
     nodes = x.shape[1] // POSITIONS
-    if depth(nodes) + 2 > USES:
-        raise ProtocolError(f"keys of {POSITIONS * nodes} bits take more gates than a comparison has masks for")
-    gates = _Opening(place, use + 1 + depth(nodes))
     above, same = gates.not_words(x), gates.not_words(x ^ y)
     a, p = ([w[:, k::POSITIONS] for k in range(POSITIONS)] for w in (above, same))
     b = [y[:, k::POSITIONS] for k in range(POSITIONS)]
@@ -81,5 +103,4 @@ def less(place: Place, use: int, x: Words, y: Words, n: int) -> Step[npt.NDArray
     u, v, q = out[:, :nodes], out[:, nodes : 2 * nodes], out[:, 2 * nodes :]
     passes = [Term(q[:, 1:], p[0][:, 1:])] if nodes > 1 else []
     out = yield from gates.and_words(use + 1, [Term(a[2], b[2], more=((v, b[1]), (q, u))), *passes], n)
-    out = yield from carry(gates, use + 2, out[:, :nodes], out[:, nodes:], n)
-    return unpack_bool(out[0, 0], n).astype(np.bool_)
+    return (yield from carry(gates, use + 2, out[:, :nodes], out[:, nodes:], n))
