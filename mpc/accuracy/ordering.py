@@ -32,10 +32,10 @@ def _at(u: Use) -> float:
     return known.hi - min(known.lo, 0.0)
 
 
-@rule("inverse_order", "one_hot", "place")
+@rule("inverse_order", "one_hot", "place", "digits", "run")
 def _of_place(u: Use) -> float:
     if u.error(0) == 0:
         return 0.0
-    if u.node.op == "one_hot":
+    if u.node.op not in ("inverse_order", "place"):
         return 1.0
     raise u.unknown("a place is computed from a number that has an error")

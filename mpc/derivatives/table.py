@@ -105,6 +105,8 @@ NOT_DIFFERENTIABLE: Final[dict[str, str]] = {
     "shuffle": "the order of the rows is not known to anyone",
     "reorder": "the inverse of the order would have to be kept",
     "inverse_order": "an order is made of whole numbers",
+    "digits": "bits are of whole numbers",
+    "run": "an order is made of whole numbers",
     **dict.fromkeys(
         (
             "bucket_sums",

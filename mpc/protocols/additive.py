@@ -368,16 +368,11 @@ class AdditivePlayer(Player):
 
     def order(self, use: int, x: Share, *, stages: Sequence[Stage]) -> Step[Array]:
         """2 + ceil(log3 width) rounds a comparison: see `additive_order`."""
-        return (yield from additive_order.order(self._node, use, x, stages, self._blind))
+        return (yield from additive_order.order(self._node, use, x, stages))
 
     def merge(self, use: int, x: Share, *, runs: Sequence[int]) -> Step[Share]:
         """3 + ceil(log3 width) rounds a stage: see `additive_order`."""
         return (yield from additive_order.merge(self._node, use, x, runs))
-
-    def _blind(self, use: int, words: Array) -> None:
-        """This node's part of a sharing of zero, onto words of bits: one of a pair adds what the other does too."""
-        for prg in self._node.pairs.values():
-            words ^= prg.cursor(use).words(words.shape)
 
 
 def _order(received: Array) -> Array:

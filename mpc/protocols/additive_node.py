@@ -37,6 +37,11 @@ class Node:
         self._spent.take(use)
         return Stream(self._shares.cursor(use), self.last)
 
+    def blind(self, use: int, words: Array) -> None:
+        """This node's part of a sharing of zero, onto words of bits: one of a pair adds what the other does too."""
+        for prg in self.pairs.values():
+            words ^= prg.cursor(use).words(words.shape)
+
     def reveal(self, shares: Sequence[tuple[Part, Array]], draws: Sequence[Draw] = ()) -> Step[list[Array]]:
         """One round: every node sends its shares to all others; the opened arrays.
 

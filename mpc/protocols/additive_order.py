@@ -10,7 +10,7 @@ A comparator (`mpc.merging`) takes one product more for each bit of a row, and o
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import cache
 from typing import NamedTuple
 
@@ -49,19 +49,14 @@ def comparison(width: int) -> Comparison:
     return Comparison(Pairs(range(width)), joined(width), Pairs([0] * width))
 
 
-def order(
-    node: Node, use: int, bits: Array, stages: Sequence[Stage], blind: Callable[[int, Array], None]
-) -> Step[Array]:
-    """The places of the rows in ascending order, (n,); bits (1, n, width) of distinct numbers, lowest first.
-
-    blind: adds this node's part of a sharing of zero, at a use, to words of bits.
-    """
+def order(node: Node, use: int, bits: Array, stages: Sequence[Stage]) -> Step[Array]:
+    """The places of the rows in ascending order, (n,); bits (1, n, width) of distinct numbers, lowest first."""
     width = bits.shape[2]
     gates, stream = comparison(width), node.stream(use)
 
     def compare(at_use: int, x: Words, y: Words, n: int) -> Step[NDArray[np.bool_]]:
         g = yield from _less(node, stream, gates, x[0], y[0], n)
-        blind(at_use, g)
+        node.blind(at_use, g)
         (opened,) = yield from node.reveal([(rows(1, n), g)])
         return np.asarray(unpack_bool(opened[0], n), np.bool_)
 
