@@ -42,6 +42,7 @@ CASES = [
     _matrices("matmul"),
     _matrices("matmul_trunc", m=16),
     Primitive("order", {"stages": PAIRS}, lambda rng, s: [truths(rng, (N + 1, 24))], lambda x: x),
+    Primitive("merge", {"runs": (N, N)}, lambda rng, s: [truths(rng, (2 * N, 10))], lambda x: x),
     Primitive("permute", {}, lambda rng, s: [words(rng, (2, N))], lambda x: x),
     Primitive("permute", {"inverse": True}, lambda rng, s: [truths(rng, (2, N))], lambda x: x),
     Primitive("mask", {}, lambda rng, s: [words(rng, (N,))], lambda x: x),
@@ -118,7 +119,13 @@ def opposite(value: Array) -> Array:
 
 
 def each(array: Array) -> Columns:
-    """The bits of N elements; of one row more the first is left out, which the others are compared with."""
+    """The bits of N elements; of one row more the first is left out, which the others are compared with.
+
+    Of twice as many rows the second half stands beside the first, with which it is compared.
+    """
+    twice = [axis for axis, size in enumerate(array.shape) if size == 2 * N]
+    if twice:
+        return np.concatenate([of_values(half, N) for half in np.split(array, 2, axis=twice[0])], axis=1)
     return of_values(array[tuple(slice(1, None) if size == N + 1 else slice(None) for size in array.shape)], N)
 
 
@@ -153,7 +160,7 @@ def found(setup: Setup, primitive: Primitive, place: int) -> list[str]:
 LONG = frozenset(["shift", "bits", "leading"])
 """Of very many columns: with two nodes of the additive protocol, not again with three."""
 
-QUICK = frozenset(["and_", "b2a", "mask", "open", "order", "trunc"])
+QUICK = frozenset(["and_", "b2a", "mask", "merge", "open", "order", "trunc"])
 """Of few columns: the others are left to the slow tests."""
 
 
@@ -204,14 +211,14 @@ def typical(*ops: str) -> list[Primitive]:
     return [next(p for p in CASES if p.op == op) for op in ops]
 
 
-FEW = ("mul", "trunc", "and_", "ltz", "b2a", "weigh", "matmul_trunc", "order", "permute")
+FEW = ("mul", "trunc", "and_", "ltz", "b2a", "weigh", "matmul_trunc", "order", "merge", "permute")
 MANY_GATES = ("ltz", "order", "shift", "eqz")
 MUTANTS = [
     # An opening of rep3 has no mask, shares of an input of the additive protocol take no message.
     *((without_masks, SETUPS[0], p) for p in typical(*FEW, "share")),
     *((without_masks, SETUPS[1], p) for p in typical(*FEW, "mask", "open")),
     *((one_use, SETUPS[0], p) for p in typical(*MANY_GATES)),
-    *((never_blind, SETUPS[0], p) for p in typical("mul", "matmul", "and_", "ltz", "order")),
+    *((never_blind, SETUPS[0], p) for p in typical("mul", "matmul", "and_", "ltz", "order", "merge")),
 ]
 
 
@@ -219,7 +226,7 @@ MUTANTS = [
     ("mutant", "setup", "primitive"),
     [
         pytest.param(
-            m, s, p, id=f"{m.__name__}-{s}-{p.op}", marks=[] if p.op in ("and_", "order") else [pytest.mark.slow]
+            m, s, p, id=f"{m.__name__}-{s}-{p.op}", marks=[] if p.op in ("and_", "merge", "order") else [pytest.mark.slow]
         )
         for m, s, p in MUTANTS
     ],
