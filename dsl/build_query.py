@@ -30,6 +30,7 @@ SQL_TYPES: Final[dict[str, s.SqlKind]] = {
 _CLAUSES = ("where", "group by", "having")
 _ENDINGS = ("order by", "limit", "offset")
 _FILTER = "`count(*) filter (where x > 0)`"
+_NEAR = re.compile(r"([0-9]{1,4}) preceding|between ([0-9]{1,4}) preceding and current row")
 _FRAME_ENDS = ("current row", "unbounded following")
 _COUNT = re.compile(r"-?[0-9]{1,7}")
 _Unit = Literal["day", "month", "year"]
@@ -229,7 +230,7 @@ class QueryBuilder:
         if not isinstance(call, s.Call | s.Filtered):
             raise Refused("E0601", "`over` stands behind a function", covers(c), "", ["`row_number() over (…)`"])
         keys = () if partition is None else partition.value
-        return s.Over(call, keys, () if order is None else order.value, _frame(frame), span=covers(c))
+        return s.Over(call, keys, () if order is None else order.value, *_frame(frame), span=covers(c))
 
     # ------------------------------------------------------------------------------------------------ atoms
 
@@ -282,15 +283,19 @@ def _in_order(parts: Children, order: tuple[str, ...]) -> dict[str, Any]:
     return found
 
 
-def _frame(token: Token | None) -> s.Frame:
+def _frame(token: Token | None) -> tuple[s.Frame, int | None]:
+    """Where a window's frame ends, and from how many rows before the current one it goes."""
     if token is None:
-        return "range"
+        return "range", None
     unit, *words = str(token.value).lower().split()
     ends = " ".join(words)
     if ends in {"unbounded preceding", "between unbounded preceding and current row"} and unit != "groups":
-        return cast(s.Frame, unit)
+        return cast(s.Frame, unit), None
     if ends == "between unbounded preceding and unbounded following":
-        return "whole"
+        return "whole", None
+    near = _NEAR.fullmatch(ends)
+    if near and unit == "rows":
+        return "rows", int(near[1] or near[2])
     helps = [f"`{unit if unit != 'groups' else 'rows'} between unbounded preceding and {end}`" for end in _FRAME_ENDS]
     raise Refused("E0901", "this frame of a window is not supported yet", covers([token]), "", helps)
 

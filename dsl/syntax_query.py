@@ -189,12 +189,14 @@ Frame = Literal["range", "rows", "whole"]
 class Over(Node):
     """`function(…) over ([partition by …] [order by …] [frame])`.
 
-    frame: up to the current row and its peers, up to the current row, or all rows of the partition."""
+    frame: up to the current row and its peers, up to the current row, or all rows of the partition. preceding: of
+    `rows`, from so many rows before the current one on; None: from the first."""
 
     call: "Call | Filtered"
     partition: "tuple[Expression, ...]" = ()
     order: tuple[OrderItem, ...] = ()
     frame: Frame = "range"
+    preceding: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -149,7 +149,8 @@ class QueryWriter(Writer):
         parts = [f"partition by {self.listed(node.partition)}"] if node.partition else []
         parts += [f"order by {', '.join(map(self.order, node.order))}"] if node.order else []
         end = {"rows": "current row", "whole": "unbounded following"}.get(node.frame)
-        parts += [] if end is None else [f"rows between unbounded preceding and {end}"]
+        start = "unbounded" if node.preceding is None else node.preceding
+        parts += [] if end is None else [f"rows between {start} preceding and {end}"]
         return f"{self.expression(node.call, Level.POSTFIX)} over ({' '.join(parts)})"
 
     def predicate(self, node: s.Between | s.InQuery | s.Quantified | s.Like | s.IsNull) -> str:

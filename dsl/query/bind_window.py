@@ -58,7 +58,8 @@ def over(b: Binder, e: syntax.Over) -> Node:
     inner = _Over(b, e)
     partition = tuple(inner.expression(key) for key in e.partition)
     order = tuple(key for item in e.order for key in keys_of_item(inner.expression(item.key), item))
-    window = Window(partition, order, e.frame if order else "whole" if e.frame == "range" else e.frame)
+    frame: syntax.Frame = "whole" if e.frame == "range" and not order else e.frame
+    window = Window(partition, order, frame, e.preceding)
     if aggregates(call):
         return inner.binder(window).aggregate(call, name, filtered)
     if filtered is not None:
@@ -122,11 +123,14 @@ FRAMED: Final = frozenset({"rows", "count", "sum", "min", "max", "last"})
 def windowed(b: Binder, kind: str, value: Node | None, window: Window, span: Span, offset: int = 0) -> Ref:
     """The column of values over a window, one for all that are equal."""
     assert b.windows is not None
-    if kind not in FRAMED:
+    if kind not in FRAMED and not (kind == "first" and window.preceding is not None):
         window = Window(window.partition, window.order, "whole")
     if kind in {"distinct", "distinct sum", "quantile"}:
         helps = ["join the groups' values: `… join (select g, median(x) as m from t group by g) as y on t.g = y.g`"]
         b.w.fail("E0901", "this aggregate is not supported over a window yet", span, helps=helps)
+    if window.preceding is not None and kind in {"min", "max", "first", "last"}:
+        helps = ["`rows between unbounded preceding and current row`, or a sum or count of the rows near"]
+        b.w.fail("E0901", "this function is not supported over the rows near each row yet", span, helps=helps)
     for known in b.windows:
         if (known.kind, known.argument, known.window, known.offset) == (kind, value, window, offset):
             return Ref(known.column, span=span)

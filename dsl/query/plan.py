@@ -263,12 +263,14 @@ Running: TypeAlias = Literal[
 class Window:
     """Which rows of a select a value is taken from: those of the partition, up to the frame's end in this order.
 
-    frame: to the current row and its peers, to the current row, or all of the partition.
+    frame: to the current row and its peers, to the current row, or all of the partition. preceding: of `rows`, from so
+    many rows before the current one on; None: from the first.
     """
 
     partition: tuple[Node, ...] = ()
     order: tuple[tuple[Node, bool], ...] = ()
     frame: Frame = "range"
+    preceding: int | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

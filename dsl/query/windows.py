@@ -235,7 +235,7 @@ class _Running:
             case "row_number" | "rank" | "dense_rank":
                 return Array(self._place(one, new), INTEGER)
             case "lagging" | "leading":
-                return Array(self._there(one, new), BOOLEAN)
+                return Array(self._there(one.kind == "leading", one.offset, new), BOOLEAN)
             case "rows":
                 return Array(self._added(one.window, new, self.visible), INTEGER)
         assert a is not None
@@ -285,7 +285,13 @@ class _Running:
         if window.frame == "whole":
             (out,) = self.ctx.w.builder.emit_many("group_totals", new, x)
             return out
-        return self._to_end(window, new, self._down(new, x))
+        down = self._down(new, x)
+        if window.preceding is None:
+            return self._to_end(window, new, down)
+        before = window.preceding + 1
+        zero = self.ctx.w.builder.const(np.zeros(()), down.dtype)
+        there = self._there(False, before, new)
+        return down - emit(self.ctx, "select", there, _off(self.ctx, down, self.part.rows, before), zero)
 
     def _sum(self, one: Windowed, new: Value, a: Array, value: int, present: Value) -> Array:
         ctx = self.ctx
@@ -311,10 +317,9 @@ class _Running:
         valid = None if a.valid is None else self._added(one.window, new, present) > 0
         return Array(best, a.stype.optional(valid is not None), valid)
 
-    def _there(self, one: Windowed, new: Value) -> Value:
+    def _there(self, forward: bool, k: int, new: Value) -> Value:
         """Whether there is a row so many rows before or after in the partition."""
-        ctx, k, rows = self.ctx, one.offset, self.part.rows
-        forward = one.kind in {"lead", "leading"}
+        ctx, rows = self.ctx, self.part.rows
         if k == 0:
             return all_true(ctx, rows)
         if not forward and k > NEAR:
@@ -333,7 +338,7 @@ class _Running:
     def _neighbour(self, one: Windowed, new: Value, a: Array) -> Array:
         """The value so many rows before or after, missing where that is no row of the partition."""
         by = one.offset if one.kind == "lag" else -one.offset
-        there = self._there(one, new)
+        there = self._there(one.kind == "lead", one.offset, new)
         value = _off(self.ctx, a.value, self.part.rows, by)
         valid = there if a.valid is None else there & _off(self.ctx, a.valid, self.part.rows, by)
         return replace(a, value=value, valid=valid, stype=a.stype.optional(), exact=None)

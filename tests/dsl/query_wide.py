@@ -136,6 +136,9 @@ class _Wide(Writer):
                 )
                 what = f"{self.pick('first_value', 'last_value', 'sum', 'min')}({x})"
                 return f"{what} over ({part}{whole}{frame})"
+        if self.chance(0.15):
+            near = f"rows between {self.pick(0, 1, 3, 7)} preceding and current row"
+            return f"{self.pick('sum', 'count', 'avg')}({x}) over ({part}{whole} {near})"
         only = f" filter (where {Writer.truth(self, 1)})" if self.chance(0.3) else ""
         what = self.pick("count(*)", *(f"{f}({x})" for f in ("count", "sum", "avg", "min", "max")))
         return f"{what}{only} over ({part}{self.pick('', order, whole)})"

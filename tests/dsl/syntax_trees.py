@@ -118,6 +118,7 @@ def _query_parts(e):
         node(s.Case, tuples(when, 1), st.none() | e),
         node(s.Between, e, e, e, st.booleans()),
         node(s.InQuery, e, q, st.booleans()),
+        node(s.Over, call, tuples(e, 0, 1), tuples(_ordered(e), 0, 1), st.just("rows"), st.integers(0, 99)),
         node(s.Quantified, st.sampled_from(["==", "!=", "<", "<=", ">", ">="]), e, q, st.booleans()),
         node(s.Exists, q),
         node(s.ScalarQuery, q),

@@ -171,6 +171,12 @@ WINDOWS = (
     "select id from t where id in (select first_value(id) over (partition by g order by id) from t)",
     "select id, (select max(r) from (select rank() over (order by v) as r from s) as z) as m from t",
     "select id, sum(v) over (partition by g) as x from t union all select id, rank() over (order by id) from s",
+    "select id, sum(v) over (order by d, id rows between 2 preceding and current row) as a, avg(d) over (partition "
+    "by g order by d, id rows 1 preceding) as c, count(*) over (partition by b order by id rows between 6 preceding"
+    " and current row) as n from t",
+    "select id, sum(f) over (partition by g order by id rows between 0 preceding and current row) as a, count(k) "
+    "over (order by id rows between 90 preceding and current row) as c, stddev_pop(v) over (order by id rows "
+    "between 3 preceding and current row) as e from t where b",
 )
 
 TIED = (
