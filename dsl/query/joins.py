@@ -1,6 +1,6 @@
 """Joining the sources of a select, in the order that costs least.
 
-For: `join_all`.
+For: `join_all`; `looked_up`, one join whose sides are known.
 Leaves to others: left joins and bounds (`outer`), grouping before a join (`early`), the look-up itself (`lookups`).
 
 Two relations are joined by the equalities between them.  One must have each key once: the other then looks it up and
@@ -28,7 +28,7 @@ from dsl.stypes import BOOLEAN
 from dsl.values import Array
 from mpc.types import Dim
 
-__all__ = ["Equality", "Reducer", "columns_joined", "equality", "join_all", "settled"]
+__all__ = ["Equality", "Reducer", "columns_joined", "equality", "join_all", "looked_up", "settled"]
 
 PAIRS = 1 << 22
 """Rows above which a join without a condition is refused."""
@@ -146,7 +146,7 @@ class _Joins:
             b = self.reducer.arrange(b)
         text = " and ".join(self._text(c) for c in used)
         with self.ctx.operator("join", text, b, a, span=used[0].span) as doing:
-            done = _joined(self.ctx, a, b, equalities, self._needed())
+            done = looked_up(self.ctx, a, b, equalities, self._needed())
             self.relations.append(doing.done(done, "each row looks up the second table's"))
 
     def _text(self, condition: Node) -> str:
@@ -299,7 +299,7 @@ def settled(ctx: Context, relation: Relation) -> Relation:
     return relation
 
 
-def _joined(ctx: Context, a: Relation, b: Relation, equalities: Sequence[Equality], needed: set[Column]) -> Relation:
+def looked_up(ctx: Context, a: Relation, b: Relation, equalities: Sequence[Equality], needed: set[Column]) -> Relation:
     """b, each row beside the row of a that has its key; rows without one are invisible."""
     part = merged(ctx, a)
     here = keys_of(ctx, part, [e.left for e in equalities])

@@ -17,7 +17,8 @@ from dsl.query.attach import attached, conditions, constant
 from dsl.query.early import Early
 from dsl.query.expressions import column_of, rows_of
 from dsl.query.groups import grouped
-from dsl.query.joins import join_all
+from dsl.query.joins import Equality, join_all, looked_up
+from dsl.query.late import Late, put_off
 from dsl.query.ordering import limited, ordered
 from dsl.query.plan import (
     Block,
@@ -235,6 +236,25 @@ def _listed(ctx: Context, order: Sequence[tuple[Node, bool]]) -> str:
 
 
 def _ordered(ctx: Context, plan: Ordered, wanted: set[Column]) -> Relation:
+    plan, lates = put_off(plan, wanted)
+    relation = _first_rows(ctx, plan, wanted | {there for late in lates for _, there in late.keys})
+    for late in lates:
+        relation = _looked_up(ctx, relation, late)
+    return relation
+
+
+def _looked_up(ctx: Context, relation: Relation, late: Late) -> Relation:
+    """The rows with what they look up at last, in their order."""
+    table = _source(ctx, late.scan, set(late.scan.columns))
+    span = late.scan.span
+    pairs = [Equality(Ref(b, span=span), Ref(a, span=span), Ref(b, span=span)) for a, b in late.keys]
+    by = ", ".join(a.name for a, _ in late.keys)
+    with ctx.operator("join", by, relation, table, span=span) as doing:
+        done = looked_up(ctx, table, replace(relation, own=None), pairs, set(late.scan.columns))
+        return doing.done(replace(done, ordered=relation.ordered), "the first rows look up what they show")
+
+
+def _first_rows(ctx: Context, plan: Ordered, wanted: set[Column]) -> Relation:
     if isinstance(plan.plan, Block):
         columns = {i.column for i in plan.plan.items}
     else:

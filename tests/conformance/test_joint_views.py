@@ -226,7 +226,11 @@ MUTANTS = [
     ("mutant", "setup", "primitive"),
     [
         pytest.param(
-            m, s, p, id=f"{m.__name__}-{s}-{p.op}", marks=[] if p.op in ("and_", "merge", "order") else [pytest.mark.slow]
+            m,
+            s,
+            p,
+            id=f"{m.__name__}-{s}-{p.op}",
+            marks=[] if p.op in ("and_", "merge", "order") else [pytest.mark.slow],
         )
         for m, s, p in MUTANTS
     ],
