@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 from evaluate import run_study
 from query_nested import nested_query
@@ -24,13 +22,14 @@ QUERIES = [
     "select s.t, s.f, s.id, u.t as ut, u.v from s join u on s.g = u.id order by s.id limit 3 offset 2",
     "select u.t, u.v from u where u.v > 0 or u.b order by u.d, u.id limit 5",
     "select u.t, u.t as again, length(u.k) as l, u.k, u.id from u order by u.day, u.id limit 3",
-    "select x.t, x.id from (select t, id, v from u order by v nulls first, id limit 4) as x where x.id > 2 order by x.id",
+    "select x.t, x.id from (select t, id, v from u order by v nulls first, id limit 4) as x where x.id > 2 "
+    "order by x.id",
     "select id, (select sum(s.v) from s where s.g = u.g) as n, t, k from u order by n nulls last, id limit 6",
 ]
 
 
 @pytest.fixture
-def looked(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
+def looked(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Few rows look up too; how many tables each select that was ordered looks up."""
     found = list[int]()
     put_off = late.put_off
@@ -42,7 +41,7 @@ def looked(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
 
     monkeypatch.setattr(late, "WORTH", -(1 << 60))
     monkeypatch.setattr("dsl.query.select.put_off", counting)
-    yield found
+    return found
 
 
 @pytest.mark.parametrize("query", QUERIES)
