@@ -38,8 +38,9 @@ ELEMENTWISE: Final = frozenset(
     {
         "abs", "abs_slope", "add", "carried", "ceil", "clip", "clip_slope", "div", "eq", "exp", "floor", "floordiv",
         "gelu", "gelu_slope", "keep", "log", "lt", "maximum", "minimum", "mod", "mul", "neg", "not", "of_units",
-        "power", "reciprocal", "relu", "relu_slope", "round", "rsqrt", "second_larger", "sigmoid", "sign", "softplus",
-        "sqrt", "square", "sub", "tanh", "to_fixed", "to_int", "units", "variable", "within", "wrapping", "xor",
+        "power", "reciprocal", "relu", "relu_slope", "round", "round_to", "rsqrt", "second_larger", "sigmoid", "sign",
+        "softplus", "sqrt", "square", "sub", "tanh", "to_fixed", "to_int", "units", "variable", "within", "wrapping",
+        "xor",
     }
 )  # fmt: skip
 """Operations of which an entry of the result depends on the entries of the operands that stand where it does."""

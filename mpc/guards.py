@@ -22,8 +22,9 @@ DIVISIONS: Final = frozenset({"div", "floordiv", "mod", "reciprocal"})
 ELEMENTWISE: Final = frozenset(
     {
         "abs", "add", "and", "ceil", "clip", "div", "eq", "exp", "floor", "floordiv", "log", "lt", "maximum", "minimum",
-        "mod", "mul", "neg", "not", "of_units", "or", "power", "reciprocal", "relu", "round", "rsqrt", "select",
-        "sigmoid", "sign", "softplus", "sqrt", "square", "sub", "tanh", "to_fixed", "to_int", "units", "within", "xor",
+        "mod", "mul", "neg", "not", "of_units", "or", "power", "reciprocal", "relu", "round", "round_to", "rsqrt",
+        "select", "sigmoid", "sign", "softplus", "sqrt", "square", "sub", "tanh", "to_fixed", "to_int", "units",
+        "within", "xor",
     }
 )  # fmt: skip
 

@@ -6,6 +6,7 @@ A function of a value that may be missing is missing where the value is.
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Final
 
 import numpy as np
 
@@ -14,9 +15,10 @@ from dsl.builtins.table import CallSite, builtin
 from dsl.convert import both_valid, exact_decimal, to_fixed, to_int, unify
 from dsl.masks import only_rows, same_along
 from dsl.operators import binary
-from dsl.stypes import FIXED, INTEGER
+from dsl.stypes import FIXED, INTEGER, decimal
 from dsl.values import Array, Val, describe
 from dsl.walker import Walker
+from mpc.circuit import Value
 from mpc.types import INT, size_of
 
 __all__: list[str] = []
@@ -73,33 +75,56 @@ def sign(w: Walker, site: CallSite, x: Val) -> Val:
     return replace(a, value=value, stype=kind.optional(a.stype.nullable), exact=None)
 
 
-def _whole(w: Walker, site: CallSite, x: Val, name: str) -> Val:
-    a = to_int(numeric(w, x, site.of("x"), full=False))
-    if a.stype.kind == "int":
-        return a
-    stype = INTEGER.optional(a.stype.nullable)
-    if a.stype.kind == "fixed":
-        value = w.builder.emit(name, a.value)
-        if value.dtype != INT:
-            return replace(a, value=value, exact=None)
-        return replace(a, value=value, stype=stype, exact=None)
-    unit = 10**a.stype.places
-    value = a.value
-    if name == "round":  # half a unit more, doubled so that it is whole
-        value, unit = value * 2 + unit, 2 * unit
-    return replace(a, value=w.builder.emit("floordiv", value, w.builder.const(np.int64(unit), INT)), stype=stype)
-
-
 @builtin("floor")
 def floor(w: Walker, site: CallSite, x: Val) -> Val:
     """The largest whole number that is not larger."""
-    return _whole(w, site, x, "floor")
+    a = to_int(numeric(w, x, site.of("x"), full=False))
+    if a.stype.kind == "int":
+        return a
+    if a.stype.kind == "fixed":
+        return a.with_value(w.builder.emit("floor", a.value))
+    unit = w.builder.const(np.int64(10**a.stype.places), INT)
+    return replace(a, value=w.builder.emit("floordiv", a.value, unit), stype=INTEGER.optional(a.stype.nullable))
+
+
+MOST_PLACES: Final = {"fixed": 12, "decimal": 18, "int": 18}
+"""Places either way: 10^-12 is far below the grid, 10^12 near the largest `fixed`, 10^18 near the largest `int`."""
 
 
 @builtin("round")
-def round_(w: Walker, site: CallSite, x: Val) -> Val:
-    """The nearest whole number (of a decimal, from a half upwards)."""
-    return _whole(w, site, x, "round")
+def round_(w: Walker, site: CallSite, x: Val, places: Val | None = None) -> Val:
+    """The nearest whole number, or multiple of 10^-places (below 0: tens, hundreds, …); of two the even one.
+
+    Of the same type, a decimal with so many places at most. Of a `fixed` with places the number of the grid that is
+    next to the multiple.
+    """
+    a = to_int(numeric(w, x, site.of("x"), full=False))
+    to = 0 if places is None else w.number(places, site.of("places"), "the number of places")
+    most = MOST_PLACES[a.stype.kind]
+    if not -most <= to <= most:
+        w.fail("E0301", f"`round` goes to {most} places", site.of("places"), f"{to}")
+    if a.stype.kind == "fixed":
+        b = w.builder
+        return a.with_value(b.emit("round_to", a.value, places=to) if to else b.emit("round", a.value))
+    less = a.stype.places - to
+    if less <= 0:
+        return a
+    if less > MOST_PLACES["int"]:
+        return replace(a, value=a.value * 0, stype=INTEGER.optional(a.stype.nullable), exact=None)
+    value = _nearest(w, a.value, 10**less)
+    if to < 0:
+        value = value * 10**-to
+    stype = decimal(to) if a.stype.kind == "decimal" and to > 0 else INTEGER
+    return replace(a, value=value, stype=stype.optional(a.stype.nullable), exact=None)
+
+
+def _nearest(w: Walker, value: Value, unit: int) -> Value:
+    """Whole numbers divided by an even unit, to the nearest whole number, of two the even one.
+
+    With value + unit/2 = 2 unit h + r and 0 <= r < 2 unit it is 2 h, and 1 more where r > unit.
+    """
+    up, pair = value + unit // 2, w.builder.const(np.int64(2 * unit), INT)
+    return w.builder.emit("floordiv", up, pair) * 2 + (w.builder.emit("mod", up, pair) > unit).to_int()
 
 
 @builtin("int")

@@ -33,6 +33,7 @@ ELEMENTWISE: Final = frozenset(
         "floor",
         "ceil",
         "round",
+        "round_to",
         "floordiv",
         "mod",
         "lt",

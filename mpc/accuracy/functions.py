@@ -153,6 +153,13 @@ def _rounded(u: Use) -> float:
     return _steps(u.error(0))
 
 
+@rule("round_to")
+def _rounded_to(u: Use) -> float:
+    """The same at multiples of 10^-places, and the grid has few of these."""
+    places: int = u.node["places"]
+    return _steps(u.error(0) * 10.0**places) / 10.0**places + (0.0 if u.clear or places < 0 else u.unit / 2)
+
+
 def _steps(error: float) -> float:
     return math.floor(error) + 1.0 if error else 0.0
 

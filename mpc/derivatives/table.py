@@ -73,6 +73,7 @@ PIECEWISE_CONSTANT: Final[dict[str, str]] = {
     "floor": "a whole number does not change by degrees",
     "ceil": "a whole number does not change by degrees",
     "round": "a whole number does not change by degrees",
+    "round_to": "a rounded number does not change by degrees",
     "floordiv": "a whole number does not change by degrees",
     "units": "a whole number does not change by degrees",
     "of_units": "a whole number does not change by degrees",

@@ -124,6 +124,8 @@ GIVEN = [
     Given("floor", emit("floor"), (f(-10, 10),)),
     Given("ceil", emit("ceil"), (f(-10, 10),)),
     Given("round", emit("round"), (f(-10, 10),)),
+    Given("round_to", emit("round_to", places=2), (f(-10, 10),)),
+    Given("round_to-tens", emit("round_to", places=-1), (f(-100, 100),), loose=np.inf),
     Given("floordiv", emit("floordiv"), (f(-10, 10), f(1, 1.5))),
     Given("units", emit("units", frac=16), (f(-10, 10),), loose=np.inf),
     Given("of_units", emit("of_units", frac=16), (i(-9, 9),)),

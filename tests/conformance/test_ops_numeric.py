@@ -76,6 +76,12 @@ def near_multiples(x: Array, y: Array) -> Array:
         return np.asarray(at + np.resize(np.array([-1, 0, 1]), x.shape))
 
 
+def near_halves(step: float, n: int) -> Array:
+    """Numbers half-way between multiples of a step, where the grid has them, and their neighbours."""
+    at = grid((np.arange(-n, n)[:n] + 0.5) * step)
+    return np.clip(np.concatenate([at - UNIT, at, at + UNIT]), -(2.0**45), 2.0**45)
+
+
 def numeric_cases(n: int) -> list[Case]:
     """Every operation over all that its record promises; n points each."""
     wide, numbers, positive = fixed(n), whole(n), fixed(n, signed=False)
@@ -93,6 +99,10 @@ def numeric_cases(n: int) -> list[Case]:
     ]
     cases += [Case("round", (grid(np.arange(-200, 200) / 8),), name="ties")]
     cases += [Case("round", (np.arange(-200, 200) / 2,), ((-100, 100),), name="ties-range")]
+    for places in (-12, -3, -1, 1, 2, 3, 4, 5, 12):
+        points = np.concatenate([fixed(n, high=36), near_halves(10.0**-places, n)])
+        cases.append(Case("round_to", (points,), attrs={"places": places}, name=f"{places}"))
+    cases.append(Case("round_to", (between(-20, 20, n),), (over,), attrs={"places": 2}, name="range"))
     for op in ("maximum", "minimum"):
         cases += [
             Case(op, (wide, fixed(n, seed=1))),
@@ -330,6 +340,8 @@ COSTS = [
     (Case("clip", (fixed(N),), attrs={"lo": -1.0, "hi": 1.0}), 11, 1.7),
     (Case("floor", (fixed(N),)), 8, 0.4),
     (Case("round", (fixed(N),)), 8, 0.7),
+    (Case("round_to", (fixed(N),), attrs={"places": 2}), 35, 1.8),
+    (Case("round_to", (fixed(N),), attrs={"places": -2}), 32, 2.8),
     (Case("reciprocal", (fixed(N),)), 34, 4.9),
     (Case("div", (fixed(N), fixed(N))), 36, 6.1),
     (Case("floordiv", (whole(N), whole(N, 62))), 63, 12.2),
@@ -366,6 +378,7 @@ def _emit(op: str, kind: Type, **attrs: Any) -> None:
         ("power", {"n": 0.5}),
         ("power", {"n": 65}),
         ("softmax", {"axis": 1}),
+        ("round_to", {"places": 0}),
     ],
 )
 def test_attributes_that_make_no_sense(op: str, attrs: dict[str, Any]) -> None:

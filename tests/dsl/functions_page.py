@@ -108,6 +108,7 @@ MADE = {
     "clip_norm": ("norm below 2^13 c", "2^-13 of r, and 2^-15"),
     "cross_entropy": ("", "2^-12 (1 + &#124;y&#124;); of each row of a matrix, 2^-13 for each column"),
     "grad": ("", "as the products and functions that the derivative is made of"),
+    "round": ("", "exact; with places above 0, 2^-17"),
     "squared_error": ("&#124;a - b&#124; ≤ 2^15", "2^-15"),
     "standardize": ("columns of a deviation of 2^-4 or more", "2^-12 (1 + &#124;r&#124;)"),
 }
