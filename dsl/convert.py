@@ -135,6 +135,17 @@ def unify(w: Walker, arrays: Sequence[Array], span: Span, *, counting: bool = Fa
     return [convert(w, a, stype) for a in arrays], stype
 
 
+def stacked(w: Walker, arrays: Sequence[Array], span: Span) -> Array:
+    """Full arrays of one shape as one array with an axis more, in front."""
+    shapes = {a.shape for a in arrays}
+    if len(shapes) > 1:
+        label = ", ".join(dict.fromkeys(describe(a) for a in arrays))
+        w.fail("E0302", "the parts of an array have one shape", span, label)
+    arrays, stype = unify(w, [w.full(a, span) for a in arrays], span, counting=True)
+    parts = [a.value.reshape((1, *a.value.shape)) for a in arrays]
+    return Array(parts[0] if len(parts) == 1 else w.builder.emit("concat", *parts, axis=0), stype)
+
+
 # ------------------------------------------------------------------------------------------- masks
 
 

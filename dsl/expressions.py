@@ -17,7 +17,7 @@ from dsl import syntax
 from dsl.builtins import BUILTINS, CallSite
 from dsl.builtins.table import builtin_named
 from dsl.calls import call
-from dsl.convert import choose, unify
+from dsl.convert import choose, stacked
 from dsl.indexing import subscript
 from dsl.library import member
 from dsl.masks import only_rows
@@ -161,9 +161,7 @@ def _list(w: Walker, items: Sequence[syntax.Expression], span: Span) -> Val:
     if not vals:
         return w.error("E0301", "an array needs an element", span, helps=["an array without elements: `zeros(0)`"])
     arrays = [w.full(w.array(v, item.span), item.span) for v, item in zip(vals, items, strict=True)]
-    arrays, stype = unify(w, arrays, span, counting=True)
-    parts = [a.value.reshape((1, *a.value.shape)) for a in arrays]
-    return Array(parts[0] if len(parts) == 1 else w.builder.emit("concat", *parts, axis=0), stype)
+    return stacked(w, arrays, span)
 
 
 # -------------------------------------------------------------------------------- choice and logic

@@ -105,6 +105,9 @@ def plan_of(w: Walker, shape: Shape, indices: Sequence[syntax.Expression | synta
 
 
 def _index(w: Walker, plan: Plan, axis: int, val: Val, span: Span) -> None:
+    if isinstance(val, Tuple):
+        helps = ["an index for each axis: `x[0, 1]`", "several places along one axis: `x[[0, 1]]`"]
+        w.fail("E0301", "an index is a whole number", span, describe(val), helps=helps)
     array = w.full(w.array(val, span, "an index"), span)
     dim = plan.shape[axis]
     if array.stype.kind == "bool" and array.shape:

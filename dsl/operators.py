@@ -30,7 +30,7 @@ from dsl.convert import (
 from dsl.masks import factors
 from dsl.source import Span
 from dsl.stypes import BOOLEAN, DATE, FIXED, INTEGER, SType, decimal, text_words
-from dsl.values import UNKNOWN, Array, Text, Unknown, Val, describe
+from dsl.values import UNKNOWN, Array, Text, Tuple, Unknown, Val, describe
 from dsl.walker import Walker
 from mpc.circuit import Value
 from mpc.types import INT, Size
@@ -44,9 +44,10 @@ def binary(w: Walker, op: str, left: Val, right: Val, span: Span) -> Val:
     """`left op right` for `+ - * / // % ** @`."""
     if isinstance(left, Unknown) or isinstance(right, Unknown):
         return UNKNOWN
+    left, right = _listed(w, left, right, span)
     if not isinstance(left, Array) or not isinstance(right, Array):
         label = f"{describe(left)} {op} {describe(right)}"
-        return w.error("E0301", f"`{op}` needs numbers", span, label)
+        return w.error("E0301", f"`{op}` needs numbers", span, label, helps=_brackets(left, right))
     if op == "**":
         return power(w, left, right, span)
     if "date" in {left.stype.kind, right.stype.kind}:
@@ -65,6 +66,19 @@ def binary(w: Walker, op: str, left: Val, right: Val, span: Span) -> Val:
     if op == "//" and stype.kind == "decimal":
         stype = INTEGER.optional(stype.nullable)
     return _emit(w, OPERATIONS[op], a, b, stype)
+
+
+def _listed(w: Walker, left: Val, right: Val, span: Span) -> tuple[Val, Val]:
+    """`1, 2` beside an array is an array, as for NumPy. Two such, which Python's `+` would join, are not."""
+    if isinstance(left, Array) and left.shape and isinstance(right, Tuple):
+        return left, w.array(right, span)
+    if isinstance(right, Array) and right.shape and isinstance(left, Tuple):
+        return w.array(left, span), right
+    return left, right
+
+
+def _brackets(*vals: Val) -> list[str]:
+    return ["a list is an array: `[1, 2, 3]`"] if any(isinstance(v, Tuple) for v in vals) else []
 
 
 def _emit(w: Walker, name: str, a: Array, b: Array, stype: SType) -> Array:
@@ -209,9 +223,10 @@ def compare(w: Walker, op: str, left: Val, right: Val, span: Span) -> Val:
         if found is None:
             return _never(w, op, right)
         left = found
+    left, right = _listed(w, left, right, span)
     if not isinstance(left, Array) or not isinstance(right, Array):
         label = f"{describe(left)} {op} {describe(right)}"
-        return w.error("E0301", f"`{op}` compares numbers, dates and texts", span, label)
+        return w.error("E0301", f"`{op}` compares numbers, dates and texts", span, label, helps=_brackets(left, right))
     return _compare(w, op, left, right, span)
 
 
@@ -331,6 +346,8 @@ def negate(w: Walker, val: Val, span: Span) -> Val:
     """`-val`."""
     if isinstance(val, Unknown):
         return UNKNOWN
+    if isinstance(val, Tuple):
+        return w.error("E0301", "`-` needs a number", span, describe(val), helps=_brackets(val))
     a = w.array(val, span)
     if not a.stype.numeric:
         return w.error("E0301", "`-` needs a number", span, describe(a))

@@ -296,9 +296,13 @@ class Walker:
         return val
 
     def array(self, val: Val, span: Span, what: str = "a number or an array") -> Array:
-        """`val` as an array, or an error at `span`."""
+        """`val` as an array, or an error at `span`; `1, 2` is one where an array is expected, as for NumPy."""
         if isinstance(val, Array):
             return val
+        if isinstance(val, Tuple) and val.items:
+            from dsl.convert import stacked
+
+            return stacked(self, [self.array(item, span, what) for item in val.items], span)
         if isinstance(val, Unknown):
             raise Reported
         return self.fail("E0301", f"expected {what}, got {describe(val)}", span, describe(val))

@@ -135,6 +135,7 @@ def test_assigning_places() -> None:
     changes = {
         "X[0] = 9": lambda X: X.__setitem__(0, 9),
         "X[:, 1] = stack(7, 8)": lambda X: X.__setitem__((slice(None), 1), [7, 8]),
+        "X[0] = (7, 8, 9)": lambda X: X.__setitem__(0, (7, 8, 9)),
         "X[1, 2] += 5": lambda X: X.__setitem__((1, 2), 10),
         "X[k] = 4": lambda X: X.__setitem__(1, 4),
         "X[k, k] = 4": lambda X: X.__setitem__((1, 1), 4),

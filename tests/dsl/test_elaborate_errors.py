@@ -53,6 +53,13 @@ def test_what_helps_against_missing_values_is_of_their_type(kind: str) -> None:
     assert done.outputs[0].columns[0].valid is None
 
 
+@pytest.mark.parametrize("line", ["z = (1, 2) + (3, 4)", "z = 2 * (1, 2)", "z = -(1, 2)"])
+def test_what_python_does_to_tuples_is_refused(line: str) -> None:
+    with pytest.raises(StudyError) as caught:
+        elaborate(parse(START + line + "\n"), Bindings())
+    assert [(d.code, d.helps) for d in caught.value.diagnostics] == [("E0301", ("a list is an array: `[1, 2, 3]`",))]
+
+
 def test_the_new_name_of_what_is_changed_in_place() -> None:
     with pytest.raises(StudyError) as caught:
         elaborate(parse(START + "z = k\nz *= v + 1\n"), Bindings())
