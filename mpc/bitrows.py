@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mpc.bitslice import pack_rows, slice_bits, unslice, words_for
-from mpc.boolean import Words
+from mpc.boolean import Words, one_in_a_byte
 from mpc.protocol import Share
 from mpc.ring import dtype_for
 
@@ -55,8 +55,4 @@ class BitRows:
 
     def bits(self, places: Places) -> Share:
         """Those at public places, one bit in a byte: (k, len(places), width)."""
-        parts = []
-        for width, words in self._words:
-            octets = np.take(words, places, axis=1)[..., None].view(np.uint8)
-            parts.append(np.unpackbits(octets, axis=-1, count=width, bitorder="little"))
-        return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=-1)
+        return one_in_a_byte(self.at(places)[:, self._first :], len(places))

@@ -83,7 +83,20 @@ def network(runs: tuple[int, ...]) -> Network:
             at += 1
         heapq.heappush(waiting, (len(order), next(numbers), order, at))
     together = (tuple(np.concatenate(side) for side in zip(*stage, strict=True)) for stage in stages)
-    return Network(tuple((low, high) for low, high in together), waiting[0][2] if waiting else np.arange(0))
+    return Network(tuple(map(_by_place, together)), waiting[0][2] if waiting else np.arange(0))
+
+
+def _by_place(stage: tuple[Places, ...]) -> tuple[Places, Places]:
+    """The comparators in the order of their low places: rows are then read one after another."""
+    low, high = stage
+    order = np.argsort(low)
+    return low[order], high[order]
+
+
+def _in_pairs(lists: Places) -> Places:
+    """(r, 2 k) as (r, k, 2), without a copy."""
+    rows, columns = lists.strides
+    return np.lib.stride_tricks.as_strided(lists, (len(lists), lists.shape[1] // 2, 2), (rows, 2 * columns, columns))
 
 
 NONE = -1
@@ -110,14 +123,15 @@ def _odd_even(x: Places, y: Places) -> tuple[list[tuple[Places, Places]], Places
             out[:, 0], out[:, -1] = even[:, 0], odd[:, -1]
             out[:, 1:-1:2], out[:, 2:-1:2] = odd[:, :-1], even[:, 1:]
             lists = out
-            pairs = lists[:, 1:-1].reshape(len(lists), -1, 2)
+            pairs = _in_pairs(lists[:, 1:-1])
         else:
-            pairs = lists.reshape(len(lists), 1, 2)
+            pairs = _in_pairs(lists)
         both = (pairs != NONE).all(axis=2)
         # Where one side has no rows the other is in order.
         both[fewer:] = False
         if both.any():
-            stages.append((pairs[both][:, 0].copy(), pairs[both][:, 1].copy()))
-        # Rows first, then what is none.
-        lists = np.take_along_axis(lists, np.argsort(lists == NONE, axis=1, kind="stable"), axis=1)
+            stages.append((pairs[..., 0][both], pairs[..., 1][both]))
+        # Rows first, then what is none: where the odd ones are fewer by two, the last even one moves up.
+        late = (pairs[..., 0] == NONE) & (pairs[..., 1] != NONE)
+        pairs[late] = pairs[late][:, ::-1]
     return stages, lists[0][: len(x) + len(y)]

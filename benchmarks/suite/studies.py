@@ -145,9 +145,22 @@ def _chain() -> Task:
 
 
 def _sort(name: str, kind: str, bits: int, n: int) -> Task:
+    """Numbers that nobody sees: what parties see they would put in order at home, and merge."""
     study = (
-        f"party PARTIES\ninput u: {kind}[n] from a\ninput v: {kind}[m] from b\n"
-        "x = concat(u, v)\nz = sort(x)\nreveal z to a\n"
+        f"party PARTIES\ninput u: {kind}[n] from a\ninput v: int in 0..0[n] from b\n"
+        "x = u + v\nz = sort(x)\nreveal z to a\n"
+    )
+
+    def data(rng: Rng) -> Data:
+        return {("a", "u"): rng.integers(0, 1 << bits, n), ("b", "v"): np.zeros(n, np.int64)}
+
+    return Task(name, study, data, _furthest("z", lambda d: np.sort(d["a", "u"])))
+
+
+def _merge(name: str, kind: str, bits: int, n: int) -> Task:
+    """Numbers of two parties, half of them each."""
+    study = (
+        f"party PARTIES\ninput u: {kind}[n] from a\ninput v: {kind}[m] from b\nz = sort(concat(u, v))\nreveal z to a\n"
     )
 
     def data(rng: Rng) -> Data:
@@ -374,6 +387,7 @@ TASKS = _named(
     _matmul(1024),
     _cmp(),
     _chain(),
+    _merge("merge-64k", "int", 62, 65_536),
     _sort("sort-64k", "int", 62, 65_536),
     _sort("sort-64k-31", f"int in 0..{(1 << 31) - 1}", 31, 65_536),
     _logreg(),
@@ -391,6 +405,7 @@ LARGE = _named(
     _vector(),
     _sort("sort-1m-31", f"int in 0..{(1 << 31) - 1}", 31, 1_000_000),
     _sort("sort-1m", "int", 62, 1_000_000),
+    _merge("merge-1m", "int", 62, 1_000_000),
     _join("join-100k", 100_000),
 )
 """Vectors and tables of a size at which an engine either works or does not."""
