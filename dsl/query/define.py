@@ -96,7 +96,7 @@ def _hold(w: Walker, opened: Value, checks: list[Check]) -> None:
     first = checks[0]
     known = w.concrete(opened, first.span, "whether the job goes on")
     if known.is_const and bool(known.constant):
-        message = first.message if len(checks) == 1 else "a key is not unique, or a join has more rows than its bound"
+        message = ", or ".join(dict.fromkeys(check.message for check in checks))  # which of them stays hidden
         w.error("E0809", message, first.span)
 
 

@@ -134,7 +134,7 @@ def _check(ctx: Context, scan: Scan, relation: Relation, names: Sequence[str]) -
         flag = emit(ctx, "duplicates", *(part.columns[c].value for c in columns), there)
     if id(scan.table) not in ctx.tables:
         ctx.values.append(doing.operator)
-    ctx.check(flag, f"{listed} of `{scan.table.name}` is not unique, or a join has more rows than its bound", scan.span)
+    ctx.check(flag, f"{listed} of `{scan.table.name}` is not unique", scan.span)
 
 
 def _part(scan: Scan, table: Table) -> Part:

@@ -305,7 +305,17 @@ def test_a_key_that_two_owners_have_ends_the_job(runner: Any) -> None:
         runner(text, two([1, 2], [2, 4]))
     (diagnostic,) = caught.value.diagnostics
     assert diagnostic.code == "E0809"
-    assert "2" not in diagnostic.message
+    assert diagnostic.message == "k of `t` is not unique"
+
+
+@pytest.mark.parametrize(("ours", "bound"), [([1, 2], 50), ([1, 3], 3)])
+def test_what_ends_a_job_is_not_told_from_what_may_have(ours: list[int], bound: int) -> None:
+    """A key twice, or a join of more rows than its bound: the message has both."""
+    join = f"select s.y, t.x from s join t as o on s.y * 0 = o.x * 0 bounded {bound}, t where s.k = t.k"
+    with pytest.raises(StudyError) as caught:
+        run_study(f"{TWO}query q:\n    {join}\nreveal q to a\n", two(ours, [2, 4]))
+    (diagnostic,) = caught.value.diagnostics
+    assert diagnostic.message == "k of `t` is not unique, or a join has more rows than its bound"
 
 
 @pytest.mark.parametrize("read", ["reveal sum(t.x) to c as s", "reveal t.x to c as s", "reveal compact(t).x to c as s"])
