@@ -26,8 +26,8 @@ from runtime.sources import Given, Held, Kept
 from runtime.sources.conditions import EVERY_ROW, Where
 from runtime.sources.expressions import NotInSQLError
 from runtime.sources.frames import TOTALS, Frame, Frames
-from runtime.sources.groupings import shown
 from runtime.sources.pushed import ASKED, Question, column_of, question, totals
+from runtime.sources.totals import shown
 
 __all__ = ["Asked", "asked", "brought", "padded"]
 

@@ -1,7 +1,7 @@
 """The rows that nodes of a circuit are columns of, as what follows FROM.
 
 For: `Frames` (an owner's tables in one database, and what a circuit makes of them), `Rows` (the FROM of one SELECT, and
-its expressions).
+its expressions), `named`.
 Leaves to others: expressions of one row (`expressions`), groups (`groupings`).
 
 A frame is a table as one scan brings it, or the groups that a `group_rows` makes.  Sorting changes no row of a frame; a
@@ -22,7 +22,7 @@ from runtime.sources.columns import native
 from runtime.sources.dialects import Dialect
 from runtime.sources.expressions import Expressions, Key, NotInSQLError, Number, Part, Text, Truth, column
 
-__all__ = ["OWN", "TOTALS", "Frame", "Frames", "Rows", "Stands"]
+__all__ = ["OWN", "TOTALS", "Frame", "Frames", "Rows", "Stands", "named"]
 
 OWN: Final = "r0"
 """The name of a table's rows in conditions on it alone."""
@@ -194,7 +194,7 @@ class Rows:
     _columns: Mapping[int, Part] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.expressions = Expressions(self.frames.circuit, self.frames.dialect, self._leaf)
+        self.expressions = Expressions(self.frames.circuit, self.frames.dialect, self.leaf)
         self.name = f"r{next(self.names)}"
         if self.frame.table:
             self.place = self.frames.tables[self.frame.table].place
@@ -206,7 +206,7 @@ class Rows:
             assert self.frame.at is not None
             groups = grouping(self.frames, self.frame.at, self.names)
             self.place = f"({groups.statement()})"
-            self._columns = {at: _named(part, f"{self.name}.g{at}") for at, part in groups.columns.items()}
+            self._columns = {at: named(part, f"{self.name}.g{at}") for at, part in groups.columns.items()}
 
     @property
     def source(self) -> str:
@@ -235,8 +235,9 @@ class Rows:
                 return [_or_zero(join.column(p), self.frames.dialect) for p in join.rows.keys(join.payload(node))]
         return [self.expressions.value(index)]
 
-    def _leaf(self, index: int, node: Node) -> Part | None:
-        from runtime.sources.groupings import total
+    def leaf(self, index: int, node: Node) -> Part | None:
+        """What a node is of these rows; None for one that is worked out of its operands.  Raises NotInSQLError."""
+        from runtime.sources.totals import total  # of rows of any frame
 
         frame = self.frames.of(index)
         if frame is None:
@@ -321,7 +322,7 @@ class _Join:
         """A column of the rows that are looked up, null where there is none."""
         if part.sql not in self.parts:
             self.parts.append(part.sql)
-        return _named(part, f"{self.name}.c{self.parts.index(part.sql)}")
+        return named(part, f"{self.name}.c{self.parts.index(part.sql)}")
 
     def sql(self) -> str:
         """What stands in FROM."""
@@ -331,7 +332,7 @@ class _Join:
         return f"left join ({select}) as {self.name} on {' and '.join(self.on)}"
 
 
-def _named(part: Part, name: str) -> Part:
+def named(part: Part, name: str) -> Part:
     """The same value as a column of other rows."""
     if isinstance(part, Number):
         return part._replace(sql=name, day=None, words=None, constant=None)

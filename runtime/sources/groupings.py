@@ -1,11 +1,8 @@
-"""Groups and totals of an owner's rows, as its database works them out.
+"""Groups of an owner's rows, as its database works them out.
 
-For: `grouping` (what a `group_rows` gives), `buckets` (what `bucket_sums` gives), `totals` (sums, smallest
-and largest of all rows), `total` (one as a value of a statement), `shown` (a value as a statement gives it).
-Leaves to others: what rows there are (`frames`), asking, and putting the groups in order (`pushed`).
-
-What is added up is whole numbers: a `fixed` as whole numbers of its last place, as the circuit has it, so that a sum is
-the same in any order; one that is no 64-bit number ends the job with the database's own error.
+For: `grouping` (what a `group_rows` gives), `buckets` (what `bucket_sums` gives).
+Leaves to others: what rows there are (`frames`, `placed`), sums and extremes (`totals`), asking, and putting the groups
+in order (`pushed`).
 """
 
 from __future__ import annotations
@@ -17,13 +14,13 @@ from typing import Final
 
 from mpc.circuit import Circuit, Node, reachable
 from mpc.types import BOOL
-from runtime.sources.dialects import Dialect
-from runtime.sources.expressions import Key, NotInSQLError, Number, Part, Text, Truth
+from runtime.sources.expressions import NotInSQLError, Number, Part
 from runtime.sources.frames import Frames, Rows
+from runtime.sources.placed import Placed, Term, placed, terms
+from runtime.sources.totals import LEAST, MOST, added, extreme, shown
 
-__all__ = ["Groups", "buckets", "grouping", "shown", "total", "totals"]
+__all__ = ["Groups", "buckets", "grouping"]
 
-LEAST, MOST = -(2**63), 2**63 - 1
 EXTREMES: Final = {True: "max", False: "min"}
 
 
@@ -34,35 +31,36 @@ class Groups:
     keys: by which rows are grouped, each with whether it descends; further columns have one value in each group.
     columns: by the number of the node's result. ranks: of those that are ranks, the keys that they number, first and
     past the last, and whether the key before says where nothing is: a rank's values are labels in order, so those among
-    groups serve as well as those among rows.
+    groups serve as well as those among rows. weighed: of those that are sums of products which may not fit into 64
+    bits, whose factors are asked for and multiplied as the circuit does it.
     """
 
-    rows: Rows
+    rows: Rows | Placed
     there: str
     keys: list[tuple[Part, bool]] = field(default_factory=list)
     further: list[Part] = field(default_factory=list)
     columns: dict[int, Part] = field(default_factory=dict)
     ranks: dict[int, tuple[int, int, bool]] = field(default_factory=dict)
+    weighed: dict[int, list[tuple[Number, Number]]] = field(default_factory=dict)
+
+    @property
+    def factors(self) -> Iterator[tuple[str, Number]]:
+        """Those of weighed columns, by name: x2_0 and w2_0 of the first product of column 2."""
+        for at, products in self.weighed.items():
+            for i, (value, weight) in enumerate(products):
+                yield from ((f"x{at}_{i}", value), (f"w{at}_{i}", weight))
 
     def statement(self, show: Callable[[Part], str] | None = None) -> str:
         """The SELECT: columns g1, g2, … by their numbers; with `show` they are such as are read, after keys k0, …"""
         by = [part.sql for part in (*(key for key, _ in self.keys), *self.further)]
         listed = [f"{(show(p) if show else p.sql)} as g{at}" for at, p in self.columns.items()]
         if show:
+            listed += [f"{part.sql} as {name}" for name, part in self.factors]
             listed = [*(f"{show(key)} as k{i}" for i, (key, _) in enumerate(self.keys)), *listed]
-        columns = ", ".join(listed or ["1 as g0"])
+        columns = ", ".join(listed or ["count(*) as g0"])
         tail = f"group by {', '.join(dict.fromkeys(by))}" if by else "having count(*) > 0"
-        return f"select {columns} from {self.rows.source} where {self.there} {tail}"
-
-
-def shown(part: Part, dialect: Dialect) -> str:
-    """A value as this program reads it."""
-    match part:
-        case Text():
-            return dialect.shown.format(part.sql)
-        case Key() if part.family == "text":
-            return dialect.shown.format(part.sql)
-    return part.sql
+        where = f"where {self.there} " if self.there else ""
+        return f"select {columns} from {self.rows.source} {where}{tail}"
 
 
 def grouping(frames: Frames, index: int, names: Iterator[int] | None = None) -> Groups:
@@ -86,8 +84,20 @@ class _Grouping:
         frame = frames.among(sort.src)
         if frame is None or (frames.padded(frame) and not frames.present(self.visible)):
             raise NotInSQLError
-        self.rows = Rows(frames, frame, names if names is not None else count())
-        self.groups = Groups(self.rows, self.rows.expressions.truth(self.visible))
+        self.rows: Rows | Placed = Rows(frames, frame, names if names is not None else count())
+        there = self.rows.expressions.truth(self.visible)
+        if placed(self.circuit, self.new, self.node.src, self.sort):
+            by = [part.sql for at in range(int(self.hidden), self.by) for part in self._key(sort.src, at)]
+            self.rows, there = Placed(self.rows, there, self.new, by, self._orders(sort)), ""
+        self.groups = Groups(self.rows, there)
+
+    def _orders(self, sort: Node) -> list[str]:
+        """What orders rows within groups."""
+        value = self._ordered(list(range(self.by, sort["keys"])))
+        if any(sort["descending"][self.by :]) or not isinstance(value, Number):
+            raise NotInSQLError
+        missing = [self.rows.expressions.truth(i) for i in sort.src[self.by : sort["keys"] - 1]]
+        return [*(f"case when {truth} then 1 else 0 end" for truth in missing), value.sql]
 
     def _sort(self) -> int:
         """The sort whose rows are grouped."""
@@ -187,13 +197,36 @@ class _Grouping:
         columns = self.groups.columns
         if operand is None:
             columns[at] = Number("count(*)", 0, MOST, long=True)
+        elif isinstance(self.rows, Placed) and how == "sum" and (found := terms(self.circuit, self.new, operand)):
+            products = [self._product(self.rows, term) for term in found]
+            whole = _added_products(products)
+            if whole is None:
+                self.groups.weighed[at] = products
+            else:
+                columns[at] = whole
         elif how == "sum":
             columns[at] = self._sum(operand)
         else:
             columns[at] = self._one(how, operand)
 
+    def _product(self, rows: Placed, term: Term) -> tuple[Number, Number]:
+        """The two factors of a term; what its row has must follow from the order of rows."""
+        sort, inner = self.circuit.nodes[self.sort], self.circuit.nodes[term.value]
+        key = self._order(self.place(inner.src[0] if inner.op == "units" else term.value))
+        known = {self.visible, *(i if i == self.visible else self.frames.moved(i) for i in term.others)}
+        flags = [self.circuit.nodes[i] for i in sort.src[self.by : sort["keys"] - 1]]
+        there = {flag.src[0] for flag in flags if flag.op == "not"}
+        if key != sort["keys"] - 1 or known != {self.visible, *there} or len(there) != len(flags):
+            raise NotInSQLError
+        truth = rows.expressions.truth(term.mask)
+        total = self.frames.dialect.total, self.frames.dialect.long
+        value, weight = (_whole(rows, i) for i in (term.value, term.weight))
+        low, high = min(value.low or 0, 0), max(value.high or 0, 0)
+        chosen = Number(total[0].format(f"case when {truth} then {value.sql} else 0 end", total[1]), low, high)
+        return chosen, weight._replace(sql=f"max({weight.sql})")
+
     def _sum(self, operand: int) -> Part:
-        return self._fresh(operand) or self._last(operand) or _sum(self.rows, operand)
+        return self._fresh(operand) or self._last(operand) or added(self.rows, operand)
 
     def _fresh(self, operand: int) -> Part | None:
         """How many different values a group has: rows that differ from the one before them, where a value is."""
@@ -228,7 +261,7 @@ class _Grouping:
         value = self._ordered(list(range(self.by, at + 1)))
         if self.circuit.nodes[self.sort]["descending"][at]:
             raise NotInSQLError
-        return _extreme("max", value, self.frames.dialect, there)
+        return extreme("max", value, self.frames.dialect, there)
 
     def _order(self, at: int) -> int:
         """The key that has the order of a sorted column, where this is such a key but for what is missing."""
@@ -256,7 +289,7 @@ class _Grouping:
             if scan.src[0] != self.new or how != "last":
                 raise NotInSQLError
             value = self.rows.expressions.value(scan.src[1 + node["index"]])
-            return _extreme(EXTREMES[scan["largest"][node["index"]]], value, self.frames.dialect)
+            return extreme(EXTREMES[scan["largest"][node["index"]]], value, self.frames.dialect)
         sort = self.circuit.nodes[self.sort]
         at = self._order(self.place(operand)) if node.op == "item" and node.src[0] == self.sort else -1
         if self.by <= at < sort["keys"]:
@@ -273,9 +306,9 @@ class _Grouping:
         if sort["descending"][at] or (how == "last" and at > self.by):
             raise NotInSQLError
         if at == self.by:
-            return _extreme("max" if how == "last" else "min", value, self.frames.dialect)
+            return extreme("max" if how == "last" else "min", value, self.frames.dialect)
         missing = self.rows.expressions.truth(sort.src[self.by])
-        return _extreme("min", value, self.frames.dialect, f"not {missing}")
+        return extreme("min", value, self.frames.dialect, f"not {missing}")
 
 
 def _all_of(circuit: Circuit, index: int) -> list[int]:
@@ -299,31 +332,22 @@ def _items(circuit: Circuit, index: int) -> set[int]:
     return {int(n["index"]) for _, n in circuit if n.op == "item" and n.src[0] == index}
 
 
-def _sum(rows: Rows, index: int) -> Number:
+def _whole(rows: Placed, index: int) -> Number:
     part = rows.expressions.value(index)
-    if isinstance(part, Truth):
-        part = Number(f"case when {part.sql} then 1 else 0 end", 0, 1)
     if not isinstance(part, Number) or part.low is None or part.high is None:
         raise NotInSQLError
-    size = rows.frames.circuit.nodes[index].type.shape[0]
-    low, high = (part.low * size, part.high * size) if isinstance(size, int) else (LEAST, MOST)
-    added = rows.frames.dialect.total.format(part.sql, rows.frames.dialect.long)
-    return Number(added, max(min(low, 0), LEAST), min(max(high, 0), MOST), long=True)
+    return part
 
 
-def _extreme(which: str, value: Part, dialect: Dialect, where: str = "") -> Part:
-    """Of the rows for which `where` holds; some value of the same type where it holds for none."""
-    chosen = f"case when {where} then {value.sql} end" if where else value.sql
-    match value:
-        case Number():
-            low = None if value.low is None else min(value.low, 0)
-            high = None if value.high is None else max(value.high, 0)
-            found = Number(f"{which}({chosen})", low, high, size=value.size, long=value.long)
-            return found._replace(sql=f"coalesce({found.sql}, 0)") if where else found
-        case Text():
-            empty = dialect.constant("")
-            return Text(f"coalesce({which}({chosen}), {empty})" if where else f"{which}({chosen})", value.length)
-    raise NotInSQLError
+def _added_products(products: Sequence[tuple[Number, Number]]) -> Number | None:
+    """The sum of products; None where it may not fit."""
+    low = high = 0
+    for a, b in products:
+        ends = [x * y for x in (a.low or 0, a.high or 0) for y in (b.low or 0, b.high or 0)]
+        low, high = low + min(ends), high + max(ends)
+    if low < LEAST or high > MOST:
+        return None
+    return Number(" + ".join(f"{a.sql} * {b.sql}" for a, b in products), low, high, long=True)
 
 
 def buckets(frames: Frames, index: int) -> tuple[str, int]:
@@ -341,56 +365,9 @@ def buckets(frames: Frames, index: int) -> tuple[str, int]:
     if not isinstance(at, Number) or at.low is None:
         raise NotInSQLError
     sums: Mapping[int, Part] = {0: Number("count(*)", 0, MOST, long=True)} | {
-        i: _sum(rows, c) for i, c in enumerate(columns, start=1)
+        i: added(rows, c) for i, c in enumerate(columns, start=1)
     }
     listed = ", ".join(f"{shown(part, frames.dialect)} as g{i}" for i, part in sums.items())
     inside = f"{at.sql} between 0 and {node['n'] - 1}"
     select = f"select {shown(at, frames.dialect)} as b, {listed} from {rows.source}"
     return f"{select} where {there} and {inside} group by {at.sql}", len(sums)
-
-
-def totals(frames: Frames, nodes: Sequence[int]) -> str:
-    """A statement for sums, smallest and largest values of all rows of one frame: g0, g1, …, null of no rows.
-
-    Raises NotInSQLError.
-    """
-    frame = frames.of(frames.circuit.nodes[nodes[0]].src[0])
-    if frame is None:
-        raise NotInSQLError
-    rows = Rows(frames, frame)
-    listed = ", ".join(f"{shown(_total(frames, rows, i), frames.dialect)} as g{at}" for at, i in enumerate(nodes))
-    return f"select {listed} from {rows.source}"
-
-
-def total(frames: Frames, index: int, names: Iterator[int]) -> Number:
-    """A sum of all rows of one frame, within a statement about others.  Raises NotInSQLError."""
-    frame = frames.of(frames.circuit.nodes[index].src[0])
-    if frame is None:
-        raise NotInSQLError
-    rows = Rows(frames, frame, names)
-    part = _total(frames, rows, index)
-    if not isinstance(part, Number):
-        raise NotInSQLError
-    return part._replace(sql=f"(select {part.sql} from {rows.source})")
-
-
-def _total(frames: Frames, rows: Rows, index: int) -> Part:
-    node = frames.circuit.nodes[index]
-    (operand,) = node.src
-    if node["axis"] != 0 or frames.circuit.nodes[operand].type.ndim != 1:
-        raise NotInSQLError
-    if frames.padded(rows.frame) and not _masked(frames, operand):
-        raise NotInSQLError
-    if node.op == "sum":
-        part = _sum(rows, operand)
-        return part._replace(sql=f"case when count(*) = 0 then 0 else {part.sql} end")
-    value = rows.expressions.value(operand)
-    if not isinstance(value, Number):
-        raise NotInSQLError
-    return _extreme(node.op, value, frames.dialect)
-
-
-def _masked(frames: Frames, index: int) -> bool:
-    """Whether rows that stand for nothing have the value that rows without one have."""
-    node = frames.circuit.nodes[index]
-    return node.op in ("select", "to_int") and frames.present(node.src[0])

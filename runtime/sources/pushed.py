@@ -21,15 +21,18 @@ from dsl.inputs import ColumnSpec
 from mpc.circuit import natural
 from mpc.circuits.relational_sort import key_codes
 from mpc.types import Type
-from runtime.sources import groupings
 from runtime.sources.expressions import Key, NotInSQLError, Number, Part, Text, Truth
 from runtime.sources.frames import Frame, Frames
-from runtime.sources.groupings import buckets, grouping, shown
+from runtime.sources.groupings import buckets, grouping
+from runtime.sources.totals import shown
+from runtime.sources.totals import totals as of_all_rows
 
 __all__ = ["ASKED", "Question", "column_of", "question", "totals"]
 
 ASKED: Final = frozenset(["group_rows", "bucket_sums", "sum", "min", "max"])
 """Operations whose results a database may be asked for."""
+
+_FITS: Final = 2.0**62
 
 Values = Mapping[str, NDArray[Any]]
 
@@ -47,6 +50,8 @@ class Question:
     """Of groups: for each key."""
     ranks: tuple[tuple[int, tuple[int, int, bool]], ...] = ()
     """Results that number keys."""
+    weighed: tuple[tuple[int, int], ...] = ()
+    """Results that are sums of products, and of how many."""
 
     def results(self, answer: Values) -> dict[int, Any] | None:
         """The values of the nodes; None when the circuit is to be computed."""
@@ -68,8 +73,11 @@ def question(frames: Frames, index: int) -> Question:
         statement = groups.statement(lambda part: shown(part, frames.dialect))
         columns = [column_of(f"k{i}", key) for i, (key, _) in enumerate(groups.keys)]
         columns += [column_of(f"g{at}", part) for at, part in groups.columns.items()]
+        columns += [column_of(name, part) for name, part in groups.factors]
         down = tuple(down for _, down in groups.keys)
-        return Question((index,), statement, tuple(columns), node.types, True, down, tuple(groups.ranks.items()))
+        weighed = tuple((at, len(products)) for at, products in groups.weighed.items())
+        ranks = tuple(groups.ranks.items())
+        return Question((index,), statement, tuple(columns), node.types, True, down, ranks, weighed)
     if node.op == "bucket_sums":
         statement, number = buckets(frames, index)
         names = ["b", *(f"g{i}" for i in range(number))]
@@ -94,7 +102,7 @@ def totals(frames: Frames, nodes: Sequence[int]) -> list[Question]:
             )
             for i, (n, t) in enumerate(zip(some, types, strict=True))
         )
-        out.append(Question(tuple(some), groupings.totals(frames, some), columns, types))
+        out.append(Question(tuple(some), of_all_rows(frames, some), columns, types))
     return out
 
 
@@ -123,11 +131,15 @@ def _groups(asked: Question, answer: Values) -> tuple[NDArray[Any], ...] | None:
         before, after = (np.stack([c[o] for c in codes]) for o in (order[:-1], order[1:]))
         if (before == after).all(axis=0).any():
             return None
-    ranks = dict(asked.ranks)
+    ranks, weighed = dict(asked.ranks), dict(asked.weighed)
     out = [np.arange(size) < number]
     for at, t in enumerate(asked.types[1:], start=1):
         filled = np.zeros(t.sizes, natural(t.dtype))
         values = answer.get(f"g{at}")
+        if at in weighed:
+            values = _added([(answer[f"x{at}_{i}"], answer[f"w{at}_{i}"]) for i in range(weighed[at])])
+            if values is None:
+                return None
         if values is not None:
             _put(filled, values[order])
         if at in ranks:
@@ -136,6 +148,14 @@ def _groups(asked: Question, answer: Values) -> tuple[NDArray[Any], ...] | None:
             _put(filled, np.where(keys[first - 1][order], 0, numbers) if optional else numbers)
         out.append(filled)
     return tuple(out)
+
+
+def _added(products: Sequence[tuple[NDArray[Any], NDArray[Any]]]) -> NDArray[np.int64] | None:
+    """The sum of products of whole numbers; None where it may not fit, which is then found as it is for files."""
+    most = sum(np.abs(x.astype(np.float64)) * np.abs(w.astype(np.float64)) for x, w in products)
+    if not (np.asarray(most) < _FITS).all():
+        return None
+    return np.asarray(sum(x * w for x, w in products))
 
 
 def _numbered(codes: Sequence[NDArray[np.int64]]) -> NDArray[np.int64]:

@@ -116,6 +116,17 @@ QUERIES = {
     "distinct": "select distinct name, word from t where flag",
     "floats": "select income, count(*) as n from t group by income",
     "spread": "select cust, stddev(number) as s, variance(amount) as v from t group by cust",
+    "median": "select cust, median(number) as m, sum(amount) as s, count(*) as n from t group by cust",
+    "medians": "select median(income) as i, median(ratio) as r, percentile(paid, 0.25) as p, median(big) as b from t",
+    "median of some": "select median(number) as m from t where not flag and k > 1",
+    "percentiles": "select word, flag, percentile(amount, 0.9) as a, percentile(income, 0.125) as i, "
+    "percentile(number, 0) as low, percentile(ratio, 1) as high from t where k < 3 group by word, flag",
+    "median of joined": "select region, median(number) as m, percentile(big, 0.75) as b, count(distinct k) as d "
+    "from t join o on t.cust = o.cust group by region",
+    "median of computed": "select name, median(number + k) as m, median(case when flag then amount end) as a "
+    "from t group by name",
+    "median of groups": "select count(*) as n, median(s) as m, max(h) as h from (select cust, sum(amount) as s, "
+    "median(number) as h from t group by cust) x",
     "none": "select cust, count(*) as n, sum(amount) as s from t where big > 5 and big < 5 group by cust",
     "with another's": "select t.cust as cust, sum(s) as s, sum(w) as w from u join (select cust, sum(amount) as s, "
     "min(name) as first from t group by cust) t on t.cust = u.cust group by t.cust",

@@ -2,6 +2,7 @@
 
 import asyncio
 import sqlite3
+import statistics
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -278,6 +279,15 @@ query q:
     where s > (select min(s) as least from large)
 reveal q to c
 """
+MIDDLE = """
+query q:
+    select k, median(number) as m, percentile(amount, 0.9) as p, median(income) as i, count(*) as n
+    from t where note like '%b%' group by k
+reveal q to c
+query r:
+    select median(income) as m, percentile(number, 0.25) as p from t
+reveal r to c
+"""
 COMPUTED = (
     "k, sum(case when note like 'A%' and name <> 'ana' or note = 'zzz' then 1 else 0 end) as n, "
     "sum(case when t.when > since then amount else 0 end) as s, max(extract(year from t.when)) as y"
@@ -295,6 +305,8 @@ STUDIES = [
     study("k > 100", picked=COMPUTED),
     study("flag", picked=COMPUTED, bound=" rows <= 500"),
     study("1 = 1", picked=COMPUTED, bound=" rows <= 500"),
+    TABLES.format(bound="") + MIDDLE,
+    TABLES.format(bound=" rows <= 500") + MIDDLE,
 ]
 
 
@@ -361,6 +373,23 @@ def test_what_a_database_computes_is_fetched_in_place_of_its_columns(
 def test_a_count_needs_no_column(folder: Path, tmp_path: Path, fetched: Any) -> None:
     text = TABLES.format(bound="") + "query q:\n    select count(*) as n from t where flag\nreveal q to c\n"
     assert Run(folder, tmp_path, text, "duckdb").outputs()["c"]["q"] == [{"n": sum(r["flag"] for r in rows())}]
+    assert fetched == []
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_of_quantiles_no_row_leaves_the_database(kind: str, folder: Path, tmp_path: Path, fetched: Any) -> None:
+    found = Run(folder, tmp_path, TABLES.format(bound="") + MIDDLE, kind).outputs()["c"]
+    expected = {
+        k: statistics.median(some)
+        for k in range(2, 10)
+        if (
+            some := [
+                r["number"] for r in rows() if r["k"] == k and "b" in (r["note"] or "") and r["number"] is not None
+            ]
+        )
+    }
+    assert {r["k"]: r["m"] for r in found["q"] if r["m"] is not None} == expected
+    assert found["r"][0]["m"] == pytest.approx(statistics.median(r["income"] for r in rows()), abs=2**-16)
     assert fetched == []
 
 

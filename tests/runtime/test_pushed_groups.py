@@ -28,7 +28,8 @@ duckdb = pytest.importorskip("duckdb")
 
 BOUNDS = (("table t from a:", "table t from a rows <= 20:"), ("table o from a:", "table o from a rows <= 7:"))
 PARTIES = ("a", "b", "c")
-ALWAYS = {"all rows", "totals", "computed", "different", "floats", "identifiers", "left join", "parts", "spread"}
+ALWAYS = {"all rows", "totals", "computed", "different", "floats", "identifiers", "left join", "median", "medians",
+          "median of computed", "median of groups", "parts", "spread"}  # fmt: skip
 """Queries that have groups whatever the data are."""
 
 
@@ -195,3 +196,43 @@ def test_a_sum_that_does_not_fit_ends_the_job(tmp_path: Path) -> None:
     places = {("a", "t"): parse_database(f"duckdb:{tmp_path / 't.duckdb'}?table=t")}
     with pytest.raises(DataError, match="does not fit into 64 bits"):
         outputs(job, {me: FileInputs(me, tmp_path, places) for me in PARTIES})
+
+
+@pytest.mark.parametrize("kind", ["duckdb", "sqlite"])
+@pytest.mark.parametrize("value", [2**60, -(2**63), 2**53 - 1])
+def test_a_median_of_large_numbers_is_exact_or_ends_the_job(kind: str, value: int, tmp_path: Path) -> None:
+    """Its weights of tenths do not fit beside some; which these are does not depend on where the table is."""
+    text = (
+        "party a, b, c\ntable t from a:\n    k: int\n    x: int\n"
+        "query r:\n    select k, median(x) as m from t group by k\nreveal r to c\n"
+    )
+    (tmp_path / "s.parley").write_text(text)
+    job = compiled(tmp_path / "s.parley", protocol="rep3", nodes=PARTIES).job
+    db: Any = duckdb.connect(str(tmp_path / "t.duckdb")) if kind == "duckdb" else sqlite3.connect(tmp_path / "t.sqlite")
+    db.execute("create table t (k bigint, x bigint)" if kind == "duckdb" else "create table t (k integer, x integer)")
+    db.executemany(
+        "insert into t values (?, ?)", [[1, 0], [1, value], [1, value + 1], [2, 7], [2, 8], [2, 9], [2, 2**62]]
+    )
+    if kind == "sqlite":
+        db.commit()
+    db.close()
+    places = {("a", "t"): parse_database(f"{kind}:{tmp_path / f't.{kind}'}?table=t")}
+    data = {me: FileInputs(me, tmp_path, places) for me in PARTIES}
+    if value == 2**53 - 1:
+        assert sorted((row["k"], row["m"]) for row in outputs(job, data)) == [(1, value), (2, 8.5)]
+    else:
+        with pytest.raises(Exception, match="64 bits"):
+            outputs(job, data)
+
+
+def test_how_many_groups_there_are_may_be_known_where_nothing_else_is_asked_of_them(tmp_path: Path) -> None:
+    with sqlite3.connect(tmp_path / "t.sqlite") as db:
+        db.execute("create table t (k integer, x integer)")
+        db.executemany("insert into t values (?, ?)", [(1, 5), (1, 7), (2, 3)])
+    db.close()
+    text = "party a, b, c\ntable t from a:\n    k: int\n    x: int\n"
+    for query, expected in [("select median(x) as m from t", 5), ("select median(x) as m from t where k = 1", 6)]:
+        (tmp_path / "s.parley").write_text(f"{text}query r:\n    {query}\nreveal r to c\n")
+        job = compiled(tmp_path / "s.parley", protocol="rep3", nodes=PARTIES).job
+        places = {("a", "t"): parse_database(f"sqlite:{tmp_path / 't.sqlite'}?table=t&counts=public")}
+        assert outputs(job, {me: FileInputs(me, tmp_path, places) for me in PARTIES}) == [{"m": expected}]

@@ -15,6 +15,7 @@ from test_pushed import COLUMNS, CONDITIONS, circuit, rows, study, where
 from test_pushed_faults import Failing, ended
 from test_pushed_faults import filled as shop
 from test_pushed_faults import run as ends
+from test_pushed_groups import ALWAYS
 from test_pushed_rows import QUERIES as ROWS
 from test_pushed_rows import held_to_whole_tables
 from test_sources_csv import array, table
@@ -338,7 +339,9 @@ def two_tables(server):
 )  # fmt: skip
 @given(data=DATA)
 def test_postgres_gives_what_the_circuit_says(query, two_tables, data):
-    assert differences(QUERIES[query], FileInputs("a", None, two_tables(data)))[1] == []
+    number, wrong = differences(QUERIES[query], FileInputs("a", None, two_tables(data)))
+    assert wrong == []
+    assert number or query not in ALWAYS - {"computed"}  # which has arithmetic of floats
 
 
 @pytest.mark.slow
