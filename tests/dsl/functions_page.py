@@ -57,6 +57,13 @@ they may not, and lists under "Taken for granted" where nothing is known. That l
 unless the quotient is chosen only where it is not: `x / n if n > 0 else 0`, or under `if n != 0:`; in a query a
 quotient by 0 is missing.
 
+## Columns of which no row is left
+
+`sum`, `mean`, `min` and `max` of a query's column leave out its invisible rows (what a `where` or a join dropped) and
+missing values. Where none is left they are 0, of dates 1970-01-01, and nobody sees that none was: SQL's aggregates are
+missing there, and NumPy's are NaN or an error. Where it may happen, let a query say it (`select max(m) as m
+from q`), or count beside it: `sum(q.m == q.m)`.
+
 ## What each function adds
 
 Largest errors with 16 fraction bits; with others, what does not follow from the unit 2^-16 is within twice of it, or of
