@@ -16,7 +16,7 @@ import numpy as np
 from mpc.circuit import Array, Const, Node, Origin, natural, reachable
 from mpc.exact import Ranges, certain, compute
 from mpc.local import KERNELS, decode, encode
-from mpc.merging import network
+from mpc.merging import sizes
 from mpc.places import Places
 from mpc.protocol import USES, Dealer, Exchange, Player, Scheme, Seat, Step, Template, blocks, interactive
 from mpc.quicksort import batches
@@ -117,7 +117,7 @@ def _turns(node: Node) -> int:
         case "order":
             return sum(1 for _ in batches(node["stages"]))
         case "merge":
-            return len(network(node["runs"]).stages)
+            return len(sizes(node["runs"]))
     return 1
 
 

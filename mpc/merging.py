@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Callable, Sequence
-from functools import cache
+from functools import lru_cache
 from itertools import count
 from typing import NamedTuple, TypeAlias
 
@@ -23,7 +23,7 @@ from mpc.bitrows import BitRows, Places
 from mpc.boolean import Words
 from mpc.protocol import USES, Share, Step
 
-__all__ = ["Exchange", "Network", "merged", "network"]
+__all__ = ["Exchange", "Network", "merged", "network", "sizes"]
 
 
 class Network(NamedTuple):
@@ -34,11 +34,6 @@ class Network(NamedTuple):
     """
     order: Places
     """The place of the smallest row, the next, and so on."""
-
-    @property
-    def sizes(self) -> list[int]:
-        """Comparators of each stage."""
-        return [len(low) for low, _ in self.stages]
 
 
 Exchange: TypeAlias = "Callable[[int, Words, Words, int], Step[Words]]"
@@ -61,7 +56,13 @@ def merged(bits: Share, rows: int, exchange: Exchange, use: int, runs: Sequence[
     return table.bits(made.order)
 
 
-@cache
+@lru_cache(maxsize=1024)
+def sizes(runs: tuple[int, ...]) -> tuple[int, ...]:
+    """Comparators of each stage."""
+    return tuple(len(low) for low, _ in network(runs).stages)
+
+
+@lru_cache(maxsize=2)
 def network(runs: tuple[int, ...]) -> Network:
     """For runs of so many rows, one after another."""
     starts = np.cumsum([0, *runs])

@@ -22,7 +22,7 @@ from mpc.circuits import estimate
 from mpc.circuits.estimate import Work
 from mpc.circuits.relational_columns import stacked
 from mpc.lowerer import Lowerer, low
-from mpc.merging import network
+from mpc.merging import sizes
 from mpc.op import Signature, op
 from mpc.types import BOOL, INT, Type, TypeRuleError, meet
 
@@ -148,9 +148,9 @@ def runs_of(bits: Value) -> tuple[Value, ...]:
 def merging_work(width: int, runs: Sequence[int]) -> Work:
     """What it costs to merge runs of keys of `width` bits, their rows' numbers with them."""
     row = width + _places(sum(runs))
-    sizes = network(tuple(runs)).sizes
+    stages = sizes(tuple(runs))
     one = comparison(row).then(estimate.AND.times(row))
-    return Work(one.rounds * len(sizes), one.bytes * sum(sizes))
+    return Work(one.rounds * len(stages), one.bytes * sum(stages))
 
 
 def merged_runs(b: Lowerer, runs: Sequence[Value]) -> tuple[Value, Value]:
@@ -158,13 +158,13 @@ def merged_runs(b: Lowerer, runs: Sequence[Value]) -> tuple[Value, Value]:
 
     Returns the bits of the places where they stood, (n, places), and of the keys, (n, width).
     """
-    sizes = [r.type.sizes[0] for r in runs]
-    places = _places(sum(sizes))
-    starts = accumulate(sizes[:-1], initial=0)
+    lengths = [r.type.sizes[0] for r in runs]
+    places = _places(sum(lengths))
+    starts = accumulate(lengths[:-1], initial=0)
     ready = [b.shared(b.emit("run", r, first=s, places=places)) for r, s in zip(runs, starts, strict=True)]
     rows = stacked(ready, axis=0)
     if len(runs) > 1:
-        rows = b.on_shares("merge", (rows,), {"runs": tuple(sizes)}, BOOL, rows.shape)
+        rows = b.on_shares("merge", (rows,), {"runs": tuple(lengths)}, BOOL, rows.shape)
     return rows[:, :places], rows[:, places:]
 
 

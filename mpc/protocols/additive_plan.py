@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from mpc.circuit import Array, Attrs
-from mpc.merging import network
+from mpc.merging import sizes
 from mpc.protocol import Cost, ProtocolError, Seat
 from mpc.protocols import additive_correlations as deal
 from mpc.protocols.additive_boolean import CHAINED, chained, full_shift, narrow_shift
@@ -127,7 +127,7 @@ def _order(width: int, stages: Sequence[Stage]) -> list[Round]:
 
 def _merge(width: int, runs: Sequence[int]) -> list[Round]:
     choice = comparison(width).choice
-    return [r for n in network(tuple(runs)).sizes for r in (*_less(width, n), *_pairs(choice, KIND, n))]
+    return [r for n in sizes(tuple(runs)) for r in (*_less(width, n), *_pairs(choice, KIND, n))]
 
 
 def plan(op: str, types: Sequence[Type], attrs: Attrs, nodes: int, held: Sequence[Array] = ()) -> list[Round]:

@@ -8,7 +8,7 @@ from mpc.boolean import carry_levels, depth, tree_rows
 from mpc.circuit import Attrs
 from mpc.highest import highest_levels
 from mpc.leading import Slots
-from mpc.merging import network
+from mpc.merging import sizes
 from mpc.protocol import Cost
 from mpc.protocols.rep3_order import nodes_of
 from mpc.protocols.rep3_place import DIGEST, PARTIES, SEED, thirds
@@ -201,7 +201,7 @@ def _less(width: int) -> list[int]:
 
 def _merge(width: int, runs: Sequence[int]) -> Cost:
     rows = [*_less(width), width]
-    return Cost(tuple(r for n in network(tuple(runs)).sizes for r in _gates(n, rows).rounds))
+    return Cost(tuple(r for n in sizes(tuple(runs)) for r in _gates(n, rows).rounds))
 
 
 def _order(width: int, stages: Sequence[Stage]) -> Cost:
