@@ -206,8 +206,8 @@ def test_how_many_rows_a_look_up_keeps_is_told_where_both_tables_owners_let_it_b
 @pytest.mark.parametrize(("least", "told"), [(0, {3}), (3, {3}), (4, set())])
 def test_how_many_groups_there_are_is_told_unless_they_are_too_few(least: int, told: set[int], folder: Path) -> None:
     places = filled(folder, "duckdb", (ROWS, OTHERS), "&counts=public")
-    text = "select x.cust as cust, n, w from (select number // 4 as g, min(cust) as cust, count(*) as n from t group by g) x "
-    tree = parse(study_of(text + "join u on x.cust = u.cust"), "s")
+    groups = "select number // 4 as g, min(cust) as cust, count(*) as n from t group by g"
+    tree = parse(study_of(f"select x.cust as cust, n, w from ({groups}) x join u on x.cust = u.cust"), "s")
     inputs = FileInputs("a", folder, places, least=least)
     inputs.shapes([s for s in requirements(tree) if s.party == "a"])
     found = inputs.counts(elaborate(tree, Bindings(), check=True))
