@@ -8,11 +8,12 @@ Leaves to others: which tables and columns there are, what is grouped, which joi
 import re
 from dataclasses import replace
 from decimal import Decimal
-from typing import Any, Final, Literal, cast
+from typing import Any, Final, Literal, cast, get_args
 
 from dsl import syntax as s
 from dsl.build_expression import COMPARE, Children, Part, Refused, covers
 from dsl.source import Span
+from dsl.syntax_query import DatePart
 from dsl.tokens import Token
 
 MAX_INTERVAL = 1_000_000
@@ -33,7 +34,15 @@ _FILTER = "`count(*) filter (where x > 0)`"
 _NEAR = re.compile(r"([0-9]{1,4}) preceding|between ([0-9]{1,4}) preceding and current row")
 _FRAME_ENDS = ("current row", "unbounded following")
 _COUNT = re.compile(r"-?[0-9]{1,7}")
-_Unit = Literal["day", "month", "year"]
+
+UNITS: Final[dict[str, tuple[int, Literal["day", "month", "year"]]]] = {
+    "day": (1, "day"),
+    "week": (7, "day"),
+    "month": (1, "month"),
+    "quarter": (3, "month"),
+    "year": (1, "year"),
+}
+"""What an interval may count, and what it is in days, months or years."""
 
 
 class QueryBuilder:
@@ -190,10 +199,10 @@ class QueryBuilder:
         called = function.id if isinstance(function, s.Name) else ""
         if called == "extract" and length is None:
             part = first.id.lower() if isinstance(first, s.Name) else ""
-            if part not in {"year", "month", "day"}:
-                helps = ["`extract(year from d)`, or `month`, or `day`"]
+            if part not in get_args(DatePart):
+                helps = [f"`extract(year from d)`, or {', '.join(f'`{p}`' for p in get_args(DatePart)[1:])}"]
                 raise Refused("E0601", "`extract` takes a part of a date", first.span, "", helps)
-            return s.Extract(cast(_Unit, part), value, span=span)
+            return s.Extract(cast(DatePart, part), value, span=span)
         if called == "substring":
             return s.Call(function, (first, value) if length is None else (first, value, length), span=span)
         helps = ["`extract(year from d)`, `substring(x from 1 for 2)`"]
@@ -243,13 +252,14 @@ class QueryBuilder:
         if c[2] is None:  # `interval '3 month'`
             written, _, name = name.partition(" ")
         unit = name.strip().lower().removesuffix("s")
-        if unit not in {"day", "month", "year"}:
+        if unit not in UNITS:
             message = f"an interval has no unit `{name}`" if name else "an interval has a unit"
-            helps = ["`interval '3' month`, or `day`, or `year`"]
+            helps = ["`interval '3' month`, or `day`, `week`, `quarter`, `year`"]
             raise Refused("E0601", message, covers([at]), "", helps)
         if isinstance(written, Decimal) or not _COUNT.fullmatch(str(written)) or abs(int(written)) > MAX_INTERVAL:
             raise Refused("E0601", "an interval is a whole number", covers([c[1]]), "", ["`interval '3' month`"])
-        return s.Interval(int(written), cast(_Unit, unit), span=covers(c))
+        many, of = UNITS[unit]
+        return s.Interval(many * int(written), of, span=covers(c))
 
     def scalar_query(self, c: Children) -> s.ScalarQuery:
         return s.ScalarQuery(c[1], span=covers(c))

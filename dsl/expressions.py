@@ -14,7 +14,8 @@ from difflib import get_close_matches
 import numpy as np
 
 from dsl import syntax
-from dsl.builtins import BUILTINS, CallSite
+from dsl.builtins import BUILTINS
+from dsl.builtins.dates import date_part
 from dsl.builtins.table import builtin_named
 from dsl.calls import call
 from dsl.convert import choose, stacked
@@ -103,7 +104,7 @@ def _dispatch(w: Walker, e: syntax.Expression) -> Val:
         case syntax.InList():
             return _among(w, e)
         case syntax.Extract(part, value):
-            return BUILTINS[part].run(w, CallSite(e.span, {"d": value.span}), d=w.evaluate_known(value))
+            return date_part(w, w.evaluate_known(value), value.span, part)
     return w.error("E0901", "this expression stands in queries only", e.span)
 
 

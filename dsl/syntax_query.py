@@ -230,11 +230,14 @@ class IsNull(Node):
     negated: bool = False
 
 
+DatePart = Literal["year", "quarter", "month", "week", "day", "dow", "isodow", "doy"]
+
+
 @dataclass(frozen=True, slots=True)
 class Extract(Node):
     """`extract(part from value)` of a date."""
 
-    part: Literal["year", "month", "day"]
+    part: DatePart
     value: "Expression"
 
 

@@ -15,7 +15,7 @@ from typing import Literal, TypeAlias, cast
 
 from dsl import syntax
 from dsl.node import Node
-from dsl.query.names import Common, Listed, Names, study_table
+from dsl.query.names import Common, Listed, Names, listed_as, study_table
 from dsl.query.plan import (
     Attach,
     Column,
@@ -64,13 +64,15 @@ def _table(w: Walker, t: syntax.TableExpression, names: Names, *, whole: bool = 
 
 
 def _named(w: Walker, t: syntax.TableName, names: Names, whole: bool) -> From:
-    alias = t.alias.text if t.alias else t.name.text
-    common = names.common.get(t.name.text)
+    called = listed_as(w, t.name.text, t.name.span, names.common)
+    common = names.common.get(called)
     if common is not None:
+        alias = t.alias.text if t.alias else called
         source, shown = _rows_of(w, common.table.query, common.seen, t.span, whole)
         names.add(alias, _renamed(w, shown, common.table.columns), t.span)
         return source
-    table = study_table(w, t.name)
+    called, table = study_table(w, t.name)
+    alias = t.alias.text if t.alias else called
     columns = {Column(name): name for name in table.columns}
     names.add(alias, [(name, Ref(column, span=t.span)) for column, name in columns.items()], t.span)
     return From([Scan(table, columns, t.span)], span=t.span)
@@ -148,24 +150,28 @@ def _using(w: Walker, t: syntax.Join, names: Names, first: int, middle: int) -> 
             w.fail("E0603", "the sides of this join have no column in common", t.span, helps=["say `on a.x = b.y`"])
     conditions: list[Node] = []
     columns: list[tuple[str, Node]] = []
+    hidden: set[str] = set()
     for name in wanted:
-        a, b = (cast(syntax.Expression, _one(w, side, name)) for side in sides)
+        (shown, a), (other, b) = (_one(w, side, name) for side in sides)
+        hidden |= {shown, other}
         conditions.append(syntax.Compare("==", a, b, span=name.span))
         both = syntax.Call(syntax.Name("coalesce", span=name.span), (a, b), span=name.span)
-        columns.append((name.text, {"right": b, "full": both}.get(t.kind, a)))
-    names.merge(columns, first, t.span)
+        columns.append((shown, {"right": b, "full": both}.get(t.kind, a)))
+    names.merge(columns, frozenset(hidden), first, t.span)
     return conditions
 
 
-def _one(w: Walker, side: Sequence[Listed], name: syntax.Identifier) -> Node:
-    """The one column of this name that a side of a join has."""
-    found = [column for listed in side for n, column in listed.shown if n == name.text]
+def _one(w: Walker, side: Sequence[Listed], name: syntax.Identifier) -> tuple[str, syntax.Expression]:
+    """The one column of this name that a side of a join has, and what it is listed as."""
+    shown = [pair for listed in side for pair in listed.shown]
+    wanted = listed_as(w, name.text, name.span, (n for n, _ in shown))
+    found = [column for n, column in shown if n == wanted]
     if len(found) != 1:
         many = f"several tables on one side of this join have a column `{name.text}`"
         message = many if found else f"one side of this join has no column `{name.text}`"
         helps = ["say which columns are equal: `on a.x = b.y`"]
         w.fail("E0606" if found else "E0603", message, name.span, helps=helps)
-    return replace(found[0], span=name.span)
+    return wanted, cast(syntax.Expression, replace(found[0], span=name.span))
 
 
 def _only(w: Walker, conditions: Sequence[Node], columns: set[Column], span: Span) -> None:

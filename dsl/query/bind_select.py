@@ -19,7 +19,7 @@ from dsl.node import Node
 from dsl.query import bind_from, subqueries
 from dsl.query.bind import Binder, keys_of_item, position_of
 from dsl.query.bind_window import aggregates, inside
-from dsl.query.names import Names
+from dsl.query.names import Names, listed_as
 from dsl.query.plan import (
     Attach,
     Block,
@@ -98,10 +98,11 @@ class Select:
         position = position_of(self.w, e, len(self.s.items))
         if position is not None:
             return binder.expression(self.s.items[position].value)
-        if isinstance(e, syntax.Name) and self.names.find(e.id, e.span) is None:
-            for item in self.s.items:
-                if item.alias is not None and item.alias.text == e.id:
-                    return binder.expression(item.value)
+        if isinstance(e, syntax.Name) and self.names.find(self.names.meant(e.id, e.span), e.span) is None:
+            aliased = {item.alias.text: item.value for item in self.s.items if item.alias is not None}
+            wanted = listed_as(self.w, e.id, e.span, aliased)
+            if wanted in aliased:
+                return binder.expression(aliased[wanted])
         return binder.expression(e)
 
     def _items(self) -> list[Item]:
@@ -113,11 +114,28 @@ class Select:
                     value = self._grouped(replace(shown, span=item.span))
                     items.append(Item(Column(name), _free(name, taken), value))
                 continue
-            name = item.alias.text if item.alias else _name(item.value, number)
+            name = item.alias.text if item.alias else self._name(item.value, number)
             if item.alias and name in taken:
                 self.w.fail("E0203", f"the result has two columns `{name}`", item.alias.span)
             items.append(Item(Column(name), _free(name, taken), self._value(item.value)))
         return items
+
+    def _name(self, e: Node, number: int) -> str:
+        """What a column without `as` is called."""
+        match e:
+            case syntax.Name(name):
+                return self.names.meant(name, e.span)
+            case syntax.Attribute(syntax.Name(table), identifier):
+                return self.names.called(table, identifier, e.span)
+            case syntax.Attribute(name=identifier):
+                return identifier.text
+            case syntax.Call(function=syntax.Name(name)):
+                return name.lower()
+            case syntax.Filtered(call) | syntax.Over(call):
+                return self._name(call, number)
+            case syntax.Extract(part=part):
+                return part
+        return f"column{number}"
 
     def _value(self, e: Node) -> Node:
         """An expression of the select list, `having` or `order by`: over groups, when there are any."""
@@ -193,22 +211,6 @@ class Select:
         column = Column("order")
         block.items.append(Item(column, "", value, hidden=True))
         return column
-
-
-def _name(e: Node, number: int) -> str:
-    """What a column without `as` is called."""
-    match e:
-        case syntax.Name(name):
-            return name
-        case syntax.Attribute(name=identifier):
-            return identifier.text
-        case syntax.Call(function=syntax.Name(name)):
-            return name.lower()
-        case syntax.Filtered(call) | syntax.Over(call):
-            return _name(call, number)
-        case syntax.Extract(part=part):
-            return part
-    return f"column{number}"
 
 
 def _free(name: str, taken: set[str]) -> str:

@@ -19,7 +19,7 @@ import numpy as np
 
 from dsl import syntax
 from dsl.builtins import BUILTINS
-from dsl.builtins.dates import civil
+from dsl.builtins.dates import part_of
 from dsl.builtins.table import Builtin, CallSite
 from dsl.calls import inline
 from dsl.convert import exact_decimal, text_array, to_int
@@ -318,7 +318,7 @@ def _extract(rows: Rows, part: str, value: Node) -> Result:
     a = w.array(result, value.span, "a date")
     if a.stype.kind != "date":
         return w.error("E0301", "`extract` takes a part of a date", value.span, describe(a))
-    return Array(civil(a.value)[("year", "month", "day").index(part)], INTEGER.optional(a.stype.nullable), a.valid)
+    return Array(part_of(a.value, part), INTEGER.optional(a.stype.nullable), a.valid)
 
 
 # -------------------------------------------------------------------------------------------- choice

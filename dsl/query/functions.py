@@ -15,7 +15,7 @@ from typing import Final, NamedTuple, TypeAlias
 
 import numpy as np
 
-from dsl.builtins.dates import civil
+from dsl.builtins.dates import civil, part_of
 from dsl.convert import exact_decimal, to_int, unify
 from dsl.operators import power
 from dsl.query import quotients, texts
@@ -165,14 +165,16 @@ def _ln(c: Call) -> Val:
 
 def _date_trunc(c: Call) -> Val:
     ctx, part = c.ctx, c.vals[0]
-    if not isinstance(part, Text) or part.text.lower() not in {"year", "quarter", "month", "day"}:
-        helps = ["`date_trunc('month', d)`, or 'year', 'quarter', 'day'"]
+    if not isinstance(part, Text) or part.text.lower() not in {"year", "quarter", "month", "week", "day"}:
+        helps = ["`date_trunc('month', d)`, or 'year', 'quarter', 'week', 'day'"]
         return ctx.w.error("E0601", "`date_trunc` takes a part of a date", c.spans[0], helps=helps)
     a = ctx.w.array(c.vals[1], c.spans[1], "a date")
     if a.stype.kind != "date":
         return ctx.w.error("E0301", "`date_trunc` takes a date", c.spans[1], describe(a))
     if part.text.lower() == "day":
         return a
+    if part.text.lower() == "week":
+        return a.with_value(a.value - part_of(a.value, "isodow") + 1)
     year, month, day = civil(a.value)
     match part.text.lower():
         case "month":

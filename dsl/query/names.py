@@ -1,12 +1,15 @@
 """Which column a name means: the tables of a select, those of the selects around it, and the values of the study.
 
-For: `Names`, `table_columns`.
+For: `Names`, `listed_as`, `study_table`.
 Leaves to others: expressions (`bind`).
+
+SQL takes names that are not quoted in either case. Here a name means what is called just so, wherever that is; where
+nothing is, the one thing whose name differs in case alone.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from typing import NamedTuple, NoReturn
@@ -17,7 +20,16 @@ from dsl.source import Span
 from dsl.values import Array, Table, Text, Unknown, describe
 from dsl.walker import Reported, Walker
 
-__all__ = ["Common", "Listed", "Names", "study_table"]
+__all__ = ["Common", "Listed", "Names", "listed_as", "study_table"]
+
+
+def listed_as(w: Walker, name: str, span: Span, names: Iterable[str]) -> str:
+    """The one of the names that `name` means: itself, or, where it is not quoted, what differs in case alone."""
+    there = list(names)
+    if name in there or w.text(span).startswith('"'):
+        return name
+    alike = {n for n in there if n.lower() == name.lower()}
+    return alike.pop() if len(alike) == 1 else name
 
 
 class Listed(NamedTuple):
@@ -79,7 +91,19 @@ class Names:
             if isinstance(binding.val, Text) or (isinstance(binding.val, Array) and not binding.val.shape):
                 return syntax.Name(name, span=span)
             self.w.fail("E0603", f"`{name}` is no column", span, describe(binding.val))
-        return self._missing(name, span)
+        found = self.find(self.meant(name, span), span)
+        return self._missing(name, span) if found is None else found
+
+    def meant(self, name: str, span: Span) -> str:
+        """What the column of this name is listed as, which may be in another case."""
+        if self.find(name, span) is not None or self.w.scope.find(name) is not None:
+            return name
+        for names in self._around():
+            for there in ([n for t in names.tables for n, _ in t.shown], names.aliases):
+                shown = listed_as(self.w, name, span, there)
+                if shown != name:
+                    return shown
+        return name
 
     def find(self, name: str, span: Span) -> Node | None:
         """The column of this name, of these tables or of those around."""
@@ -97,20 +121,40 @@ class Names:
 
     def qualified(self, table: str, name: syntax.Identifier, span: Span) -> Node | None:
         """What `table.name` means; None when no such table is listed."""
-        for listed in self.tables:
-            if listed.alias == table:
-                for n, c in listed.columns:
-                    if n == name.text:
-                        return replace(c, span=span)
-                near = get_close_matches(name.text, [n for n, _ in listed.columns], n=1)
-                helps = [f"there is `{table}.{n}`" for n in near]
-                label = f"there are {', '.join(n for n, _ in listed.columns)}"
-                self.w.fail("E0603", f"`{table}` has no column `{name.text}`", name.span, label, helps=helps)
-        return None if self.outer is None else self.outer.qualified(table, name, span)
+        listed = self._listed(table, span)
+        if listed is None:
+            return None
+        wanted = listed_as(self.w, name.text, name.span, (n for n, _ in listed.columns))
+        for n, c in listed.columns:
+            if n == wanted:
+                return replace(c, span=span)
+        near = get_close_matches(name.text, [n for n, _ in listed.columns], n=1)
+        helps = [f"there is `{table}.{n}`" for n in near]
+        label = f"there are {', '.join(n for n, _ in listed.columns)}"
+        return self.w.fail("E0603", f"`{table}` has no column `{name.text}`", name.span, label, helps=helps)
 
-    def merge(self, columns: list[tuple[str, Node]], first: int, span: Span) -> None:
-        """Show columns of the tables from number `first` on, and those alone of their names, before all others."""
-        hidden = frozenset(name for name, _ in columns)
+    def called(self, table: str, name: syntax.Identifier, span: Span) -> str:
+        """What the column that `table.name` means is listed as."""
+        listed = self._listed(table, span)
+        return name.text if listed is None else listed_as(self.w, name.text, name.span, (n for n, _ in listed.columns))
+
+    def _listed(self, table: str, span: Span) -> Listed | None:
+        """The table of this name, of these or of those around."""
+        around = [{t.alias: t for t in names.tables if t.alias is not None} for names in self._around()]
+        found = next((listed[table] for listed in around if table in listed), None)
+        if found is not None or (self.w.scope.find(table) is not None and not _is_table(self.w, table)):
+            return found
+        return next((t for listed in around if (t := listed.get(listed_as(self.w, table, span, listed)))), None)
+
+    def _around(self) -> Iterator[Names]:
+        names: Names | None = self
+        while names is not None:
+            yield names
+            names = names.outer
+
+    def merge(self, columns: list[tuple[str, Node]], hidden: frozenset[str], first: int, span: Span) -> None:
+        """Show columns of the tables from number `first` on, of which those of `hidden` names are these, before all
+        others."""
         self.tables[first:] = [t._replace(hidden=t.hidden | hidden) for t in self.tables[first:]]
         self.tables.insert(first, Listed(None, columns, span))
 
@@ -118,8 +162,10 @@ class Names:
         """The columns that `*` or `table.*` stands for."""
         if star.table is None:
             return [pair for t in self.tables for pair in t.shown]
+        aliases = [t.alias for t in self.tables if t.alias is not None]
+        wanted = listed_as(self.w, star.table.text, star.table.span, aliases)
         for listed in self.tables:
-            if listed.alias == star.table.text:
+            if listed.alias == wanted:
                 return listed.columns
         return self.w.fail("E0603", f"no table `{star.table.text}` is listed in `from`", star.table.span)
 
@@ -130,17 +176,16 @@ class Names:
         self.w.fail("E0603", f"there is no column `{name}`", span, label, helps=[f"there is `{n}`" for n in near])
 
     def _all(self) -> Iterator[str]:
-        names: Names | None = self
-        while names is not None:
+        for names in self._around():
             yield from (n for t in names.tables for n, _ in t.columns)
-            names = names.outer
 
 
-def study_table(w: Walker, name: syntax.Identifier) -> Table:
-    """A table, a query's result, or a variable that holds one; E0603 otherwise."""
-    binding = w.scope.find(name.text)
+def study_table(w: Walker, name: syntax.Identifier) -> tuple[str, Table]:
+    """A table, a query's result, or a variable that holds one, and its name in the study; E0603 otherwise."""
+    tables = [n for n in w.scope.visible() if _is_table(w, n)]
+    called = name.text if w.scope.find(name.text) is not None else listed_as(w, name.text, name.span, tables)
+    binding = w.scope.find(called)
     if binding is None:
-        tables = [n for n in w.scope.visible() if _is_table(w, n)]
         near = get_close_matches(name.text, tables, n=1)
         label = f"there are {', '.join(tables)}" if tables else "the study has no tables yet"
         w.fail("E0603", f"there is no table `{name.text}`", name.span, label, helps=[f"there is `{n}`" for n in near])
@@ -149,7 +194,7 @@ def study_table(w: Walker, name: syntax.Identifier) -> Table:
         raise Reported
     if not isinstance(val, Table):
         w.fail("E0603", f"`{name.text}` is no table", name.span, describe(val))
-    return val
+    return called, val
 
 
 def _is_table(w: Walker, name: str) -> bool:

@@ -200,6 +200,16 @@ def test_parts_of_dates() -> None:
     assert result["y"] == [d.year for d in dates]
     assert result["m"] == [d.month for d in dates]
     assert result["d_"] == [d.day for d in dates]
+    expected = {
+        "quarter": [(d.month + 2) // 3 for d in dates],
+        "dow": [d.isoweekday() % 7 for d in dates],
+        "isodow": [d.isoweekday() for d in dates],
+        "doy": [d.timetuple().tm_yday for d in dates],
+        "week": [d.isocalendar().week for d in dates],
+    }
+    for part, numbers in expected.items():
+        line = f"reveal extract({part} from d) to p as r\n"
+        assert run_study(f"party p\ninput d: date[n] from p\n{line}", {"p": {"d": days}})["r"] == numbers, part
 
 
 def test_normal_numbers_are_those_of_the_distribution() -> None:

@@ -362,3 +362,43 @@ def test_a_sub_query_of_two_rows_is_no_value() -> None:
 def test_keys_are_joined_and_counted_and_never_shown() -> None:
     text = SHOP + "query q:\n    select count(distinct person) as n from sales\nreveal q to c\n"
     assert run_study(text, shop())["q"] == [{"n": 4}]
+
+
+CASES = """party a, b, c
+table T from a:
+    Id: int
+    x: int
+    X: int
+    "two": int
+query q:
+    select {0} from t
+reveal q to b
+"""
+
+
+@pytest.mark.parametrize(
+    ("items", "names"),
+    [
+        ("ID, x, X", ["Id", "x", "X"]),
+        ("t.id as id, T.x", ["id", "x"]),
+        ('"Id", TWO, "T".x', ["Id", "two", "x"]),
+        ("count(ID) as N", ["N"]),
+    ],
+)
+def test_names_in_either_case(items: str, names: list[str]) -> None:
+    done, _ = run(CASES.format(items), {"a": {"T": {n: np.arange(3) for n in ("Id", "x", "X", "two")}}})
+    assert [c.name for c in done.outputs[0].columns] == names
+
+
+@pytest.mark.parametrize("item", ['"id"', '"t".x', 't."ID"', "t.tWo, y"])
+def test_quoted_names_are_exact(item: str) -> None:
+    with pytest.raises(StudyError) as caught:
+        run(CASES.format(item), {"a": {"T": {n: np.arange(3) for n in ("Id", "x", "X", "two")}}})
+    assert [d.code for d in caught.value.diagnostics] == ["E0603"]
+
+
+def test_of_two_names_in_other_cases_neither_is_meant() -> None:
+    data = {"a": {"T": {n: np.arange(3) for n in ("Id", "x", "xY", "Xy", "two")}}}
+    with pytest.raises(StudyError) as caught:
+        run(CASES.replace("X: int", "xY: int\n    Xy: int").format("XY"), data)
+    assert [d.code for d in caught.value.diagnostics] == ["E0603"]

@@ -271,6 +271,16 @@ QUERIES = (
     "sign(v) as i from t",
     "select id, ln(g + 1) as a, sqrt(g) as b, abs(d) as c from t",
     "select date_trunc('month', day) as m, count(*) as n from t group by date_trunc('month', day)",
+    "select id, extract(quarter from day) as a, extract(week from day) as b, extract(dow from day) as c, "
+    "extract(isodow from day) as e, extract(doy from day) as h, date_trunc('week', day) as i from t",
+    "select id, day + interval '2' week as a, day - interval '1' quarter as b, day + interval 3 weeks as c from t "
+    "where day < date '2020-12-31' - interval '2 quarters'",
+    "select ID, K as kk, T.V, t.D from T where G > 2 and t.B",
+    "select K, count(*) as N from t group by k having n > 1 order by n, K",
+    "select X.id, y.T from t as x join s as Y on x.G = Y.ID where Y.g in (select G from U)",
+    "with W as (select g as H, sum(v) as S from t group by H) select w.h, S from w order by H",
+    "select iD, S.d, Z.w from s join (select id as Id, v as w from u) as z using (ID) where Z.W > 3",
+    "select id, (select sum(V) from s where s.G = o.g) as x from t as O",
     "select id, date_trunc('year', day) as a, date_trunc('quarter', day) as b, date_trunc('day', day) as c from t",
 )
 
