@@ -26,7 +26,7 @@ from runtime.sources import Given, Held, Kept
 from runtime.sources.conditions import EVERY_ROW, Where
 from runtime.sources.expressions import NotInSQLError
 from runtime.sources.frames import TOTALS, Frame, Frames
-from runtime.sources.pushed import ASKED, Question, column_of, question, totals
+from runtime.sources.pushed import ASKED, Question, column_of, question, together
 from runtime.sources.totals import shown
 
 __all__ = ["Asked", "asked", "brought", "padded"]
@@ -191,12 +191,12 @@ class _Own:
         return self._found[index]
 
     def _asked(self, cuts: Iterable[int]) -> list[Question]:
-        """The questions, of totals of the same rows one."""
+        """The questions, of totals and of first rows of the same rows one."""
         found = {i: one for i in sorted(cuts) if (one := self._question(i)) is not None}
-        sums = [i for i in found if self.timetable.circuit.nodes[i].op in TOTALS]
-        out = [one.question for i, one in found.items() if i not in sums]
+        some = [i for i in found if self.timetable.circuit.nodes[i].op in {"slice", *TOTALS}]
+        out = [one.question for i, one in found.items() if i not in some]
         for frames, _ in self._frames:
-            out += totals(frames, [i for i in sums if found[i].frames is frames])
+            out += together(frames, [i for i in some if found[i].frames is frames])
         return out
 
     # -- columns and rows ------------------------------------------------------------------------

@@ -19,7 +19,7 @@ from typing import Final, NamedTuple
 from dsl.inputs import InputSpec
 from mpc.circuit import Circuit, Node
 from runtime.sources.columns import native
-from runtime.sources.dialects import Dialect
+from runtime.sources.dialects import Dialect, real
 from runtime.sources.expressions import Expressions, Key, NotInSQLError, Number, Part, Text, Truth, column
 
 __all__ = ["OWN", "TOTALS", "Frame", "Frames", "Rows", "Stands", "named"]
@@ -345,6 +345,8 @@ def _if(truth: str, part: Part, dialect: Dialect) -> Part:
         case Number() if part.low is not None and part.high is not None:
             sql = f"(case when {truth} then {part.sql} else 0 end)"
             return Number(sql, min(part.low, 0), max(part.high, 0), long=part.long)
+        case Number():
+            return Number(f"(case when {truth} then {part.sql} else {real(0.0, dialect)} end)", size=part.size)
         case Truth():
             return Truth(f"({truth} and {part.sql})")
         case Text():

@@ -16,7 +16,7 @@ from mpc.circuit import Circuit, Node, reachable
 from mpc.types import BOOL
 from runtime.sources.expressions import NotInSQLError, Number, Part
 from runtime.sources.frames import Frames, Rows
-from runtime.sources.placed import Placed, Term, placed, terms
+from runtime.sources.placed import Placed, Term, key_of, placed, terms
 from runtime.sources.totals import LEAST, MOST, added, extreme, shown
 
 __all__ = ["Groups", "buckets", "grouping"]
@@ -87,7 +87,7 @@ class _Grouping:
         self.rows: Rows | Placed = Rows(frames, frame, names if names is not None else count())
         there = self.rows.expressions.truth(self.visible)
         if placed(self.circuit, self.new, self.node.src, self.sort):
-            by = [part.sql for at in range(int(self.hidden), self.by) for part in self._key(sort.src, at)]
+            by = [part.sql for at in range(int(self.hidden), self.by) for part in key_of(self.rows, sort.src, at)]
             self.rows, there = Placed(self.rows, there, self.new, by, self._orders(sort)), ""
         self.groups = Groups(self.rows, there)
 
@@ -144,7 +144,7 @@ class _Grouping:
         sort = self.circuit.nodes[self.sort]
         places: dict[int, tuple[int, int, bool]] = {}
         for at in range(int(self.hidden), self.by):
-            parts = self._key(sort.src, at)
+            parts = key_of(self.rows, sort.src, at)
             if self._ranked(sort.src[at]):
                 first, optional = len(self.groups.keys), self.circuit.nodes[sort.src[at]].op == "select"
                 places[at] = first, first + len(parts), optional
@@ -182,16 +182,6 @@ class _Grouping:
         ranks = {i for i in inside if self._ranked(i)}
         if any(ranks & set(node.src) and i not in below for i, node in self.circuit):
             raise NotInSQLError
-
-    def _key(self, columns: Sequence[int], at: int) -> list[Part]:
-        """A key, as whole numbers, texts or identifiers; of a rank, what it is the rank of."""
-        node = self.circuit.nodes[columns[at]]
-        flag = self.circuit.nodes[columns[at - 1]] if at else None
-        if node.op == "select" and flag is not None and flag.op == "not" and flag.src[0] == node.src[0]:
-            return self.rows.keys(columns[at])
-        if node.op == "select":
-            return [self.rows.expressions.value(columns[at])]
-        return self.rows.keys(columns[at])
 
     def _column(self, at: int, how: str, operand: int | None) -> None:
         columns = self.groups.columns

@@ -1,6 +1,6 @@
 """Rows with the place that each has in its group by an order, as a quantile asks for one or two of them.
 
-For: `Placed`; `placed`, `terms` (what a circuit says of them).
+For: `Placed`; `key_of`; `placed`, `terms` (what a circuit says of them).
 Leaves to others: what groups there are, and what else is made of them (`groupings`), the rows (`frames`).
 
 A quantile lies between two rows of its group, by their order (`dsl.query.sorted_groups`): a sum in which all rows but
@@ -20,7 +20,7 @@ from mpc.circuit import Circuit, Node, reachable
 from runtime.sources.expressions import Expressions, NotInSQLError, Number, Part
 from runtime.sources.frames import Frames, Rows, named
 
-__all__ = ["Placed", "Term", "placed", "terms"]
+__all__ = ["Placed", "Term", "key_of", "placed", "terms"]
 
 
 class Term(NamedTuple):
@@ -98,6 +98,18 @@ class Placed:
         if part.sql not in self._parts:
             self._parts.append(part.sql)
         return named(part, f"{self.name}.c{self._parts.index(part.sql)}")
+
+
+def key_of(rows: Rows | Placed, columns: Sequence[int], at: int) -> list[Part]:
+    """A key of several by which rows are sorted, as whole numbers, texts or identifiers; of a rank, what it ranks.
+
+    Before a key with missing values stands whether one is.  Raises NotInSQLError.
+    """
+    circuit = rows.frames.circuit
+    node, flag = circuit.nodes[columns[at]], circuit.nodes[columns[at - 1]] if at else None
+    if node.op == "select" and not (flag is not None and flag.op == "not" and flag.src[0] == node.src[0]):
+        return [rows.expressions.value(columns[at])]
+    return rows.keys(columns[at])
 
 
 def placed(circuit: Circuit, new: int, nodes: Sequence[int], sort: int) -> bool:

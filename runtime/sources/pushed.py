@@ -1,11 +1,12 @@
-"""What an owner's database is asked in place of nodes of a circuit that the owner alone sees: groups and totals.
+"""What an owner's database is asked in place of nodes of a circuit that the owner alone sees: groups, totals and
+first rows.
 
-For: `Question`, `question`, `totals`; `column_of`.
+For: `Question`, `question`, `together`; `column_of`.
 Leaves to others: the statements (`groupings`), which nodes are asked for (`runtime.supply_own`).
 
-The answer has the circuit's form: groups in the order of their keys, then rows that stand for nothing, which repeat the
-first, up to the size that all know.  Where a database gives none (no rows are there, or the keys do not tell groups
-apart) the circuit is computed as it is for files.
+The answer has the circuit's form: groups and first rows in the order of their keys, then rows that stand for nothing,
+which repeat the first, up to the size that all know.  Where a database gives none (no rows are there, or the keys do
+not tell them apart) the circuit is computed as it is for files.
 """
 
 from __future__ import annotations
@@ -22,14 +23,15 @@ from mpc.circuit import natural
 from mpc.circuits.relational_sort import key_codes
 from mpc.types import Type
 from runtime.sources.expressions import Key, NotInSQLError, Number, Part, Text, Truth
-from runtime.sources.frames import Frame, Frames
+from runtime.sources.first import First, first_rows, sorted_by
+from runtime.sources.frames import TOTALS, Frame, Frames
 from runtime.sources.groupings import buckets, grouping
 from runtime.sources.totals import shown
 from runtime.sources.totals import totals as of_all_rows
 
-__all__ = ["ASKED", "Question", "column_of", "question", "totals"]
+__all__ = ["ASKED", "Question", "column_of", "question", "together"]
 
-ASKED: Final = frozenset(["group_rows", "bucket_sums", "sum", "min", "max"])
+ASKED: Final = frozenset(["group_rows", "bucket_sums", "slice", *TOTALS])
 """Operations whose results a database may be asked for."""
 
 _FITS: Final = 2.0**62
@@ -52,12 +54,17 @@ class Question:
     """Results that number keys."""
     weighed: tuple[tuple[int, int], ...] = ()
     """Results that are sums of products, and of how many."""
+    first: First | None = None
+    """Of first rows."""
 
     def results(self, answer: Values) -> dict[int, Any] | None:
         """The values of the nodes; None when the circuit is to be computed."""
         if self.grouped:
             groups = _groups(self, answer)
             return None if groups is None else {self.nodes[0]: groups}
+        if self.first is not None:
+            rows = _first(self, self.first, answer)
+            return None if rows is None else dict(zip(self.nodes, rows, strict=True))
         if "b" in answer:
             return {self.nodes[0]: _buckets(self, answer)}
         if not all(there.all() for name, there in answer.items() if name.endswith("?")):
@@ -82,16 +89,35 @@ def question(frames: Frames, index: int) -> Question:
         statement, number = buckets(frames, index)
         names = ["b", *(f"g{i}" for i in range(number))]
         return Question((index,), statement, tuple(ColumnSpec(name, "int") for name in names), node.types)
-    return totals(frames, [index])[0]
+    return together(frames, [index])[0]
 
 
-def totals(frames: Frames, nodes: Sequence[int]) -> list[Question]:
-    """What is asked in place of nodes that are totals: of those of the same rows together.  Raises NotInSQLError."""
-    together: dict[Frame | None, list[int]] = {}
+def together(frames: Frames, nodes: Sequence[int]) -> list[Question]:
+    """What is asked in place of nodes that are totals or first rows: of those of the same rows one.
+
+    Raises NotInSQLError.
+    """
+    ops = {i: frames.circuit.nodes[i].op for i in nodes}
+    out = _totals(frames, [i for i in nodes if ops[i] in TOTALS])
+    same: dict[Any, list[int]] = {}
+    for i in nodes:
+        if ops[i] == "slice":
+            same.setdefault((sorted_by(frames, i), frames.circuit.nodes[i]["parts"][0]), []).append(i)
+    for some in same.values():
+        first = first_rows(frames, some)
+        columns = [column_of(name, part) for name, part in first.columns.items()]
+        types = tuple(frames.circuit.nodes[i].type for i in some)
+        down = tuple(down for _, down in first.keys)
+        out.append(Question(tuple(some), first.statement, tuple(columns), types, descending=down, first=first))
+    return out
+
+
+def _totals(frames: Frames, nodes: Sequence[int]) -> list[Question]:
+    same: dict[Frame | None, list[int]] = {}
     for index in nodes:
-        together.setdefault(frames.of(frames.circuit.nodes[index].src[0]), []).append(index)
+        same.setdefault(frames.of(frames.circuit.nodes[index].src[0]), []).append(index)
     out = []
-    for some in together.values():
+    for some in same.values():
         types = tuple(frames.circuit.nodes[i].type for i in some)
         columns = tuple(
             ColumnSpec(
@@ -150,6 +176,27 @@ def _groups(asked: Question, answer: Values) -> tuple[NDArray[Any], ...] | None:
     return tuple(out)
 
 
+def _first(asked: Question, first: First, answer: Values) -> list[NDArray[Any]] | None:
+    codes = key_codes([answer[f"k{i}"] for i in range(len(first.keys))], asked.descending)
+    order = np.lexsort(tuple(reversed(codes)))
+    if first.apart:
+        there = np.stack([c[order] for c in codes])[:, : first.stop + 1]
+        if (there[:, 1:] == there[:, :-1]).all(axis=0).any():
+            return None
+    order = order[first.start : first.stop]
+    number = first.stop - first.start
+    if not len(order) or (len(order) < number and not first.fewer):
+        return None
+    out = []
+    for t, name, absent in zip(asked.types, first.slices, first.absent, strict=True):
+        filled = np.zeros(t.sizes, natural(t.dtype))
+        _put(filled, answer[name][order])
+        if absent is not None:
+            filled[len(order) :] = absent
+        out.append(filled)
+    return out
+
+
 def _added(products: Sequence[tuple[NDArray[Any], NDArray[Any]]]) -> NDArray[np.int64] | None:
     """The sum of products of whole numbers; None where it may not fit, which is then found as it is for files."""
     most = sum(np.abs(x.astype(np.float64)) * np.abs(w.astype(np.float64)) for x, w in products)
@@ -168,6 +215,7 @@ def _put(filled: NDArray[Any], values: NDArray[Any]) -> None:
     """Values at the front, the first of them behind."""
     if filled.ndim > 1:  # of a text that was known to be shorter the last words are empty
         filled = filled[:, : values.shape[1]]
+        values = values[:, : filled.shape[1]]
     filled[: len(values)] = values
     filled[len(values) :] = values[0]
 

@@ -18,6 +18,7 @@ from dsl.compile import Compiler, Stage
 from dsl.inputs import Bindings, InputSpec, requirements
 from dsl.parse import parse
 from mpc import plain
+from mpc.engine import node_key
 from mpc.places import Places
 from mpc.protocols import SCHEMES
 from runtime.inputs import FileInputs
@@ -127,6 +128,20 @@ QUERIES = {
     "from t group by name",
     "median of groups": "select count(*) as n, median(s) as m, max(h) as h from (select cust, sum(amount) as s, "
     "median(number) as h from t group by cust) x",
+    "first": "select amount, note, name, when from t order by amount desc, note limit 4",
+    "first of some": "select cust, ratio, word, flag, number from t where k > 1 and not flag "
+    "order by word desc, ratio, number desc limit 3",
+    "first behind others": "select big, income, since from t order by since, income desc limit 3 offset 2",
+    "first identifiers": "select count(*) as n, max(region) as m, sum(k) as s from (select id, k, name from t "
+    "where amount > 0 order by k desc limit 2) x join o on x.id = o.id",
+    "first joined": "select label, amount, number, opened from t join o on t.cust = o.cust where k < 3 "
+    "order by opened desc, amount limit 3",
+    "first groups": "select name, sum(amount) as s, count(*) as n, median(number) as m from t group by name "
+    "order by s desc limit 3",
+    "first by one key": "select cust, region, label from o order by cust limit 2",
+    "first by a text": "select label, region from o where region < 300 order by label desc limit 2",
+    "first of totals": "select sum(amount) as s, count(number) as n from (select amount, number from t "
+    "order by amount desc, number limit 3) x",
     "none": "select cust, count(*) as n, sum(amount) as s from t where big > 5 and big < 5 group by cust",
     "with another's": "select t.cust as cust, sum(s) as s, sum(w) as w from u join (select cust, sum(amount) as s, "
     "min(name) as first from t group by cust) t on t.cust = u.cust group by t.cust",
@@ -207,12 +222,22 @@ def differences(query: str, inputs: FileInputs, changes: tuple[tuple[str, str], 
         inputs.shapes(specs)
         assert {"t", "o"} == inputs._held.keys(), "a table does not stay in its database"
         ranks = {i: {at for at, _ in q.ranks} for q in questions(inputs, stage) for i in q.nodes}
+        firsts = [q for q in questions(inputs, stage) if q.first is not None]
+        fewer = {i for q in firsts if q.first.fewer or "left join" in q.statement for i in q.nodes}
         _, given = brought("a", inputs._held, SALT, stage.elaborated.circuit, timetable, {})
         arrays = {("a", *key): value for key, value in inputs.arrays(SALT).items()}
     finally:
         inputs.close()
     wanted = [int(at) for _, at in given]
-    values = plain.evaluate(timetable.circuit, arrays, wanted)
+    sorts = {i: sort_of(nodes, i) for i in fewer}
+    values = plain.evaluate(timetable.circuit, arrays, [*wanted, *sorts.values()])
+    for i in fewer & set(wanted):  # of rows that stand for nothing, or find none, only that they do must be right
+        (start, stop, _), *_ = nodes[i]["parts"]
+        there = ~values[sorts[i]][0][start:stop]
+        shown = nodes[nodes[i].src[0]]
+        if shown.op == "not" and nodes[shown.src[0]].src == (sorts[i],) and nodes[shown.src[0]]["index"] == 0:
+            continue
+        values[i], given[node_key(i)] = values[i][there], given[node_key(i)][there]
     return len(given), [
         f"node {i}, {nodes[i].op}: {one!r}, not {values[i]!r}"
         for i, one in zip(wanted, given.values(), strict=True)
@@ -222,6 +247,13 @@ def differences(query: str, inputs: FileInputs, changes: tuple[tuple[str, str], 
 
 def questions(inputs: FileInputs, stage: Stage) -> list[Any]:
     return _Own("a", inputs._held, stage.elaborated.circuit, stage.schedule).choose({})[0]
+
+
+def sort_of(nodes: Any, index: int) -> int:
+    """The sort of whose rows a slice keeps the first."""
+    while nodes[index].op != "sort_rows":
+        index = nodes[index].src[0]
+    return index
 
 
 def used(circuit: Any, index: int) -> set[int]:

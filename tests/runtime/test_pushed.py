@@ -288,6 +288,18 @@ query r:
     select median(income) as m, percentile(number, 0.25) as p from t
 reveal r to c
 """
+FIRST = """
+query q:
+    select word, amount, note, number from t where flag and k < 6 order by amount desc, note limit 7 offset 2
+reveal q to c
+query r:
+    select sum(w) as w, count(*) as n from (select id, amount from t order by number desc, amount limit 5) x
+    join u on x.id = u.id
+reveal r to c
+query few:
+    select name, sum(amount) as s from t where name < 'B' group by name order by s desc limit 5
+reveal few to c
+"""
 COMPUTED = (
     "k, sum(case when note like 'A%' and name <> 'ana' or note = 'zzz' then 1 else 0 end) as n, "
     "sum(case when t.when > since then amount else 0 end) as s, max(extract(year from t.when)) as y"
@@ -305,6 +317,8 @@ STUDIES = [
     study("k > 100", picked=COMPUTED),
     study("flag", picked=COMPUTED, bound=" rows <= 500"),
     study("1 = 1", picked=COMPUTED, bound=" rows <= 500"),
+    TABLES.format(bound="") + FIRST,
+    TABLES.format(bound=" rows <= 500") + FIRST,
     TABLES.format(bound="") + MIDDLE,
     TABLES.format(bound=" rows <= 500") + MIDDLE,
 ]
@@ -390,6 +404,15 @@ def test_of_quantiles_no_row_leaves_the_database(kind: str, folder: Path, tmp_pa
     }
     assert {r["k"]: r["m"] for r in found["q"] if r["m"] is not None} == expected
     assert found["r"][0]["m"] == pytest.approx(statistics.median(r["income"] for r in rows()), abs=2**-16)
+    assert fetched == []
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_first_rows_alone_leave_the_database(kind: str, folder: Path, tmp_path: Path, fetched: Any) -> None:
+    found = Run(folder, tmp_path, TABLES.format(bound="") + FIRST, kind).outputs()["c"]
+    kept = sorted((r for r in rows() if r["flag"] and r["k"] < 6), key=lambda r: -r["amount"])
+    assert [r["amount"] for r in found["q"]] == [r["amount"] for r in kept[2:9]]
+    assert found["r"][0]["n"] <= 5
     assert fetched == []
 
 

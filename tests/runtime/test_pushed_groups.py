@@ -28,8 +28,11 @@ duckdb = pytest.importorskip("duckdb")
 
 BOUNDS = (("table t from a:", "table t from a rows <= 20:"), ("table o from a:", "table o from a rows <= 7:"))
 PARTIES = ("a", "b", "c")
-ALWAYS = {"all rows", "totals", "computed", "different", "floats", "identifiers", "left join", "median", "medians",
-          "median of computed", "median of groups", "parts", "spread"}  # fmt: skip
+ALWAYS = {
+    *("all rows", "totals", "computed", "different", "floats", "identifiers", "left join", "parts", "spread"),
+    *("median", "medians", "median of computed", "median of groups", "first", "first of some", "first behind others"),
+    *("first groups", "first identifiers", "first by a text", "first of totals"),
+}
 """Queries that have groups whatever the data are."""
 
 
