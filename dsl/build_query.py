@@ -163,7 +163,7 @@ class QueryBuilder:
         return Part("in query", c[2], covers(c))
 
     def like(self, c: Children) -> Part:
-        return Part("like", c[1], covers(c))
+        return Part("like", (c[1], c[3], c[0].value == "ilike"), covers(c))
 
     def predicated(self, c: Children) -> s.Expression:
         value, part, negated, span = c[0], c[-1], len(c) == 3, covers(c)
@@ -175,7 +175,8 @@ class QueryBuilder:
                 return s.InList(value, part.value, negated, span=span)
             case "in query":
                 return s.InQuery(value, part.value, negated, span=span)
-        return s.Like(value, part.value, negated, span=span)
+        pattern, escape, any_case = part.value
+        return s.Like(value, pattern, negated, escape, any_case, span=span)
 
     def quantified(self, c: Children) -> s.Quantified:
         op = cast(s.CompareOperator, COMPARE.get(c[1].value, c[1].value))

@@ -207,6 +207,7 @@ class _QueryLexer:
                 and (after_operand or last in _KEY_ENDS)
                 and _VALUE.match(text, end)
             )
+            or (word == "escape" and after_operand and _TEXT.match(text, end))
             or (word == "date" and _TEXT.match(text, end))
             or (word == "interval" and _AMOUNT.match(text, end))
             or (word == "exists" and _OPENS.match(text, end))

@@ -215,11 +215,13 @@ class ScalarQuery(Node):
 
 @dataclass(frozen=True, slots=True)
 class Like(Node):
-    """`value [not] like pattern`; `%` is any text, `_` one character."""
+    """`value [not] like pattern [escape '!']`; `%` is any text, `_` one character. any_case: `ilike`."""
 
     value: "Expression"
     pattern: "Expression"
     negated: bool = False
+    escape: "Expression | None" = None
+    any_case: bool = False
 
 
 @dataclass(frozen=True, slots=True)

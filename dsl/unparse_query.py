@@ -10,7 +10,7 @@ from dsl.unparse_expression import Level, Writer
 
 _SOFT_WORDS = """
     group order by limit left inner outer right full cross natural intersect except all asc desc bounded exists interval
-    date for when then else end using extract substring offset nulls
+    date for when then else end using extract substring offset nulls escape
 """
 _CAREFUL = QUERY_KEYWORDS.keys() | QUERY_FUNCTIONS | set(_SOFT_WORDS.split())
 
@@ -164,8 +164,11 @@ class QueryWriter(Writer):
                 return f"{self.expression(value, Level.SUM)} {_not(negated)}{range_}"
             case s.InQuery(value, query, negated):
                 return f"{self.expression(value, Level.SUM)} {_not(negated)}in ({self.query(query)})"
-            case s.Like(value, pattern, negated):
-                return f"{self.expression(value, Level.SUM)} {_not(negated)}like {self.expression(pattern, Level.SUM)}"
+            case s.Like(value, pattern, negated, escape, any_case):
+                ends = "" if escape is None else f" escape {self.expression(escape, Level.SUM)}"
+                word = "ilike" if any_case else "like"
+                said = f"{_not(negated)}{word} {self.expression(pattern, Level.SUM)}{ends}"
+                return f"{self.expression(value, Level.SUM)} {said}"
             case s.IsNull(value, negated):
                 return f"{self.expression(value, Level.SUM)} is {_not(negated)}null"
         raise TypeError(f"{type(node).__name__} is no expression of a query")

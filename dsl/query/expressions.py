@@ -36,6 +36,7 @@ from dsl.source import Span
 from dsl.stypes import BOOLEAN, INTEGER
 from dsl.values import Array, Function, Text, Unknown, Val, describe
 from dsl.walker import Reported
+from mpc.circuits.texts import pieces_of
 from mpc.types import BOOL, Dim, TypeRuleError
 
 __all__ = ["Rows", "certain", "column_of", "rows_of", "truth_of"]
@@ -137,8 +138,8 @@ def _dispatch(rows: Rows, e: Node) -> Result:
             return _between(rows, value, low, high, negated, e.span)
         case syntax.InList(value, items, negated):
             return _in_list(rows, value, items, negated, e.span)
-        case syntax.Like(value, pattern, negated):
-            return _like(rows, value, pattern, negated, e.span)
+        case syntax.Like():
+            return _like(rows, e)
         case syntax.IsNull(value, negated):
             return _is_null(rows, value, negated)
         case syntax.Extract(part, value):
@@ -288,16 +289,27 @@ def _among(rows: Rows, e: Among) -> Array:
     return Array(found.value, BOOLEAN.optional(), valid)
 
 
-def _like(rows: Rows, value: Node, pattern: Node, negated: bool, span: Span) -> Result:
+def _like(rows: Rows, e: syntax.Like) -> Result:
     w = rows.ctx.w
 
     def run(vals: Sequence[Val]) -> Val:
-        if not isinstance(vals[1], Text):
-            return w.error("E0901", "the pattern of `like` is a text of the study", pattern.span, describe(vals[1]))
-        return texts.like(rows.ctx, vals[0], vals[1].text, span)
+        pattern, *escapes = vals[1:]
+        if not isinstance(pattern, Text):
+            return w.error("E0901", "the pattern of `like` is a text of the study", e.pattern.span, describe(pattern))
+        escape = escapes[0] if escapes else Text("")
+        if not isinstance(escape, Text) or len(escape.text) > 1:
+            span = e.span if e.escape is None else e.escape.span
+            return w.error("E0601", "`escape` is one character", span, helps=["`like '5!%' escape '!'`"])
+        try:
+            pieces = pieces_of(pattern.text, escape.text)
+        except ValueError as problem:
+            return w.error("E0601", f"{problem}", e.pattern.span)
+        if not e.any_case:
+            return texts.like(rows.ctx, vals[0], pieces, e.span)
+        return texts.like(rows.ctx, texts.lower(rows.ctx, vals[0], e.span), texts.in_lower_case(pieces), e.span)
 
-    result = _strict(rows, [value, pattern], run)
-    return invert(w, result, span) if negated and not isinstance(result, Missing | Unknown) else result
+    result = _strict(rows, [e.value, e.pattern, *([] if e.escape is None else [e.escape])], run)
+    return invert(w, result, e.span) if e.negated and not isinstance(result, Missing | Unknown) else result
 
 
 def _is_null(rows: Rows, value: Node, negated: bool) -> Array:

@@ -1,6 +1,7 @@
 """Texts in queries: `like`, their order, what makes texts of texts, and dates written as texts.
 
-For: `like`, `ordered`, `substring`, `joined`, `upper`, `lower`, `trimmed`, `length`, `by_number`, `date_of`.
+For: `like`, `in_lower_case`, `ordered`, `substring`, `joined`, `upper`, `lower`, `trimmed`, `length`, `by_number`,
+`date_of`.
 Leaves to others: equality (`dsl.operators`), the operations themselves (`mpc.circuits.texts`, `text_parts`).
 
 A word of an enum is a text too: what is done to it is done to the listed words.
@@ -21,6 +22,7 @@ from dsl.source import Span
 from dsl.stypes import BOOLEAN, DATE, EPOCH, INTEGER, SType, text_words
 from dsl.values import Array, Text, Val, describe
 from mpc.circuit import Value
+from mpc.circuits.texts import Piece, expression_of
 from mpc.types import BOOL, INT
 
 if TYPE_CHECKING:
@@ -30,6 +32,7 @@ __all__ = [
     "as_text",
     "by_number",
     "date_of",
+    "in_lower_case",
     "joined",
     "length",
     "like",
@@ -58,32 +61,34 @@ def date_of(w: Walker, text: str) -> Array | None:
     return w.const((day - EPOCH).days, DATE)
 
 
-def like(ctx: Context, val: Val, pattern: str, span: Span) -> Val:
-    """`val like pattern`."""
+def like(ctx: Context, val: Val, pieces: Sequence[Piece], span: Span) -> Val:
+    """`val like` a pattern."""
     w = ctx.w
+    expression = expression_of(pieces)
     if isinstance(val, Text):
-        return w.const(bool(_expression(pattern).fullmatch(val.text)), BOOLEAN)
+        return w.const(bool(expression.fullmatch(val.text)), BOOLEAN)
     a = w.array(val, span, "a text")
     if a.stype.kind == "enum":
-        return _word_like(ctx, a, pattern)
+        value: Value = w.builder.const(np.bool_(False), BOOL).broadcast_to(a.shape)
+        for number, word in enumerate(a.stype.words):
+            if expression.fullmatch(word):
+                value = value | a.value.equals(number)
+        return Array(value, BOOLEAN.optional(a.stype.nullable), a.valid)
     if a.stype.kind != "text":
         return w.error("E0301", "`like` is for texts", span, describe(a))
-    value = emit(ctx, "text_like", a.value, pattern=pattern)
-    return Array(value, BOOLEAN.optional(a.stype.nullable), a.valid)
+    attrs = {"pattern": "".join(p.text for p in pieces)}
+    if any(not p.wild and set(p.text) & {"%", "_"} for p in pieces):
+        attrs = {"pattern": "".join(p.text if p.wild else _ESCAPED.sub(r"\\\g<0>", p.text) for p in pieces)}
+        attrs["escape"] = "\\"
+    return Array(emit(ctx, "text_like", a.value, **attrs), BOOLEAN.optional(a.stype.nullable), a.valid)
 
 
-def _expression(pattern: str) -> re.Pattern[str]:
-    parts = {"%": ".*", "_": "."}
-    return re.compile("".join(parts.get(c, re.escape(c)) for c in pattern), re.DOTALL)
+_ESCAPED: Final = re.compile(r"[%_\\]")
 
 
-def _word_like(ctx: Context, a: Array, pattern: str) -> Array:
-    expression = _expression(pattern)
-    value: Value = ctx.w.builder.const(np.bool_(False), BOOL).broadcast_to(a.shape)
-    for number, word in enumerate(a.stype.words):
-        if expression.fullmatch(word):
-            value = value | a.value.equals(number)
-    return Array(value, BOOLEAN.optional(a.stype.nullable), a.valid)
+def in_lower_case(pieces: Sequence[Piece]) -> list[Piece]:
+    """A pattern for what `lower` gives."""
+    return [p._replace(text=p.text.translate(TO_LOWER)) for p in pieces]
 
 
 def ordered(ctx: Context, op: str, left: Val, right: Val, span: Span) -> Val:

@@ -1,6 +1,7 @@
 """Texts as rows of whole numbers, seven bytes each, the first highest, zero bytes at the end: order, patterns.
 
-For: `text_less`, `text_like`; and the bytes of texts for others: `bytes_of`, `words_of`.
+For: `text_less`, `text_like`; and for others the bytes of texts: `bytes_of`, `words_of`, and
+patterns: `pieces_of`, `expression_of`.
 Leaves to others: equality, which is that of the numbers; parts and what else makes texts of texts (`text_parts`).
 
 UTF-8 keeps the order of characters in that of bytes, and a character's bytes occur nowhere within others: so order and
@@ -12,7 +13,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -23,7 +24,18 @@ from mpc.lowerer import low
 from mpc.op import Signature, op
 from mpc.types import BOOL, INT, ShapeError, Type, TypeRuleError, broadcast_shapes
 
-__all__ = ["WORD", "bytes_of", "ever", "text_less", "text_like", "text_type", "words_of"]
+__all__ = [
+    "WORD",
+    "Piece",
+    "bytes_of",
+    "ever",
+    "expression_of",
+    "pieces_of",
+    "text_less",
+    "text_like",
+    "text_type",
+    "words_of",
+]
 
 WORD = 7
 """Bytes of a text in one whole number."""
@@ -82,14 +94,43 @@ def text_less(x: Value, y: Value) -> Value:
 # -- patterns ----------------------------------------------------------------------------------
 
 
+class Piece(NamedTuple):
+    """A part of a pattern: `%` (any text) or `_` (a character) where wild, else letters."""
+
+    text: str
+    wild: bool = False
+
+
+def pieces_of(pattern: str, escape: str = "") -> list[Piece]:
+    """A pattern's parts; the character after `escape` is itself. ValueError where none follows."""
+    pieces: list[Piece] = []
+    letters, characters = "", iter(pattern)
+    for c in characters:
+        if c == escape:
+            c = next(characters, "")
+            if not c:
+                raise ValueError("nothing follows the last escape")
+        elif c in "%_":
+            pieces += [Piece(letters), Piece(c, True)] if letters else [Piece(c, True)]
+            letters = ""
+            continue
+        letters += c
+    return [*pieces, Piece(letters)] if letters else pieces
+
+
+def expression_of(pieces: Sequence[Piece]) -> re.Pattern[str]:
+    """The regular expression that texts like a pattern match in full."""
+    wild = {"%": ".*", "_": "."}
+    return re.compile("".join(wild[p.text] if p.wild else re.escape(p.text) for p in pieces), re.DOTALL)
+
+
 def _like(types: Sequence[Type], attrs: Attrs) -> Signature:  # noqa: ARG001
     text_type(types[0])
     return BOOL, types[0].shape[:-1]
 
 
-def _like_ref(x: Array, *, pattern: str) -> Array:
-    parts = {"%": ".*", "_": "."}
-    expression = re.compile("".join(parts.get(c, re.escape(c)) for c in pattern), re.DOTALL)
+def _like_ref(x: Array, *, pattern: str, escape: str = "") -> Array:
+    expression = expression_of(pieces_of(pattern, escape))
     rows = bytes_of(x).reshape(-1, x.shape[-1] * WORD)
     kinds, which = np.unique(rows, axis=0, return_inverse=True)
     texts = [bytes(row).rstrip(b"\0").decode("utf-8", "replace") for row in kinds]
@@ -98,8 +139,9 @@ def _like_ref(x: Array, *, pattern: str) -> Array:
 
 
 @op("text_like", infer=_like, ref=_like_ref)
-def text_like(x: Value, *, pattern: str) -> Value:
-    """Whether texts (..., words) are like a pattern, in which `%` is any text and `_` one character.
+def text_like(x: Value, *, pattern: str, escape: str = "") -> Value:
+    """Whether texts (..., words) are like a pattern, in which `%` is any text and `_` one character, and either is
+    itself behind `escape`.
 
     The pieces between `%` are found from left to right: at each place, whether a piece stands there after a place where
     the piece before it has ended.  A conjunction a bit of every piece at every place.
@@ -111,9 +153,13 @@ def text_like(x: Value, *, pattern: str) -> Value:
     bits = b.bits(x.reshape((rows, words)), 8 * WORD)
     # Lowest bit and last byte first: turned round, so that byte j has bits 8 j … 8 j + 7, highest first.
     data = bits[:, :, ::-1].reshape((rows, size, 8))
-    if "_" in pattern:
-        return _by_characters(data, pattern).reshape(x.shape[:-1])
-    pieces = [p.encode() for p in pattern.split("%")]
+    parts = pieces_of(pattern, escape)
+    if Piece("_", True) in parts:
+        return _by_characters(data, parts).reshape(x.shape[:-1])
+    pieces = [b""]
+    for part in parts:
+        pieces += [b""] if part.wild else []
+        pieces[-1] += b"" if part.wild else part.text.encode()
     if sum(map(len, pieces)) > size:
         return b.shared(b.const(np.zeros(x.type.sizes[:-1], np.bool_)))
     ended = _standing(data, pieces[0])[:, :1]
@@ -135,7 +181,7 @@ def text_like(x: Value, *, pattern: str) -> Value:
     return (~all_of(~here)).reshape(x.shape[:-1])
 
 
-def _by_characters(data: Value, pattern: str) -> Value:
+def _by_characters(data: Value, parts: Sequence[Piece]) -> Value:
     """(rows,): whether texts are like a pattern with `_`, part after part of it.
 
     `at[:, j]`: the parts so far may end before byte j.  A part of letters goes on by its bytes, `_` by the one to four
@@ -154,15 +200,15 @@ def _by_characters(data: Value, pattern: str) -> Value:
         longer.append(longer[-1][:, :-1] & within[:, k:])
     lengths = [longer[k] ^ stacked([longer[k + 1], nothing(1)]) for k in range(3)] + [longer[3]]
     at = stacked([~nothing(1), nothing(size)])
-    for part in re.findall("[^%_]+|%|_", pattern):
-        if part == "%":
+    for part in parts:
+        if part.wild and part.text == "%":
             at = ever(at)
-        elif part == "_":
+        elif part.wild:
             # At most one character ends at a place, so that sums are disjunctions.
             ends = [stacked([nothing(k), at[:, :-k] & c]) for k, c in enumerate(lengths, start=1)]
             at = ends[0] ^ ends[1] ^ ends[2] ^ ends[3]
         else:
-            piece = part.encode()
+            piece = part.text.encode()
             if len(piece) > size:
                 return nothing(1)[:, 0]
             at = stacked([nothing(len(piece)), at[:, : -len(piece)] & _standing(data, piece)])

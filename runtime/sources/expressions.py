@@ -185,7 +185,7 @@ class Expressions:
                 return self._chosen(node)
             case "maximum" | "minimum":
                 return self._larger(node)
-            case "text_like":
+            case "text_like" if not node.get("escape", ""):
                 text = self._text(node.src[0]).sql
                 return Truth(f"({self._dialect.matches(text, _sayable(node['pattern']))})")
             case "text_less":

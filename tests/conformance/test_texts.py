@@ -12,7 +12,7 @@ from order_run import PLACES, agree
 from mpc.circuit import Array, Builder, Value
 from mpc.circuits.scales import of_units, units
 from mpc.circuits.text_parts import text_case, text_concat, text_cut, text_length, text_trim
-from mpc.circuits.texts import text_less, text_like
+from mpc.circuits.texts import expression_of, pieces_of, text_less, text_like
 from mpc.types import INT
 
 everywhere = pytest.mark.parametrize("where", list(PLACES))
@@ -62,6 +62,18 @@ def test_a_pattern_is_found_as_python_finds_it(pattern: str) -> None:
     outcome = agree(lambda b, x: [text_like(x[0], pattern=pattern)], [words(TEXTS)], "rep3", [(0, 2**56 - 1)])
     expression = re.compile(pattern.replace("%", ".*").replace("_", "."), re.DOTALL)
     assert outcome.got[0].tolist() == [expression.fullmatch(t) is not None for t in TEXTS]
+
+
+ESCAPED = (("!%", ["%"]), ("a!_!!%", ["a_!", "a_!b"]), ("_!%%", ["a%", "ä%b"]), ("%!a", ["a", "ba"]), ("!!!!", ["!!"]))
+
+
+@pytest.mark.parametrize(("pattern", "like"), ESCAPED)
+def test_what_is_escaped_is_itself(pattern: str, like: list[str]) -> None:
+    texts = ("", "%", "a_!", "a_!b", "ab!", "a%", "ä%b", "%%", "a", "ba", "!!", "!a", "x")
+    made = agree(lambda b, x: [text_like(x[0], pattern=pattern, escape="!")], [words(texts)], "rep3", [(0, 2**56 - 1)])
+    found = {t for t, is_like in zip(texts, made.got[0].tolist(), strict=True) if is_like}
+    assert found >= set(like)
+    assert found == {t for t in texts if expression_of(pieces_of(pattern, "!")).fullmatch(t)}
 
 
 @everywhere

@@ -1,11 +1,13 @@
 """Strategies for syntax trees that `parse` can make."""
 
 from decimal import Decimal
+from typing import get_args
 
 from hypothesis import strategies as st
 
 from dsl import syntax as s
 from dsl.source import Source, Span
+from dsl.syntax_query import DatePart
 
 AT = Span(0, 0)
 NAMES = ["x", "y", "w1", "naïve", "to", "rows", "date", "key", "text", "from", "as", "where", "unique", "all", "in"]
@@ -27,6 +29,8 @@ QUERY_NAMES = [
     "nulls",
     "cast",
     "first",
+    "escape",
+    "ilike",
 ]
 
 numbers = st.integers(0, 2**63 - 1) | st.integers(0, 20)
@@ -68,7 +72,7 @@ def operations(e, operators):
         node(s.Logical, st.sampled_from(["and", "or"]), e, e),
         node(s.Tuple, tuples(e)),
         node(s.InList, e, tuples(e, 1), st.booleans()),
-        node(s.Extract, st.sampled_from(["year", "month", "day"]), e),
+        node(s.Extract, st.sampled_from(get_args(DatePart)), e),
     )
 
 
@@ -122,7 +126,7 @@ def _query_parts(e):
         node(s.Quantified, st.sampled_from(["==", "!=", "<", "<=", ">", ">="]), e, q, st.booleans()),
         node(s.Exists, q),
         node(s.ScalarQuery, q),
-        node(s.Like, e, e, st.booleans()),
+        node(s.Like, e, e, st.booleans(), st.none() | node(s.Text, st.just("!")), st.booleans()),
         node(s.IsNull, e, st.booleans()),
     )
 

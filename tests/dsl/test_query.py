@@ -402,3 +402,11 @@ def test_of_two_names_in_other_cases_neither_is_meant() -> None:
     with pytest.raises(StudyError) as caught:
         run(CASES.replace("X: int", "xY: int\n    Xy: int").format("XY"), data)
     assert [d.code for d in caught.value.diagnostics] == ["E0603"]
+
+
+@pytest.mark.parametrize("pattern", ["'a!' escape '!'", "'a' escape 'ab'", "'a' escape t.two"])
+def test_an_escape_is_one_character_before_another(pattern: str) -> None:
+    data = {"a": {"T": {n: np.arange(3) for n in ("Id", "x", "X", "two")}}}
+    with pytest.raises(StudyError) as caught:
+        run(CASES.format(f"'b' like {pattern} as b"), data)
+    assert [d.code for d in caught.value.diagnostics] == ["E0601"]

@@ -275,6 +275,11 @@ QUERIES = (
     "extract(isodow from day) as e, extract(doy from day) as h, date_trunc('week', day) as i from t",
     "select id, day + interval '2' week as a, day - interval '1' quarter as b, day + interval 3 weeks as c from t "
     "where day < date '2020-12-31' - interval '2 quarters'",
+    "select id, t like 'a!%' escape '!' as a, t || '%' like '%b!%' escape '!' as b, "
+    "t || '_' like '_!_' escape '!' as c, t || '_b!' not like '%!_b!!' escape '!' as e, k like '!p' escape '!' as h "
+    "from t",
+    "select id, t ilike 'A_' as a, upper(t) not ilike '%b' as b, k ilike 'P' as c, 'aBc' ilike 'AB%' as e, "
+    "t || '%X' ilike '_!%x' escape '!' as h from t",
     "select ID, K as kk, T.V, t.D from T where G > 2 and t.B",
     "select K, count(*) as N from t group by k having n > 1 order by n, K",
     "select X.id, y.T from t as x join s as Y on x.G = Y.ID where Y.g in (select G from U)",
