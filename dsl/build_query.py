@@ -209,6 +209,9 @@ class QueryBuilder:
         helps = ["`extract(year from d)`, `substring(x from 1 for 2)`"]
         raise Refused("E0601", "`from` has no place in this call", covers([c[3]]), "", helps)
 
+    def call_within(self, c: Children) -> s.Call:
+        return s.Call(s.Name("strpos", span=c[0].span), (c[4], c[2]), span=covers(c))
+
     def sql_type(self, c: Children) -> Part:
         return Part(str(c[0].value), c[1:], covers(c))
 

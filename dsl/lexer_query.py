@@ -171,6 +171,8 @@ class _QueryLexer:
     def kind(self, word: str, end: int) -> str:
         """The kind of a word in lower case that ends at `end`."""
         text, last = self.text, self.last()
+        if word == "in" and [t.value for t in self.tokens[-3:-1]] == ["position", "("]:
+            return "WITHIN"
         if word in QUERY_KEYWORDS:
             self.cases += word == "case"
             return QUERY_KEYWORDS[word]

@@ -144,7 +144,7 @@ WINDOWS = frozenset({"row_number", "rank", "dense_rank", "lag", "lead", "first_v
 ROW_FUNCTIONS = frozenset(
     {"coalesce", "nullif", "greatest", "least", "cast", "extract", "year", "month", "day", "date_trunc"}
     | {"abs", "sign", "round", "trunc", "floor", "ceil", "ceiling", "mod", "power", "exp", "ln", "sqrt"}
-    | {"substring", "substr", "left", "upper", "lower", "trim", "ltrim", "rtrim", "length"}
+    | {"substring", "substr", "left", "upper", "lower", "trim", "ltrim", "rtrim", "length", "strpos", "position"}
 )
 """Functions of one row that SQL has."""
 QUERY_FUNCTIONS = AGGREGATES | WINDOWS | ROW_FUNCTIONS
@@ -199,6 +199,7 @@ WORDS = {
     "EXISTS": "`exists`",
     "INTERVAL": "`interval`",
     "ESCAPE": "`escape`",
+    "WITHIN": "`in`",
     "WHEN": "`when`",
     "THEN": "`then`",
     "END": "`end`",

@@ -215,5 +215,6 @@ FUNCTIONS: Final[Mapping[str, _Function]] = {
     "trim": _Function(_text(texts.trimmed), 1, 1),
     "ltrim": _Function(_text(texts.trimmed_left), 1, 1),
     "rtrim": _Function(_text(texts.trimmed_right), 1, 1),
+    "strpos": _Function(lambda c: texts.place(c.ctx, c.vals, c.spans), 2, 2),
     "length": _Function(_text(texts.length), 1, 1),
 }

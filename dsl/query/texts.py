@@ -1,7 +1,7 @@
 """Texts in queries: `like`, their order, what makes texts of texts, and dates written as texts.
 
-For: `like`, `in_lower_case`, `ordered`, `substring`, `joined`, `upper`, `lower`, `trimmed`, `length`, `by_number`,
-`date_of`.
+For: `like`, `in_lower_case`, `ordered`, `substring`, `joined`, `upper`, `lower`, `trimmed`, `length`, `place`,
+`by_number`, `date_of`.
 Leaves to others: equality (`dsl.operators`), the operations themselves (`mpc.circuits.texts`, `text_parts`).
 
 A word of an enum is a text too: what is done to it is done to the listed words.
@@ -39,6 +39,7 @@ __all__ = [
     "lower",
     "ordered",
     "part_is",
+    "place",
     "side_by_side",
     "substring",
     "trimmed",
@@ -223,6 +224,25 @@ def length(ctx: Context, val: Val, span: Span) -> Val:
     if a.stype.kind != "text":
         return w.error("E0301", "`length` is for texts", span, describe(a))
     return Array(emit(ctx, "text_length", a.value), stype, a.valid)
+
+
+def place(ctx: Context, vals: Sequence[Val], spans: Sequence[Span]) -> Val:
+    """`strpos(x, piece)`: the character, from 1, at which a text of the study is found first; 0 where it is not."""
+    w, (val, piece) = ctx.w, vals
+    if not isinstance(piece, Text):
+        return w.error("E0901", "what is looked for is a text of the study", spans[1], describe(piece))
+    if isinstance(val, Text):
+        return w.const(val.text.find(piece.text) + 1, INTEGER)
+    a = w.array(val, spans[0], "a text")
+    stype = INTEGER.optional(a.stype.nullable)
+    if a.stype.kind == "enum":
+        found = np.array([word.find(piece.text) + 1 for word in a.stype.words], np.int64)
+        return Array(emit(ctx, "take", w.builder.const(found, INT), a.value, axis=0), stype, a.valid)
+    if a.stype.kind != "text":
+        return w.error("E0301", "`strpos` is for texts", spans[0], describe(a))
+    if not piece.text:
+        return Array(emit(ctx, "text_length", a.value) * 0 + 1, stype, a.valid)
+    return Array(emit(ctx, "text_place", a.value, piece=piece.text), stype, a.valid)
 
 
 def joined(ctx: Context, left: Val, right: Val, span: Span) -> Val:

@@ -17,7 +17,7 @@ __all__: list[str] = []
 Several = list[Claim | Reason]
 
 
-@rule("text_less", "text_like", "text_cut", "text_trim", "text_concat", "text_case", "text_length")
+@rule("text_less", "text_like", "text_cut", "text_trim", "text_concat", "text_case", "text_length", "text_place")
 def _text(u: Use) -> float:
     """Texts are whole numbers."""
     return max(u.errors)

@@ -1,6 +1,6 @@
 """Parts of texts, texts joined, letters in one case, how many characters: of secret texts as of clear ones.
 
-For: `text_cut`, `text_trim`, `text_concat`, `text_case`, `text_length`.
+For: `text_cut`, `text_trim`, `text_concat`, `text_case`, `text_length`, `text_place`.
 Leaves to others: how texts are held, their order, patterns (`texts`).
 
 Where a character begins, where a text ends and which bytes are spaces are found on the bytes' bits.  What moves, moves
@@ -19,12 +19,12 @@ import numpy as np
 from mpc.circuit import Array, Attrs, Value
 from mpc.circuits.ordering import all_of, at_all
 from mpc.circuits.relational_columns import stacked
-from mpc.circuits.texts import WORD, bytes_of, ever, text_type, words_of
+from mpc.circuits.texts import WORD, bytes_of, ever, standing, text_type, words_of
 from mpc.lowerer import is_share, low
 from mpc.op import Interval, Signature, op
 from mpc.types import INT, Type, broadcast_shapes
 
-__all__ = ["text_case", "text_concat", "text_cut", "text_length", "text_trim"]
+__all__ = ["text_case", "text_concat", "text_cut", "text_length", "text_place", "text_trim"]
 
 SPACE = 0x20
 FULL = Interval(0, 2.0 ** (8 * WORD) - 1)
@@ -333,3 +333,28 @@ def text_length(x: Value) -> Value:
     some = ~all_of(~data)
     first = some & ~_within(data)
     return low(x).emit("sum", first.to_int(), axis=1, keepdims=False).reshape(x.shape[:-1])
+
+
+def _place_ref(x: Array, *, piece: str) -> Array:
+    rows = bytes_of(x).reshape(-1, x.shape[-1] * WORD)
+    kinds, which = np.unique(rows, axis=0, return_inverse=True)
+    places = [bytes(row).rstrip(b"\0").decode("utf-8", "replace").find(piece) + 1 for row in kinds]
+    return np.array(places, np.int64)[which.reshape(-1)].reshape(x.shape[:-1])
+
+
+@op("text_place", infer=_lengths, ref=_place_ref, bound=_length_bound)
+def text_place(x: Value, *, piece: str) -> Value:
+    """The character, from 1, at which a piece of one or more stands first in texts (..., words); 0 where nowhere.
+
+    In texts that have the piece, 1 and the number of characters that begin before it.  On rep3 a text of 14 bytes: 22
+    rounds, 0.6 kB.
+    """
+    b, data, letters = low(x), _bits(_flat(x)), piece.encode()
+    if len(letters) > data.type.sizes[1]:
+        return b.emit("text_length", x) * 0
+    reached = ever(standing(data, letters))
+    places = reached.type.sizes[1]
+    found = reached[:, -1:]
+    before = ~_within(data)[:, :places] & ~reached & stacked([found] * places)
+    total = b.emit("sum", stacked([before, found]).to_int(), axis=1, keepdims=False)
+    return total.reshape(x.shape[:-1])

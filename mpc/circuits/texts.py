@@ -1,7 +1,7 @@
 """Texts as rows of whole numbers, seven bytes each, the first highest, zero bytes at the end: order, patterns.
 
-For: `text_less`, `text_like`; and for others the bytes of texts: `bytes_of`, `words_of`, and
-patterns: `pieces_of`, `expression_of`.
+For: `text_less`, `text_like`; and for others the bytes of texts: `bytes_of`, `words_of`, what
+they begin with (`standing`), and patterns: `pieces_of`, `expression_of`.
 Leaves to others: equality, which is that of the numbers; parts and what else makes texts of texts (`text_parts`).
 
 UTF-8 keeps the order of characters in that of bytes, and a character's bytes occur nowhere within others: so order and
@@ -31,6 +31,7 @@ __all__ = [
     "ever",
     "expression_of",
     "pieces_of",
+    "standing",
     "text_less",
     "text_like",
     "text_type",
@@ -162,7 +163,7 @@ def text_like(x: Value, *, pattern: str, escape: str = "") -> Value:
         pieces[-1] += b"" if part.wild else part.text.encode()
     if sum(map(len, pieces)) > size:
         return b.shared(b.const(np.zeros(x.type.sizes[:-1], np.bool_)))
-    ended = _standing(data, pieces[0])[:, :1]
+    ended = standing(data, pieces[0])[:, :1]
     place = len(pieces[0])
     if len(pieces) == 1:
         return (ended[:, 0] & _empty(data, place)).reshape(x.shape[:-1])
@@ -170,14 +171,14 @@ def text_like(x: Value, *, pattern: str, escape: str = "") -> Value:
     after = stacked([ended] * (size + 1 - place))
     for piece in pieces[1:-1]:
         if piece:
-            here = _standing(data, piece)[:, place:] & after[:, : size + 1 - place - len(piece)]
+            here = standing(data, piece)[:, place:] & after[:, : size + 1 - place - len(piece)]
             after = ever(here)
             place += len(piece)
     last = pieces[-1]
     if not last:
         return after[:, -1].reshape(x.shape[:-1])
     ends = stacked([_empty(data, j).reshape((rows, 1)) for j in range(place + len(last), size + 1)])
-    here = _standing(data, last)[:, place:] & after[:, : size + 1 - place - len(last)] & ends
+    here = standing(data, last)[:, place:] & after[:, : size + 1 - place - len(last)] & ends
     return (~all_of(~here)).reshape(x.shape[:-1])
 
 
@@ -211,12 +212,12 @@ def _by_characters(data: Value, parts: Sequence[Piece]) -> Value:
             piece = part.text.encode()
             if len(piece) > size:
                 return nothing(1)[:, 0]
-            at = stacked([nothing(len(piece)), at[:, : -len(piece)] & _standing(data, piece)])
+            at = stacked([nothing(len(piece)), at[:, : -len(piece)] & standing(data, piece)])
     ended = stacked([~some, ~nothing(1)])
     return ~all_of(~(at & ended))
 
 
-def _standing(data: Value, piece: bytes) -> Value:
+def standing(data: Value, piece: bytes) -> Value:
     """(rows, size + 1 - len(piece)): whether the bytes from each place on are the piece."""
     b = low(data)
     rows, size, _ = data.type.sizes

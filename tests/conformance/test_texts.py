@@ -11,7 +11,7 @@ from order_run import PLACES, agree
 
 from mpc.circuit import Array, Builder, Value
 from mpc.circuits.scales import of_units, units
-from mpc.circuits.text_parts import text_case, text_concat, text_cut, text_length, text_trim
+from mpc.circuits.text_parts import text_case, text_concat, text_cut, text_length, text_place, text_trim
 from mpc.circuits.texts import expression_of, pieces_of, text_less, text_like
 from mpc.types import INT
 
@@ -74,6 +74,13 @@ def test_what_is_escaped_is_itself(pattern: str, like: list[str]) -> None:
     found = {t for t, is_like in zip(texts, made.got[0].tolist(), strict=True) if is_like}
     assert found >= set(like)
     assert found == {t for t in texts if expression_of(pieces_of(pattern, "!")).fullmatch(t)}
+
+
+@everywhere
+@pytest.mark.parametrize("piece", ["a", "abc", "€", "b€", "😀b", "abcdefghijklmn", "abcdefghijklmno"])
+def test_where_a_piece_begins(piece: str, where: str) -> None:
+    found = agree(lambda b, x: [text_place(x[0], piece=piece)], [words(TEXTS)], where, [(0, 2**56 - 1)]).got[0]
+    assert found.tolist() == [t.find(piece) + 1 for t in TEXTS]
 
 
 @everywhere

@@ -280,6 +280,9 @@ QUERIES = (
     "from t",
     "select id, t ilike 'A_' as a, upper(t) not ilike '%b' as b, k ilike 'P' as c, 'aBc' ilike 'AB%' as e, "
     "t || '%X' ilike '_!%x' escape '!' as h from t",
+    "select id, strpos(t, 'b') as a, position('a' in t || 'aé') as b, strpos('é' || t || 'ca', 'ca') as c, "
+    "position('q' in k) as e, strpos(t, 'much longer than that') as h, strpos(t, '') as i, strpos('abc', 'c') as j "
+    "from t",
     "select ID, K as kk, T.V, t.D from T where G > 2 and t.B",
     "select K, count(*) as N from t group by k having n > 1 order by n, K",
     "select X.id, y.T from t as x join s as Y on x.G = Y.ID where Y.g in (select G from U)",
