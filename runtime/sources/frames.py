@@ -1,12 +1,12 @@
 """The rows that nodes of a circuit are columns of, as what follows FROM.
 
 For: `Frames` (an owner's tables in one database, and what a circuit makes of them), `Rows` (the FROM of one SELECT, and
-its expressions), `named`.
+its expressions).
 Leaves to others: expressions of one row (`expressions`), groups (`groupings`).
 
-A frame is a table as one scan brings it, or the groups that a `group_rows` makes.  Sorting changes no row of a frame; a
-look-up puts columns beside its rows, and so does a left join, since what is looked up has each key once.  Tables are
-joined where they stand in one database; what else there is, is not said in SQL.
+A frame is a table as one scan brings it, the groups that a `group_rows` makes, or several below one another.  Sorting
+changes no row of a frame; a look-up puts columns beside its rows, and so does a left join, since what is looked up has
+each key once.  Tables are joined where they stand in one database; what else there is, is not said in SQL.
 """
 
 from __future__ import annotations
@@ -21,8 +21,10 @@ from mpc.circuit import Circuit, Node
 from runtime.sources.columns import native
 from runtime.sources.dialects import Dialect, real
 from runtime.sources.expressions import Expressions, Key, NotInSQLError, Number, Part, Text, Truth, column
+from runtime.sources.joins import Join, equal, named, or_zero
+from runtime.sources.stacked import Stacked
 
-__all__ = ["OWN", "TOTALS", "Frame", "Frames", "Rows", "Stands", "named"]
+__all__ = ["OWN", "TOTALS", "Frame", "Frames", "Rows", "Stands"]
 
 OWN: Final = "r0"
 """The name of a table's rows in conditions on it alone."""
@@ -45,10 +47,13 @@ class Stands(NamedTuple):
 
 
 class Frame(NamedTuple):
-    """The rows of a scan of `table`, by its number (None: all rows), or (no table) the groups of the node `at`."""
+    """The rows of a scan of `table`, by its number (None: all rows), or (no table) the groups of the node `at`, or the
+    rows of `parts`, each with how many there are.
+    """
 
     table: str
     at: int | None
+    parts: tuple[tuple[Frame | None, int], ...] = ()
 
 
 class Frames:
@@ -71,11 +76,15 @@ class Frames:
         self.told = told
         self._frames: dict[int, Frame | None] = {}
         self._ranks: dict[int, tuple[int, ...]] = {}
-        for index, node in circuit:  # in their order, so that nothing is asked of what is not known yet
-            try:
-                self._frames[index] = self._of(index, node)
-            except NotInSQLError:
-                continue
+        self._stacked: set[Frame] = set()
+        number = -1
+        while number < len(self._stacked):  # constants below rows are rows of what stands below other columns
+            number = len(self._stacked)
+            for index, node in circuit:  # in their order, so that nothing is asked of what is not known yet
+                try:
+                    self._frames[index] = self._of(index, node)
+                except NotInSQLError:
+                    continue
 
     def of(self, index: int) -> Frame | None:
         """The frame that a node is a column of; None for what is the same in every row.  Raises NotInSQLError."""
@@ -96,6 +105,8 @@ class Frames:
 
     def padded(self, frame: Frame) -> bool:
         """Whether the circuit has further rows, which stand for nothing."""
+        if frame.parts:
+            return any(part is not None and self.padded(part) for part, _ in frame.parts)
         return not frame.table or self.tables[frame.table].spec.max_rows is not None
 
     def present(self, index: int) -> bool:
@@ -108,6 +119,13 @@ class Frames:
                 return any(map(self.present, node.src))
             case "keep" | "broadcast_to":
                 return self.present(node.src[0])
+            case "concat":
+                frame = self.of(index)
+                parts = [] if frame is None else [part for part, _ in frame.parts]
+                return bool(parts) and all(
+                    (part is not None and not self.padded(part)) or self.present(i)
+                    for part, i in zip(parts, node.src, strict=False)
+                )
             case "match_rows":
                 return self.present(node.src[-1])
             case "not":
@@ -146,6 +164,10 @@ class Frames:
             return Frame(node["name"], node.get("scan"))
         if node.op == "match_rows":
             return self.among(node.src[-1 - node["keys"] :])
+        if node.op == "slice" and node["parts"][0] != (0, self.circuit.nodes[node.src[0]].type.shape[0], 1):
+            raise NotInSQLError  # some of the rows
+        if node.op == "concat":
+            return self._below(index, node)
         if node.op == "clip":
             self._ranks[index] = self._ranked(index)
             return self.among(self._ranks[index])
@@ -160,6 +182,52 @@ class Frames:
             case "group_rows":
                 return Frame("", node.src[0])
         raise NotInSQLError
+
+    def joined(self, index: int) -> int:
+        """What was cut into slices that a node has one below the other again; the node itself where it is not such."""
+        node = self.circuit.nodes[index]
+        if node.op != "concat" or node["axis"] != 0:
+            return index
+        slices = [self.circuit.nodes[i] for i in node.src]
+        whole, end = slices[0].src[:1], 0
+        for part in slices:
+            size = part.type.shape[0]
+            if part.op != "slice" or part.src != whole or not isinstance(size, int):
+                return index
+            if part["parts"][0] != (end, end + size, 1):
+                return index
+            end += size
+        return whole[0] if self.circuit.nodes[whole[0]].type == node.type else index
+
+    def _below(self, index: int, node: Node) -> Frame | None:
+        whole = self.joined(index)
+        if whole != index:
+            if whole in self._ranks:
+                self._ranks[index] = self._ranks[whole]
+            return self.of(whole)
+        sizes = [self.circuit.nodes[i].type.shape[0] for i in node.src]
+        if node["axis"] != 0 or not all(isinstance(n, int) for n in sizes):
+            raise NotInSQLError
+        parts = tuple((self.of(i), n) for i, n in zip(node.src, sizes, strict=True) if isinstance(n, int))
+        frame = Frame("", None, parts)
+        if all(part is not None for part, _ in parts):
+            self._stacked.add(frame)
+            return frame
+        return self._like(parts)
+
+    def _like(self, parts: Sequence[tuple[Frame | None, int]]) -> Frame | None:
+        """The frame of rows that these are, where some are constants."""
+        if all(part is None for part, _ in parts):
+            raise NotInSQLError
+        found = [
+            frame
+            for frame in self._stacked
+            if len(frame.parts) == len(parts)
+            and all(n == m and part in (None, known) for (part, n), (known, m) in zip(parts, frame.parts, strict=True))
+        ]
+        if len(found) != 1:
+            raise NotInSQLError
+        return found[0]
 
     def _ranked(self, index: int) -> tuple[int, ...]:
         for op in _RANK:
@@ -188,8 +256,9 @@ class Rows:
     names: Iterator[int] = field(default_factory=count)
     whole: bool = False
     name: str = field(init=False)
-    place: str = field(init=False)
-    joins: dict[int, _Join] = field(default_factory=dict)
+    _place: str = field(init=False)
+    _below: Stacked | None = None
+    joins: dict[int, Join] = field(default_factory=dict)
     expressions: Expressions = field(init=False)
     _columns: Mapping[int, Part] = field(default_factory=dict)
 
@@ -197,21 +266,25 @@ class Rows:
         self.expressions = Expressions(self.frames.circuit, self.frames.dialect, self.leaf)
         self.name = f"r{next(self.names)}"
         if self.frame.table:
-            self.place = self.frames.tables[self.frame.table].place
+            self._place = self.frames.tables[self.frame.table].place
             told = None if self.frame.at is None or self.whole else self.frames.told(self.frame.at)
-            self.place = self.place if told is None else told
+            self._place = self._place if told is None else told
+        elif self.frame.parts:
+            parts = [Rows(self.frames, part, self.names) for part, _ in self.frame.parts if part is not None]
+            self._below = Stacked(self.name, parts)
         else:
             from runtime.sources.groupings import grouping  # groups of rows, which may be groups themselves
 
             assert self.frame.at is not None
             groups = grouping(self.frames, self.frame.at, self.names)
-            self.place = f"({groups.statement()})"
+            self._place = f"({groups.statement()})"
             self._columns = {at: named(part, f"{self.name}.g{at}") for at, part in groups.columns.items()}
 
     @property
     def source(self) -> str:
         """What follows FROM, for the expressions that have been made."""
-        return f"{self.place} as {self.name} {self.joined}".rstrip()
+        place = self._place if self._below is None else self._below.place
+        return f"{place} as {self.name} {self.joined}".rstrip()
 
     @property
     def joined(self) -> str:
@@ -232,7 +305,7 @@ class Rows:
                 return self.keys(inner.src[node["index"]])
             if inner.op == "lookup_rows" and node["index"]:
                 join = self._join(node.src[0], inner)
-                return [_or_zero(join.column(p), self.frames.dialect) for p in join.rows.keys(join.payload(node))]
+                return [or_zero(join.column(p), self.frames.dialect) for p in join.rows.keys(join.payload(node))]
         return [self.expressions.value(index)]
 
     def leaf(self, index: int, node: Node) -> Part | None:
@@ -247,6 +320,11 @@ class Rows:
         match node.op:
             case "input":
                 return self._column(node)
+            case "concat":
+                whole = self.frames.joined(index)
+                if self._below is None:
+                    raise NotInSQLError
+                return self._below.column(node) if whole == index else self.expressions.value(whole)
             case "match_rows":
                 return self._join(index, node).hit
             case "item":
@@ -263,7 +341,7 @@ class Rows:
         join = self._join(node.src[0], inner)
         if not node["index"]:
             return join.hit
-        return _or_zero(join.column(join.rows.expressions.value(join.payload(node))), self.frames.dialect)
+        return or_zero(join.column(join.rows.expressions.value(join.payload(node))), self.frames.dialect)
 
     def _group(self, at: int) -> Part:
         if at not in self._columns:
@@ -280,7 +358,7 @@ class Rows:
             raise NotInSQLError
         return column(node, spec, found, self.frames.dialect)
 
-    def _join(self, index: int, node: Node) -> _Join:
+    def _join(self, index: int, node: Node) -> Join:
         """The rows that the node `index` looks up, beside these."""
         if index in self.joins:
             return self.joins[index]
@@ -290,53 +368,12 @@ class Rows:
         if frame is None or (self.frames.padded(frame) and not self.frames.present(left[keys])):
             raise NotInSQLError
         rows = Rows(self.frames, frame, self.names)
-        join = _Join(f"r{next(self.names)}", rows, node, rows.expressions.truth(left[keys]))
+        join = Join(f"r{next(self.names)}", rows, node, rows.expressions.truth(left[keys]))
         join.on.append(self.expressions.truth(right[keys]))
         for a, b in zip(left[:keys], right[:keys], strict=True):
-            join.on.append(_equal(join.column(rows.expressions.value(a)), self.expressions.value(b)))
+            join.on.append(equal(join.column(rows.expressions.value(a)), self.expressions.value(b)))
         self.joins[index] = join  # after those that its own keys need
         return join
-
-
-@dataclass(slots=True)
-class _Join:
-    """Rows beside others, of which each has one at most. there: which rows are looked up. parts: their columns."""
-
-    name: str
-    rows: Rows
-    node: Node
-    there: str
-    on: list[str] = field(default_factory=list)
-    parts: list[str] = field(default_factory=list)
-
-    @property
-    def hit(self) -> Truth:
-        """Whether there is a row."""
-        return Truth(f"({self.name}.hit is not null)")
-
-    def payload(self, item: Node) -> int:
-        """The node that an item of the look-up brings."""
-        return int(self.node.src[self.node["keys"] + item["index"]])
-
-    def column(self, part: Part) -> Part:
-        """A column of the rows that are looked up, null where there is none."""
-        if part.sql not in self.parts:
-            self.parts.append(part.sql)
-        return named(part, f"{self.name}.c{self.parts.index(part.sql)}")
-
-    def sql(self) -> str:
-        """What stands in FROM."""
-        once = "distinct " if self.node.op == "match_rows" else ""
-        listed = ", ".join(f"{part} as c{i}" for i, part in enumerate(self.parts))
-        select = f"select {once}{listed}, 1 as hit from {self.rows.source} where {self.there}"
-        return f"left join ({select}) as {self.name} on {' and '.join(self.on)}"
-
-
-def named(part: Part, name: str) -> Part:
-    """The same value as a column of other rows."""
-    if isinstance(part, Number):
-        return part._replace(sql=name, day=None, words=None, constant=None)
-    return part._replace(sql=name)
 
 
 def _if(truth: str, part: Part, dialect: Dialect) -> Part:
@@ -354,28 +391,3 @@ def _if(truth: str, part: Part, dialect: Dialect) -> Part:
         case Key():
             return part._replace(sql=f"(case when {truth} then {part.sql} end)")
     raise NotInSQLError
-
-
-def _equal(a: Part, b: Part) -> str:
-    match a, b:
-        case (Number(), Number()) if a.low is not None and b.low is not None:
-            return f"{a.sql} = {b.sql}"
-        case (Key(), Key()) if a.family == b.family:
-            return f"{a.sql} = {b.sql}"
-        case (Text(), Text()) | (Truth(), Truth()):
-            return f"{a.sql} = {b.sql}"
-    raise NotInSQLError
-
-
-def _or_zero(part: Part, dialect: Dialect) -> Part:
-    """What was looked up, zero where nothing was found."""
-    match part:
-        case Number():
-            low = None if part.low is None else min(part.low, 0)
-            high = None if part.high is None else max(part.high, 0)
-            return part._replace(sql=f"coalesce({part.sql}, 0)", low=low, high=high)
-        case Truth():
-            return Truth(f"coalesce({part.sql}, (1 = 0))")
-        case Text():
-            return part._replace(sql=f"coalesce({part.sql}, {dialect.constant('')})")
-    return part

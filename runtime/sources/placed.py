@@ -18,7 +18,8 @@ import numpy as np
 
 from mpc.circuit import Circuit, Node, reachable
 from runtime.sources.expressions import Expressions, NotInSQLError, Number, Part
-from runtime.sources.frames import Frames, Rows, named
+from runtime.sources.frames import Frames, Rows
+from runtime.sources.joins import named
 
 __all__ = ["Placed", "Term", "key_of", "placed", "terms"]
 

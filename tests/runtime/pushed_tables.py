@@ -142,6 +142,15 @@ QUERIES = {
     "first by a text": "select label, region from o where region < 300 order by label desc limit 2",
     "first of totals": "select sum(amount) as s, count(number) as n from (select amount, number from t "
     "order by amount desc, number limit 3) x",
+    "union all": "select cust, sum(v) as s, count(*) as n, max(v) as high from (select cust, number as v from t "
+    "where flag union all select cust, region as v from o where region > 3) x group by cust",
+    "union": "select name from t where not flag union select label as name from o",
+    "union of three": "select count(*) as n, sum(v) as s, median(v) as m from (select k as v from t where k > 1 "
+    "union all select region as v from o union all select number as v from t) x",
+    "union of groups": "select sum(n) as n, max(s) as s from (select cust, count(*) as n, sum(number) as s from t "
+    "group by cust union all select cust, 1 as n, region as s from o) x where n > 0",
+    "first of union": "select name, v from (select name, number as v from t where flag union all "
+    "select label as name, region as v from o) x order by v desc, name limit 3",
     "none": "select cust, count(*) as n, sum(amount) as s from t where big > 5 and big < 5 group by cust",
     "with another's": "select t.cust as cust, sum(s) as s, sum(w) as w from u join (select cust, sum(amount) as s, "
     "min(name) as first from t group by cust) t on t.cust = u.cust group by t.cust",

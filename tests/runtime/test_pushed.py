@@ -300,6 +300,20 @@ query few:
     select name, sum(amount) as s from t where name < 'B' group by name order by s desc limit 5
 reveal few to c
 """
+UNION = """
+query q:
+    select word, count(*) as n, sum(amount) as s from
+        (select word, amount from t where flag union all select maybe as word, 0.25 as amount from t where k > 4) x
+    group by word
+reveal q to c
+query r:
+    select name from t where k < 3 union select note as name from t where note like '%b%'
+reveal r to c
+query m:
+    select count(*) as n, max(v) as v from (select k as v from t union all select extract(year from when) as v from t
+    union all select 7 as v from t where flag) x
+reveal m to c
+"""
 COMPUTED = (
     "k, sum(case when note like 'A%' and name <> 'ana' or note = 'zzz' then 1 else 0 end) as n, "
     "sum(case when t.when > since then amount else 0 end) as s, max(extract(year from t.when)) as y"
@@ -317,6 +331,8 @@ STUDIES = [
     study("k > 100", picked=COMPUTED),
     study("flag", picked=COMPUTED, bound=" rows <= 500"),
     study("1 = 1", picked=COMPUTED, bound=" rows <= 500"),
+    TABLES.format(bound="") + UNION,
+    TABLES.format(bound=" rows <= 500") + UNION,
     TABLES.format(bound="") + FIRST,
     TABLES.format(bound=" rows <= 500") + FIRST,
     TABLES.format(bound="") + MIDDLE,
