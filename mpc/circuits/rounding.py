@@ -115,7 +115,7 @@ def _nearest(x: Value, d: int) -> Value:
     return times(b.emit("floordiv", up, pair), 2) + above.to_int()
 
 
-@op("round_to", infer=_fixed, ref=_to_ref, bound=_to_bound, tolerance=2.0**-17)
+@op("round_to", infer=_fixed, ref=_to_ref, bound=_to_bound, domain=((-(2.0**46), 2.0**46),), tolerance=2.0**-17)
 def round_to(x: Value, *, places: int) -> Value:
     """The multiple of 10^-places nearest to x, of two the even one, put on the grid: x's units and nothing else decide.
 
