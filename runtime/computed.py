@@ -15,8 +15,8 @@ from itertools import chain, count
 from typing import Final, NamedTuple
 
 from mpc.circuit import Circuit, Node
-from runtime.sources.expressions import NotInSQLError, Part, Text
 from runtime.sources.frames import Frame, Frames, Rows
+from runtime.sources.parts import NotInSQLError, Part, Text
 
 __all__ = ["Computed", "computed"]
 

@@ -15,8 +15,8 @@ from dsl.outputs import Elaborated
 from mpc.circuit import Circuit, reachable
 from runtime.sources import Held
 from runtime.sources.conditions import Conditions
-from runtime.sources.expressions import NotInSQLError
 from runtime.sources.groupings import grouping
+from runtime.sources.parts import NotInSQLError
 
 __all__ = ["Database", "counted", "databases"]
 

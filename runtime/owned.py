@@ -24,8 +24,8 @@ from runtime.computed import Computed, computed
 from runtime.counted import databases
 from runtime.sources import Given, Held, Kept
 from runtime.sources.conditions import EVERY_ROW, Where
-from runtime.sources.expressions import NotInSQLError
 from runtime.sources.frames import TOTALS, Frame, Frames
+from runtime.sources.parts import NotInSQLError
 from runtime.sources.pushed import ASKED, Question, column_of, question, together
 from runtime.sources.totals import shown
 

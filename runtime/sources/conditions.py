@@ -18,8 +18,8 @@ from typing import NamedTuple
 from dsl.inputs import Told
 from mpc.circuit import Circuit, reachable
 from runtime.sources.dialects import Dialect
-from runtime.sources.expressions import NotInSQLError
 from runtime.sources.frames import OWN, Frame, Frames, Rows, Stands
+from runtime.sources.parts import NotInSQLError
 
 __all__ = ["EVERY_ROW", "Conditions", "Where"]
 

@@ -37,7 +37,7 @@ class Dialect:
     pattern of names, with width and scale where the name has them; texts: a pattern of names.
     double, long: names of types. days: a date as days since 1970. over: a quotient of whole numbers without its
     remainder, for what is not negative. nearest: the whole number next to a float, the even one of two. greatest,
-    least: of two. floats: whether + - * of floats are IEEE 754's, without an error of the database's own.
+    least: of two. floats: whether products and quotients of floats are IEEE 754's, without an error of its own.
     binary: a text that compares byte by byte; shown: such a text as a text again; bytes: how many a text has; zero:
     whether it has a zero byte, empty where it cannot have one; like: whether a binary text is like a pattern; cut: so
     many characters of a binary text from a place on, counted from 1.

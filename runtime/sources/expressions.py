@@ -1,7 +1,8 @@
 """What a circuit computes row by row, as SQL.
 
-For: `Expressions`, and the forms in which values stand in SQL: `Number`, `Truth`, `Text`, `Key`; `column`.
-Leaves to others: what a column is in SQL (`dialects`), which rows there are (`frames`), asking the database (`held`).
+For: `Expressions`.
+Leaves to others: the forms in which values stand in SQL (`parts`), which rows there are (`frames`), asking the database
+(`held`).
 
 Expressions are taken from the circuit that every party compiles, so that SQL and NumPy are given the same operations,
 with missing values already told apart: an expression in SQL is never null (a key alone may be). What cannot be said
@@ -19,16 +20,14 @@ from typing import Final, NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from dsl.inputs import ColumnSpec
 from dsl.stypes import TEXT_BYTES
 from mpc.circuit import Circuit, Node
 from mpc.types import BOOL
-from runtime.sources.columns import Native
 from runtime.sources.dialects import Dialect, real
 from runtime.sources.packing import unpack_text
-from runtime.sources.text import FIXED_LIMIT
+from runtime.sources.parts import NotInSQLError, Number, Part, Text, Truth
 
-__all__ = ["Expressions", "Key", "NotInSQLError", "Number", "Part", "Text", "Truth", "column"]
+__all__ = ["Expressions"]
 
 _LONGEST: Final = 20_000
 """Characters of an expression: values that are used again and again are written out each time."""
@@ -36,45 +35,6 @@ _DEEPEST: Final = 100
 """Operations one upon another."""
 _EXACT: Final = 2**53
 _LEAST, _MOST = -(2**63), 2**63 - 1
-
-
-class NotInSQLError(Exception):
-    """SQL might not say the same."""
-
-
-class Number(NamedTuple):
-    """A whole number between low and high, or (neither known) a float of at most `size`. day, words: of a date, an
-    enum. long: it has 64 bits in SQL, where fewer might not do to compute with it.
-    """
-
-    sql: str
-    low: int | None = None
-    high: int | None = None
-    day: str | None = None
-    words: tuple[str, tuple[str, ...]] | None = None
-    constant: int | None = None
-    size: float = math.inf
-    long: bool = False
-
-
-class Truth(NamedTuple):
-    """A truth value."""
-
-    sql: str
-
-
-class Text(NamedTuple):
-    """A text that compares byte by byte, of at most so many bytes."""
-
-    sql: str
-    length: int
-
-
-class Key(NamedTuple):
-    """An identifier as the table has it, null where it is missing. family: within one, equal is what hashes alike."""
-
-    sql: str
-    family: str
 
 
 class _Words(NamedTuple):
@@ -92,32 +52,7 @@ class _Constant(NamedTuple):
     text: str
 
 
-Part: TypeAlias = "Number | Truth | Text | Key"
 _Any: TypeAlias = "Part | _Words | _Constant"
-
-
-def column(node: Node, spec: ColumnSpec, native: Native, dialect: Dialect) -> Part:
-    """A column of a table, which an `input` node brings.  Raises NotInSQLError."""
-    if node["column"].endswith("?"):
-        return Truth(f"(not ({native.missing}))")
-    if spec.kind == "text" and native.text is not None:
-        return Text(native.text, spec.length)
-    if spec.kind == "enum" and native.text is not None:
-        cases = " ".join(f"when {native.text} = {dialect.constant(w)} then {i}" for i, w in enumerate(spec.words))
-        return Number(f"(case {cases} else 0 end)", 0, len(spec.words) - 1, words=(native.text, spec.words))
-    if spec.kind == "key" and native.family:
-        return Key(native.same, native.family)
-    if native.value is None:
-        raise NotInSQLError
-    if spec.kind == "bool":
-        return Truth(f"({native.value})")
-    known = node["range"]
-    if spec.kind == "fixed":
-        return Number(native.value, size=FIXED_LIMIT if known is None else max(map(abs, known)))
-    low, high = native.bounds
-    if known is not None:
-        low, high = max(low, int(known[0])), min(high, int(known[1]))
-    return Number(native.value, low, high, day=native.day, long=spec.kind != "date")
 
 
 class Expressions:
@@ -177,6 +112,10 @@ class Expressions:
                 return self._compared(index, node)
             case "add" | "sub" | "mul" | "neg" | "floordiv" | "mod":
                 return self._arithmetic(node)
+            case "to_fixed":
+                return self._fixed(node)
+            case "div":
+                return self._quotient(node)
             case "to_int":
                 return Number(f"(case when {self.truth(node.src[0])} then 1 else 0 end)", 0, 1)
             case "units":
@@ -351,7 +290,7 @@ class Expressions:
 
     def _of_floats(self, node: Node) -> _Any:
         parts = [self._float(self._number(i)) for i in node.src]
-        if not self._dialect.floats or node.op in ("floordiv", "mod"):
+        if (node.op == "mul" and not self._dialect.floats) or node.op in ("floordiv", "mod"):
             raise NotInSQLError
         if node.op == "neg":
             return Number(f"(-{parts[0].sql})", size=parts[0].size)
@@ -360,6 +299,41 @@ class Expressions:
         if not size < 2.0**1000:
             raise NotInSQLError
         return Number(f"({a.sql} { {'add': '+', 'sub': '-', 'mul': '*'}[node.op] } {b.sql})", size=size)
+
+    def _quotient(self, node: Node) -> _Any:
+        """Of floats, or of whole numbers, which is never too small to be told from 0; 0 where the divisor is 0."""
+        x, y = (self._number(i) for i in node.src)
+        whole = y.low is not None and y.high is not None
+        if not self._dialect.floats and (x.low is None or not whole):
+            raise NotInSQLError
+        least = max(1, y.low or 0, -(y.high or 0)) if whole else self._size(node.src[1])
+        a, b = self._float(x), self._float(y)
+        size = a.size / least
+        if not size < 2.0**1000:
+            raise NotInSQLError
+        double = self._dialect.double
+        return Number(
+            f"(case when {y.sql} = 0 then {real(0.0, self._dialect)}"
+            f" else cast({a.sql} as {double}) / cast({b.sql} as {double}) end)",
+            size=size,
+        )
+
+    def _fixed(self, node: Node) -> Number:
+        """A whole number."""
+        x = self._number(node.src[0])
+        if x.low is None:
+            raise NotInSQLError
+        return self._float(x)
+
+    def _size(self, index: int) -> float:
+        """What a number is at least as large as, but for 0: one of the study, or a whole number."""
+        node = self._circuit.nodes[index]
+        if node.op == "to_fixed":
+            return 1.0
+        value = float(node["value"].array.flat[0]) if node.op == "const" and node.type.ndim == 0 else 0.0
+        if not value:
+            raise NotInSQLError
+        return abs(value)
 
     def _units(self, node: Node) -> _Any:
         """The nearest whole number of 2^-frac, of two equally near the even one."""

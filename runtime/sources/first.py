@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from mpc.circuit import Node, reachable
-from runtime.sources.expressions import Key, NotInSQLError, Number, Part, Truth
 from runtime.sources.frames import Frames, Rows
+from runtime.sources.parts import Key, NotInSQLError, Number, Part, Truth
 from runtime.sources.placed import key_of
 from runtime.sources.totals import shown
 

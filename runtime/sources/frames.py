@@ -20,8 +20,9 @@ from dsl.inputs import InputSpec
 from mpc.circuit import Circuit, Node
 from runtime.sources.columns import native
 from runtime.sources.dialects import Dialect, real
-from runtime.sources.expressions import Expressions, Key, NotInSQLError, Number, Part, Text, Truth, column
+from runtime.sources.expressions import Expressions
 from runtime.sources.joins import Join, equal, named, or_zero
+from runtime.sources.parts import Key, NotInSQLError, Number, Part, Text, Truth, column
 from runtime.sources.stacked import Stacked
 
 __all__ = ["OWN", "TOTALS", "Frame", "Frames", "Rows", "Stands"]

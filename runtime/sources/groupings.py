@@ -14,8 +14,8 @@ from typing import Final
 
 from mpc.circuit import Circuit, Node, reachable
 from mpc.types import BOOL
-from runtime.sources.expressions import NotInSQLError, Number, Part
 from runtime.sources.frames import Frames, Rows
+from runtime.sources.parts import NotInSQLError, Number, Part
 from runtime.sources.placed import Placed, Term, key_of, placed, terms
 from runtime.sources.totals import LEAST, MOST, added, extreme, shown
 

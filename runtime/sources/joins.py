@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from mpc.circuit import Node
 from runtime.sources.dialects import Dialect
-from runtime.sources.expressions import Key, NotInSQLError, Number, Part, Text, Truth
+from runtime.sources.parts import Key, NotInSQLError, Number, Part, Text, Truth
 
 if TYPE_CHECKING:
     from runtime.sources.frames import Rows

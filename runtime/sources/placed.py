@@ -17,9 +17,10 @@ from typing import NamedTuple
 import numpy as np
 
 from mpc.circuit import Circuit, Node, reachable
-from runtime.sources.expressions import Expressions, NotInSQLError, Number, Part
+from runtime.sources.expressions import Expressions
 from runtime.sources.frames import Frames, Rows
 from runtime.sources.joins import named
+from runtime.sources.parts import NotInSQLError, Number, Part
 
 __all__ = ["Placed", "Term", "key_of", "placed", "terms"]
 

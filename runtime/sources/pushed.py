@@ -22,10 +22,10 @@ from dsl.inputs import ColumnSpec
 from mpc.circuit import natural
 from mpc.circuits.relational_sort import key_codes
 from mpc.types import Type
-from runtime.sources.expressions import Key, NotInSQLError, Number, Part, Text, Truth
 from runtime.sources.first import First, first_rows, sorted_by
 from runtime.sources.frames import TOTALS, Frame, Frames
 from runtime.sources.groupings import buckets, grouping
+from runtime.sources.parts import Key, NotInSQLError, Number, Part, Text, Truth
 from runtime.sources.totals import shown
 from runtime.sources.totals import totals as of_all_rows
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from mpc.circuit import Node
 from runtime.sources.dialects import Dialect
-from runtime.sources.expressions import Key, NotInSQLError, Number, Part, Text, Truth
+from runtime.sources.parts import Key, NotInSQLError, Number, Part, Text, Truth
 
 if TYPE_CHECKING:
     from runtime.sources.frames import Rows

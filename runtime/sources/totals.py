@@ -13,8 +13,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from runtime.sources.dialects import Dialect
-from runtime.sources.expressions import Key, NotInSQLError, Number, Part, Text, Truth
 from runtime.sources.frames import Frames, Rows
+from runtime.sources.parts import Key, NotInSQLError, Number, Part, Text, Truth
 from runtime.sources.placed import Placed
 
 __all__ = ["LEAST", "MOST", "added", "extreme", "shown", "total", "totals"]

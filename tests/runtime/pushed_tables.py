@@ -151,6 +151,10 @@ QUERIES = {
     "group by cust union all select cust, 1 as n, region as s from o) x where n > 0",
     "first of union": "select name, v from (select name, number as v from t where flag union all "
     "select label as name, region as v from o) x order by v desc, name limit 3",
+    "quotients": "select cust, sum(amount / 7) as s, sum(k / (k + 1)) as r, min(amount / 0.03) as m, "
+    "max((number + 1000000) / (k + 1)) as x from t group by cust",
+    "quotients of floats": "select cust, sum(income / 3) as s, max(ratio / 0.7) as r, min(income / (k + 1)) as m, "
+    "sum(income / k) as z, sum(income + 1) as p from t group by cust",
     "none": "select cust, count(*) as n, sum(amount) as s from t where big > 5 and big < 5 group by cust",
     "with another's": "select t.cust as cust, sum(s) as s, sum(w) as w from u join (select cust, sum(amount) as s, "
     "min(name) as first from t group by cust) t on t.cust = u.cust group by t.cust",
