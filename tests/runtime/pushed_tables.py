@@ -155,6 +155,7 @@ QUERIES = {
     "max((number + 1000000) / (k + 1)) as x from t group by cust",
     "quotients of floats": "select cust, sum(income / 3) as s, max(ratio / 0.7) as r, min(income / (k + 1)) as m, "
     "sum(income / k) as z, sum(income + 1) as p from t group by cust",
+    "sums of floats": "select cust, sum(income + 1) as p, min(income - k) as m, max(-income) as n from t group by cust",
     "none": "select cust, count(*) as n, sum(amount) as s from t where big > 5 and big < 5 group by cust",
     "with another's": "select t.cust as cust, sum(s) as s, sum(w) as w from u join (select cust, sum(amount) as s, "
     "min(name) as first from t group by cust) t on t.cust = u.cust group by t.cust",

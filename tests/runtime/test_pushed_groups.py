@@ -31,7 +31,7 @@ PARTIES = ("a", "b", "c")
 ALWAYS = {
     *("all rows", "totals", "computed", "different", "floats", "identifiers", "left join", "parts", "spread"),
     *("median", "medians", "median of computed", "median of groups", "first", "first of some", "first behind others"),
-    *("union", "union of groups", "first of union", "quotients", "quotients of floats"),
+    *("union", "union of groups", "first of union", "quotients", "quotients of floats", "sums of floats"),
     *("first groups", "first identifiers", "first by a text", "first of totals"),
 }
 """Queries that have groups whatever the data are."""
