@@ -253,6 +253,7 @@ def test_bounds_hold_however_truncations_round_and_are_not_loose(g: Given) -> No
 
 
 @pytest.mark.parametrize("frac", [8, 12, 20, 24])
+@pytest.mark.slow
 def test_bounds_hold_with_other_fraction_bits(frac: int, monkeypatch: pytest.MonkeyPatch) -> None:
     kinds = {"b": BOOL, "i": INT, "f": Fixed(frac)}
     monkeypatch.setattr("order_run.dtype_of", lambda array: kinds[array.dtype.kind])
@@ -363,6 +364,7 @@ def test_a_loop_is_walked_pass_by_pass(passes: int) -> None:
     assert worst <= s.known.error <= 8 * worst
 
 
+@pytest.mark.slow
 def test_a_loop_of_more_passes_than_are_worth_walking_has_no_bound() -> None:
     s = made(Given("loop", lambda b, v: counting(b, v[0], 100_000, 0.3), (f(-3, 3),)), 40)
 

@@ -337,17 +337,20 @@ def assert_uniform(orders: Sequence[tuple[int, ...]], n: int) -> None:
 
 
 @pytest.mark.parametrize("x", [np.array([1, 2, 3]), np.array([5, 5, -9])])
+@pytest.mark.slow
 def test_opened_ranks_are_uniform(x: Array) -> None:
     (orders,) = opened_orders(*lowered_study(lambda b, v: [sort(v[0], axis=0)], x), 240)
     assert_uniform(orders, 3)
 
 
 @pytest.mark.parametrize("x", [np.array([0, 0, 1]), np.array([1, 0, 0]), np.array([1, 1, 1])])
+@pytest.mark.slow
 def test_orders_opened_by_comparisons_are_uniform(x: Array) -> None:
     (orders,) = opened_orders(*lowered_study(lambda b, v: [sort_by(v[0], v[0].equals(1))], x), 240)
     assert_uniform(orders, 3)
 
 
+@pytest.mark.slow
 def test_orders_of_several_turns_are_uniform_together() -> None:
     b = Lowerer(PLACES["rep3"].nodes)
     x = np.array([3, 61, 7])

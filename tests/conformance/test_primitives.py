@@ -194,6 +194,7 @@ def test_permutation_moves_rows_and_back(run: Run, shape: tuple[int, ...], bits:
     np.testing.assert_array_equal(back[first], value)
 
 
+@pytest.mark.slow
 def test_permutations_are_all_alike(run: Run) -> None:
     """Each of the 24 orders of four rows comes about as often: 960 draws, 40 of each expected."""
     seen: dict[tuple[int, ...], int] = {}

@@ -350,6 +350,7 @@ def test_counts_that_just_fit_or_do_not(count: list[int]) -> None:
 @everywhere
 @few
 @given(rng=rngs, m=lengths, n=lengths, rows=st.sampled_from([1, 6, 20]), different=st.integers(1, 6))
+@pytest.mark.slow
 def test_joins_where_keys_repeat(
     where: str, rng: np.random.Generator, m: int, n: int, rows: int, different: int
 ) -> None:

@@ -106,6 +106,7 @@ def drawn(scheme: str, made: Callable[[Builder, int], list[Value]], n: int) -> L
 @pytest.mark.parametrize("n", [1, 5, 300, 5000])
 @pytest.mark.parametrize("made", [numbers, orders, loops, matrices])
 @pytest.mark.parametrize("scheme", list(PLACES))
+@pytest.mark.slow
 def test_no_part_of_a_stream_is_drawn_twice(scheme: str, made: Callable[[Builder, int], list[Value]], n: int) -> None:
     ledger = drawn(scheme, made, n)
 

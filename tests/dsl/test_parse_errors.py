@@ -86,6 +86,7 @@ def test_errors_come_in_the_order_of_the_text() -> None:
     ],
     ids=range(17),
 )
+@pytest.mark.slow
 def test_depth_is_bounded(text: str) -> None:
     try:
         parse(text)

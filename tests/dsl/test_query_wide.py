@@ -254,6 +254,7 @@ def test_on_replicated_shares(query: str) -> None:
 
 
 @pytest.mark.parametrize("query", QUERIES[1::4])
+@pytest.mark.slow
 def test_on_additive_shares(query: str) -> None:
     tables = Tables.of(3)
     agrees(query, tables, run_shared(study(query), tables.data(), ADDITIVE)["q"], 4e-3)

@@ -75,6 +75,7 @@ ONE: dict[str, Callable[[int], int]] = {"neg": lambda x: -x, "abs": abs, "square
 @pytest.mark.parametrize("op", TWO)
 @settings(max_examples=300, deadline=None)
 @given(pairs=PAIRS)
+@pytest.mark.slow
 def test_two_operands(op: str, pairs: list[tuple[int, int]]) -> None:
     xs, ys = zip(*pairs, strict=True)
     hold(once(op, ints(xs), ints(ys)), [TWO[op](x, y) for x, y in pairs])

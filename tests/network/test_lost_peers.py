@@ -122,6 +122,7 @@ async def test_a_stopped_peer_is_noticed_by_who_sends(remote):
         await asyncio.wait_for(channel.drain(), 4 * STALL)
 
 
+@pytest.mark.slow
 async def test_an_idle_peer_is_not_taken_for_a_stalled_one(remote):
     _, _, channel = remote
     with pytest.raises(PeerStalled):

@@ -66,6 +66,7 @@ def test_each_comparison_is_better_on_its_link_with_a_dealer_too() -> None:
     assert seconds(far) < seconds(near)
 
 
+@pytest.mark.slow
 def test_the_results_are_the_same() -> None:
     rng = np.random.default_rng(7)
     u, v = rng.integers(0, 1 << 31, 1500), rng.integers(0, 1 << 31, 1500)

@@ -127,6 +127,7 @@ def test_a_file_that_is_changed(statement: str, file: Path, tmp_path: Path) -> N
     assert "`sales` of a" in said
 
 
+@pytest.mark.slow
 def test_a_file_that_is_locked(file: Path, tmp_path: Path) -> None:
     with closing(sqlite3.connect(file, isolation_level=None, check_same_thread=False)) as other:
         locks = Failing("a", None, places(file), before=lambda: other.execute("begin exclusive"))

@@ -67,6 +67,7 @@ def test_keys_do_not_open_among_others(opened: str) -> None:
     assert caught.value.code == "E0309"
 
 
+@pytest.mark.slow
 def test_a_study_cannot_keep_a_node_busy() -> None:
     lines = ["party a", "input x: fixed from a", "def f0(x):", "    return x * 2.0"]
     for i in range(1, 40):

@@ -43,5 +43,6 @@ def test_three_hospitals_grow_trees() -> None:
     agrees(outputs["north"])
 
 
+@pytest.mark.slow
 def test_in_the_clear_it_is_the_same_study() -> None:
     agrees(run(STUDY, DATA, "--plain")["outputs"]["south"])

@@ -23,6 +23,7 @@ def stored(state: Path, *options: str) -> tuple[float, np.ndarray]:
     return trained["north"]["accuracy"], np.array(scored["north"]["chance"])
 
 
+@pytest.mark.slow
 def test_in_the_clear_the_model_knows_the_new_patients(tmp_path: Path) -> None:
     accuracy, chances = stored(tmp_path, "--plain")
     assert accuracy > 0.95
