@@ -94,6 +94,12 @@ class Order(NamedTuple):
             return rows_at(b.permute(self.handle, x), self.seen)
         return b.permute(self.handle, rows_at(x, self.seen), inverse=True)
 
+    def of_keys(self, bits: Value) -> Value:
+        """The bits of the keys in the order: those that it was made by, or the highest of them (n, width)."""
+        if self.keys is None:
+            return self.there(bits)
+        return self.keys[:, self.keys.type.sizes[1] - bits.type.sizes[1] :]
+
     def back(self, x: Value, rows: slice) -> Value:
         """Rows in the order to where they stood: those that come to stand at `rows`."""
         b = low(x)
@@ -111,12 +117,11 @@ def order_by(bits: Value) -> Order:
     """
     b = low(bits)
     n, width = bits.type.sizes
-    runs = runs_of(bits)
-    way = _choice(width, 1, n, 1, b.round_bytes, _sizes(runs))[1] if n > 1 and width else None
-    if way is Way.MERGED:
-        return _merged(runs)
-    if way is Way.OPENED:
-        return _opened(bits, 1)
+    match _way(bits):
+        case Way.MERGED:
+            return _merged(runs_of(bits))
+        case Way.OPENED:
+            return _opened(bits, 1)
     handle = b.permutation(n)
     (at,) = radix(bits, 1, [row_numbers(b, n)]) if width else [row_numbers(b, n)]
     return Order(handle, b.open_to_nodes(b.permute(handle, at)), before=False)
@@ -124,21 +129,25 @@ def order_by(bits: Value) -> Order:
 
 def merges(bits: Value) -> bool:
     """Whether `order_by` merges what parties have put in order."""
-    n, width = bits.type.sizes
-    if n < 2 or not width:
-        return False
-    return _choice(width, 1, n, 1, low(bits).round_bytes, _sizes(runs_of(bits)))[1] is Way.MERGED
+    return _way(bits) is Way.MERGED
 
 
 def in_order(bits: Value) -> Value:
     """The bits themselves (n, width) in ascending order."""
-    b, runs = low(bits), runs_of(bits)
-    if runs and merges(bits):
-        return merged_runs(b, runs)[1]
+    if merges(bits):
+        return merged_runs(low(bits), runs_of(bits))[1]
     return arranged_by(bits, 1, [bits])[0]
 
 
 # -- the ways ----------------------------------------------------------------------------------
+
+
+def _way(bits: Value) -> Way | None:
+    """In which way one run of rows is put in order; None where they are in any order."""
+    n, width = bits.type.sizes
+    if n < 2 or not width:
+        return None
+    return _choice(width, 1, n, 1, low(bits).round_bytes, _sizes(runs_of(bits)))[1]
 
 
 def _sizes(runs: Sequence[Value]) -> tuple[int, ...]:

@@ -155,7 +155,7 @@ def _plan(b: Lowerer, keys: Sequence[Value], table: Value) -> _Plan:
         """What stands before each key, and how many left and right rows it has."""
         return stacked([at_first, minus(stacked([at_first[1:], whole], axis=0), at_first)])
 
-    first = ~same_as_before(order.there(bits) if order.keys is None else order.keys)
+    first = ~same_as_before(order.of_keys(bits))
     (key,) = spread(first, [before], groups)
     lefts, rights = key[:, 2:3], key[:, 3:4]
     rank = minus(before[:, :1], key[:, :1])

@@ -190,7 +190,7 @@ def _by_sorting(
     """
     m = visible.type.sizes[0]
     bits = joint_bits(keys)
-    order_bits, width = bits, bits.type.sizes[1]
+    order_bits = bits
     # Where each party can put its keys in order but not say which rows are visible, the left rows are added up
     # instead: of a key one alone is not zero.
     added = unique and parts_of([b.shared(visible)]) is None and merges(bits)
@@ -198,8 +198,7 @@ def _by_sorting(
         (last,) = joined_keys([where_seen(b.shared(visible), lambda x: ~x)], [b.const(np.ones(n, np.bool_))])
         order_bits = joint_bits([*keys, last])
     order = order_by(order_bits)
-    ordered = order.there(bits) if order.keys is None else order.keys[:, order_bits.type.sizes[1] - width :]
-    first = ~same_as_before(ordered)
+    first = ~same_as_before(order.of_keys(bits))
     rows = [order.there(stacked([x, zeros(x, n)], axis=0)) for x in table]
     if added:
         sums = [running(x) for x in rows]
