@@ -14,6 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from order_run import PLACES, agree, private, run, study
+from uniform_draws import Sample, assert_uniform
 
 from mpc.circuit import Array, Builder, Circuit, Value
 from mpc.circuits import extremes
@@ -325,29 +326,28 @@ def opened_orders(
     return seen
 
 
-def assert_uniform(orders: Sequence[tuple[int, ...]], n: int) -> None:
-    """Each order of n rows as often as any other: chi squared within 6 deviations of its mean."""
-    kinds = list(itertools.permutations(range(n)))
+def counted(orders: Sequence[tuple[int, ...]]) -> Sample:
+    """How often each order of three rows came."""
     found = Counter(orders)
-    assert set(found) <= set(kinds)
-    expected = len(orders) / len(kinds)
-    chi = sum((found[k] - expected) ** 2 / expected for k in kinds)
-    free = len(kinds) - 1
-    assert chi < free + 6 * np.sqrt(2 * free)
+    assert set(found) <= THREE
+    return found, len(THREE)
+
+
+THREE = set(itertools.permutations(range(3)))
 
 
 @pytest.mark.parametrize("x", [np.array([1, 2, 3]), np.array([5, 5, -9])])
 @pytest.mark.slow
 def test_opened_ranks_are_uniform(x: Array) -> None:
-    (orders,) = opened_orders(*lowered_study(lambda b, v: [sort(v[0], axis=0)], x), 240)
-    assert_uniform(orders, 3)
+    lowered = lowered_study(lambda b, v: [sort(v[0], axis=0)], x)
+    assert_uniform(lambda n: [counted(orders) for orders in opened_orders(*lowered, n)], 240)
 
 
 @pytest.mark.parametrize("x", [np.array([0, 0, 1]), np.array([1, 0, 0]), np.array([1, 1, 1])])
 @pytest.mark.slow
 def test_orders_opened_by_comparisons_are_uniform(x: Array) -> None:
-    (orders,) = opened_orders(*lowered_study(lambda b, v: [sort_by(v[0], v[0].equals(1))], x), 240)
-    assert_uniform(orders, 3)
+    lowered = lowered_study(lambda b, v: [sort_by(v[0], v[0].equals(1))], x)
+    assert_uniform(lambda n: [counted(orders) for orders in opened_orders(*lowered, n)], 240)
 
 
 @pytest.mark.slow
@@ -357,14 +357,13 @@ def test_orders_of_several_turns_are_uniform_together() -> None:
     key = b.shared(private(b, "a", "x", x))
     (out,) = radix(b.bits(key, 6), 1, [key])
     b.append("reveal", (b.deliver(out, None),), {"name": "out", "to": None}, Type(INT, (3,)), pure=False)
-    first, second = opened_orders(b.finish(), {"a": {("x", ""): x}}, 400)
-    assert_uniform(first, 3)
-    assert_uniform(second, 3)
-    found: Counter[Any] = Counter(zip(first, second, strict=True))
-    kinds = list(itertools.permutations(range(3)))
-    pairs = list(itertools.product(kinds, kinds))
-    chi = sum(((found[pair] - 400 / 36) ** 2 / (400 / 36) for pair in pairs), 0.0)
-    assert chi < 35 + 6 * np.sqrt(70)
+    circuit = b.finish()
+
+    def draw(n: int) -> list[Sample]:
+        first, second = opened_orders(circuit, {"a": {("x", ""): x}}, n)
+        return [counted(first), counted(second), (Counter(zip(first, second, strict=True)), len(THREE) ** 2)]
+
+    assert_uniform(draw, 400)
 
 
 # -- shuffling ---------------------------------------------------------------------------------
@@ -387,9 +386,11 @@ def test_two_shuffles_differ() -> None:
 
 
 def test_shuffled_orders_are_uniform() -> None:
+    def draw(n: int) -> list[Sample]:
+        return [counted([tuple(run(lambda b, v: [shuffle(v[0])], [x]).got[0].tolist()) for _ in range(n)])]
+
     x = np.arange(3)
-    orders = [tuple(run(lambda b, v: [shuffle(v[0])], [x]).got[0].tolist()) for _ in range(240)]
-    assert_uniform(orders, 3)
+    assert_uniform(draw, 240)
 
 
 def test_a_shuffle_in_the_clear_is_the_same_for_all_who_see_it() -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from order_run import PLACES, private, study
+from uniform_draws import Sample, assert_uniform
 
 from mpc.circuit import Array, Circuit
 from mpc.circuits.moving import row_bits, row_numbers
@@ -61,11 +62,14 @@ def kept(lowered: Circuit, inputs: Any, at: Sequence[int], runs: int) -> Opened:
     return seen
 
 
-def assert_uniform(found: Counter[Any], kinds: int) -> None:
-    """As often as any other: chi squared within 10 deviations of its mean."""
-    expected = found.total() / kinds
-    chi = sum((n - expected) ** 2 / expected for n in found.values()) + (kinds - len(found)) * expected
-    assert chi < kinds - 1 + 10 * np.sqrt(2 * (kinds - 1))
+ORDERS = set(itertools.permutations(range(3)))
+
+
+def counted(seen: Opened) -> list[Sample]:
+    """How often each order of three rows came, and each pair of orders of two places."""
+    assert all(set(orders) <= ORDERS for orders in seen)
+    pairs = (Counter(zip(*two, strict=True)) for two in itertools.combinations(seen, 2))
+    return [*((Counter(orders), len(ORDERS)) for orders in seen), *((pair, len(ORDERS) ** 2) for pair in pairs)]
 
 
 THREE = np.array([4, 4, 1])
@@ -86,13 +90,7 @@ SOME, NONE, ALL = (np.array(f, np.bool_) for f in ([1, 0, 1], [0, 0, 0], [1, 1, 
     ],
 )
 def test_opened_orders_are_uniform(compute: Any, arrays: Sequence[Array]) -> None:
-    kinds = set(itertools.permutations(range(3)))
-    seen = opened_inside(compute, arrays, 150)
-    for orders in seen:
-        assert set(orders) <= kinds
-        assert_uniform(Counter(orders), len(kinds))
-    for first, second in itertools.combinations(seen, 2):
-        assert_uniform(Counter(zip(first, second, strict=True)), len(kinds) ** 2)
+    assert_uniform(lambda n: counted(opened_inside(compute, arrays, n)), 150)
 
 
 @pytest.mark.parametrize("rows", [2, 4])
@@ -115,11 +113,10 @@ def test_numbers_that_travel_beside_their_destinations_show_nothing() -> None:
     lowered = b.finish([b.open_to_nodes(b.permute(b.permutation(3), numbers))])
     at = [i for i, node in lowered if node.op == "decode"]
     assert {node.type.dtype for _, node in lowered if node.op == "open"} == {Narrow(row_bits(3))}
-    places = kept(lowered, {"a": {("x", ""): x}}, at, 300)
-    kinds = set(itertools.permutations(range(3)))
-    assert len(places) == 3
-    for orders in places:
-        assert set(orders) <= kinds
-        assert_uniform(Counter(orders), len(kinds))
-    for first, second in itertools.combinations(places, 2):
-        assert_uniform(Counter(zip(first, second, strict=True)), len(kinds) ** 2)
+
+    def draw(n: int) -> list[Sample]:
+        places = kept(lowered, {"a": {("x", ""): x}}, at, n)
+        assert len(places) == 3
+        return counted(places)
+
+    assert_uniform(draw, 300)
