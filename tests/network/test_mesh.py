@@ -107,8 +107,9 @@ async def test_a_session_can_be_opened_again_after_both_have_ended_it(parties):
 
 
 async def test_a_peer_that_does_not_join_is_named(parties):
-    meshes = await parties.mesh(NAMES, connect_timeout=0.3)
+    meshes = await parties.mesh(NAMES)
     await asyncio.gather(*[mesh.connect() for mesh in meshes.values()])
+    meshes["alice"]._connect_timeout = 0.3
     at_alice, at_bob = await asyncio.gather(
         meshes["alice"].session("job", ["bob", "carol"]),
         meshes["bob"].session("job", ["alice"]),
@@ -123,11 +124,12 @@ async def test_a_peer_that_does_not_join_is_named(parties):
         await meshes["carol"].session("job", ["alice"])
 
 
-async def test_a_peer_that_is_not_there_is_named_with_its_address(parties):
+async def test_a_peer_that_is_not_there_is_named_with_its_address(parties, eventually):
     made, roster = parties.make(NAMES)
     made["bob"].listener.close()
     alice = await parties.start(made["alice"], roster, connect_timeout=0.3)
     await parties.start(made["carol"], roster)
+    await eventually(lambda: alice.connected == {"carol"} and alice._peers["bob"].trouble == "Connection refused")
     with pytest.raises(Unreachable) as caught:
         await alice.connect()
 
