@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import re
 import shlex
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -19,6 +18,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from free_ports import free_port
 
 from runtime.policy import study_digest
 
@@ -71,7 +71,7 @@ def commands(text: str) -> list[Command]:
 CONSOLES = [b for b in blocks(README) if b.language == "console"]
 
 
-def parley(words: list[str], folder: Path, seconds: float = 120) -> subprocess.CompletedProcess[str]:
+def parley(words: list[str], folder: Path, seconds: float = 600) -> subprocess.CompletedProcess[str]:
     path = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
     settings = os.environ | {"COLUMNS": "110", "PYTHONPATH": path}
     return subprocess.run(PARLEY + words, capture_output=True, text=True, timeout=seconds, cwd=folder, env=settings)
@@ -145,14 +145,6 @@ def test_what_is_named_is_there() -> None:
 DEPLOYMENT = "On separate machines"
 
 
-def free_ports(count: int) -> list[int]:
-    with ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return [one.getsockname()[1] for one in sockets]
-
-
 def settings_for(shown: str, name: str, *, brings: bool) -> str:
     """The node.toml that the README shows for acme, as `name` writes it."""
     text = shown.replace("acme.key", f"{name}.key").replace("acme.card", f"{name}.card")
@@ -179,7 +171,7 @@ def node(line: str, folder: Path) -> Iterator[None]:
             yield
         finally:
             process.terminate()
-            process.communicate(timeout=30)
+            process.communicate(timeout=300)
     assert process.returncode == 0
 
 
@@ -188,10 +180,10 @@ def parties(tmp_path: Path) -> dict[str, Path]:
     keygen, _, _ = under(DEPLOYMENT, "sh")
     lines = [shlex.split(line, comments=True) for line in keygen.splitlines()]
     folders = {words[2]: tmp_path / words[2] for words in lines}
-    for words, port in zip(lines, free_ports(len(lines)), strict=True):
+    for words in lines:
         folder = folders[words[2]]
         (folder / "partners").mkdir(parents=True)
-        local = re.sub(r"[\w.]+:\d+$", f"127.0.0.1:{port}", words[-1])
+        local = re.sub(r"[\w.]+:\d+$", f"127.0.0.1:{free_port()}", words[-1])
         done = parley([*words[1:-1], local], folder)
         assert done.returncode == 0, done.stderr
     (toml,) = under(DEPLOYMENT, "toml")

@@ -5,29 +5,24 @@ from __future__ import annotations
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import time
 from pathlib import Path
 
+from free_ports import free_port
+
 PARLEY = [sys.executable, "-m", "runtime.cli"]
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def run(*words: str, seconds: float = 60) -> subprocess.CompletedProcess[str]:
+def run(*words: str, seconds: float = 300) -> subprocess.CompletedProcess[str]:
     return subprocess.run([*PARLEY, *words], capture_output=True, text=True, timeout=seconds, check=False)
 
 
 class Node:
     """One party's node: its folder, its process, what it logged."""
 
-    def __init__(self, name: str, folder: Path, *, limit: float = 5.0, policy: str = 'studies = "any"') -> None:
+    def __init__(self, name: str, folder: Path, *, limit: float = 30.0, policy: str = 'studies = "any"') -> None:
         self.name = name
         self.folder = folder / name
         self.log = folder / f"{name}.log"
@@ -37,7 +32,7 @@ class Node:
         self.config = self.folder / "node.toml"
         self.config.write_text(
             f'name = "{name}"\nkey = "{name}.key"\ncard = "{name}.card.toml"\ncards = "../cards"\n'
-            f'[data]\ndirectory = "data"\n[limits]\nconnect_seconds = 10\nround_seconds = {limit}\n'
+            f'[data]\ndirectory = "data"\n[limits]\nconnect_seconds = 60\nround_seconds = {limit}\n'
             f"[policy]\n{policy}\n"
         )
         (folder / "cards").mkdir(exist_ok=True)
@@ -55,7 +50,7 @@ class Node:
     def text(self) -> str:
         return self.log.read_text() if self.log.exists() else ""
 
-    def wait_for(self, pattern: str, *, times: int = 1, seconds: float = 30) -> None:
+    def wait_for(self, pattern: str, *, times: int = 1, seconds: float = 120) -> None:
         deadline = time.monotonic() + seconds
         while len(re.findall(pattern, self.text())) < times:
             assert self.process is not None
@@ -74,7 +69,7 @@ class Node:
             if self.process.poll() is None:
                 self.signal(number)
         try:
-            self.process.wait(10)
+            self.process.wait(60)
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()

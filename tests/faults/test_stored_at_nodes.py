@@ -19,7 +19,7 @@ SCORE = "party a, b, c\ninput y: fixed from b\nmiddle, total = load('kept')\nrev
 
 @pytest.fixture
 def nodes(tmp_path: Path) -> Iterator[dict[str, Node]]:
-    made = {name: Node(name, tmp_path, limit=5.0) for name in "abc"}
+    made = {name: Node(name, tmp_path) for name in "abc"}
     np.save(made["a"].folder / "data/x.npy", np.array([1.0, 2.0, 3.0]))
     np.save(made["b"].folder / "data/y.npy", np.array(10.0))
     (tmp_path / "train.parley").write_text(TRAIN)

@@ -37,7 +37,9 @@ def job(**changes: Any) -> Job:
     return replace(Job(STUDY, "s.parley", ("a", "b", "c"), ("a", "b", "c"), "rep3"), **changes)
 
 
-async def run(jobs: Mapping[str, Job], mesh: Mapping[str, Mapping[str, Channel]], limit: float = 5.0) -> dict[str, Any]:
+async def run(
+    jobs: Mapping[str, Job], mesh: Mapping[str, Mapping[str, Channel]], limit: float = 60.0
+) -> dict[str, Any]:
     """Each party's `Finished`, or the error with which its session ended."""
 
     async def one(name: str) -> Finished:
@@ -81,7 +83,7 @@ async def test_a_difference_is_named(changes: dict[str, Any], part: str) -> None
 async def test_a_party_with_wrong_data_ends_the_job_for_all() -> None:
     async def bad(name: str, mesh: Mapping[str, Mapping[str, Channel]], the_job: Job) -> Finished:
         given = {"x": np.array([1.0, np.nan, 2.0])} if name == "a" else INPUTS[name]
-        return await Session(the_job, name, mesh[name], ArrayInputs(name, given), 5.0).run()
+        return await Session(the_job, name, mesh[name], ArrayInputs(name, given), 60.0).run()
 
     mesh, common = memory_mesh("abc"), job()
     ended = await asyncio.gather(*(bad(name, mesh, common) for name in "abc"), return_exceptions=True)
@@ -99,7 +101,7 @@ async def test_an_owner_whose_whole_number_does_not_fit_ends_the_job_for_all_wit
     given = {"a": {"k": np.array([3, 2**32])}}
 
     async def one(name: str) -> Finished:
-        return await Session(common, name, mesh[name], ArrayInputs(name, given.get(name, {})), 5.0).run()
+        return await Session(common, name, mesh[name], ArrayInputs(name, given.get(name, {})), 60.0).run()
 
     ended = await asyncio.gather(*(one(name) for name in "abc"), return_exceptions=True)
 
@@ -179,7 +181,7 @@ async def test_a_control_message_that_is_none() -> None:
     mesh = memory_mesh("abc")
     mesh["c"]["a"].write([b"\x00\x01"])
 
-    ended = await run({"a": job(), "b": job()}, mesh, limit=1.0)
+    ended = await run({"a": job(), "b": job()}, mesh, 2.0)  # b waits for c in vain
 
     assert isinstance(ended["a"], PartyFailed)
     assert ended["a"].party == "c"

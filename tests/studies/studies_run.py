@@ -16,7 +16,7 @@ EXAMPLES = ROOT / "examples"
 DEALER = ("--protocol", "additive", "--preprocessing", "dealer")
 
 
-def run(study: Path, data: Path, *options: str, seconds: float = 120) -> dict[str, Any]:
+def run(study: Path, data: Path, *options: str, seconds: float = 900) -> dict[str, Any]:
     """What `parley run --json` prints: `{"outputs": …, "stats": …}`."""
     done = call(study, data, *options, seconds=seconds)
     assert done.returncode == 0, done.stderr
@@ -24,7 +24,7 @@ def run(study: Path, data: Path, *options: str, seconds: float = 120) -> dict[st
     return answer
 
 
-def call(study: Path, data: Path, *options: str, seconds: float = 120) -> subprocess.CompletedProcess[str]:
+def call(study: Path, data: Path, *options: str, seconds: float = 900) -> subprocess.CompletedProcess[str]:
     """`parley run --json`, whatever it ends with."""
     command = [sys.executable, "-m", "runtime.cli", "run", str(study), "--data", str(data), "--json", *options]
     return subprocess.run(command, capture_output=True, text=True, timeout=seconds, cwd=ROOT)
