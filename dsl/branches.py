@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from dsl import syntax
 from dsl.assign import assigned_names, has_return
-from dsl.convert import choose
+from dsl.convert import certain, choose
 from dsl.operators import truth
 from dsl.scope import Binding
 from dsl.source import Span
@@ -40,7 +40,7 @@ def conditional(w: Walker, s: syntax.If, rest: Sequence[syntax.Statement]) -> tu
         val = w.evaluate(branch.condition)
         if isinstance(val, Unknown):
             return _unknown(w, s)
-        condition = w.full(truth(w, val, branch.condition.span), branch.condition.span)
+        condition = w.full(certain(truth(w, val, branch.condition.span)), branch.condition.span)
         if condition.shape:
             w.fail("E0301", "a branch needs one truth value", branch.condition.span, describe(condition))
         known = condition.value

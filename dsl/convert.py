@@ -17,7 +17,7 @@ import numpy as np
 
 from dsl.masks import only_rows
 from dsl.source import Span
-from dsl.stypes import FIXED, INTEGER, TEXT_BYTES, SType, common, decimal, text_words
+from dsl.stypes import BOOLEAN, FIXED, INTEGER, TEXT_BYTES, SType, common, decimal, text_words
 from dsl.values import Array, Record, Table, Text, Tuple, Unset, Val, describe, rebuild
 from dsl.walker import Walker
 from mpc.circuit import Array as NDArray
@@ -26,6 +26,7 @@ from mpc.types import BOOL, INT, Shape, TypeRuleError, broadcast_shapes
 
 __all__ = [
     "both_valid",
+    "certain",
     "choose",
     "convert",
     "encode_text",
@@ -232,8 +233,17 @@ def _text_as(w: Walker, text: str, stype: SType, span: Span) -> Array:
     return w.fail("E0301", f"{stype} and a text do not go together", span)
 
 
+def certain(condition: Array) -> Array:
+    """A condition as SQL's `case when` and Python's `if` take it: one that is missing does not hold.
+
+    Of a column with invisible rows it stays as it is: of those nothing is to be said."""
+    if condition.valid is None or condition.padded:
+        return condition
+    return Array(condition.value & condition.valid, BOOLEAN)
+
+
 def _choose_array(w: Walker, condition: Array, a: Array, b: Array, span: Span) -> Array:
-    only_rows(w, condition, span)
+    condition = only_rows(w, certain(condition), span)
     (x, y), stype = unify(w, [a, b], span)
     c = condition.value
     if stype.kind == "text" and c.ndim:

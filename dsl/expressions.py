@@ -18,7 +18,7 @@ from dsl.builtins import BUILTINS
 from dsl.builtins.dates import date_part
 from dsl.builtins.table import builtin_named
 from dsl.calls import call
-from dsl.convert import choose, stacked
+from dsl.convert import certain, choose, stacked
 from dsl.indexing import subscript
 from dsl.library import member
 from dsl.masks import only_rows
@@ -188,7 +188,7 @@ def _among(w: Walker, e: syntax.InList) -> Val:
 
 
 def _conditional(w: Walker, e: syntax.Conditional) -> Val:
-    condition = truth(w, w.evaluate_known(e.condition), e.condition.span)
+    condition = certain(truth(w, w.evaluate_known(e.condition), e.condition.span))
     only_rows(w, condition, e.condition.span)
     if condition.value.is_const and not condition.shape:
         return w.evaluate(e.then if bool(condition.value.constant) else e.otherwise)

@@ -1,8 +1,8 @@
 """Over an axis or all elements: sum mean min max argmin argmax cumsum sort sort_by top_k accuracy.
 
-Missing values are left out of `sum` and `mean`, as in SQL; the others need all of them. Invisible rows of a table do
-not count in `sum`, `mean`, `min`, `max` and `cumsum`; for an order, or a place in it, rows are put together first.
-`min` and `max` of one argument reduce it, of several take the least or largest element by element.
+Missing values are left out of `sum`, `mean`, `min` and `max`, as in SQL; the others need all of them. Invisible rows of
+a table do not count in these and in `cumsum`; for an order, or a place in it, rows are put together first. `min` and
+`max` of one argument reduce it, of several take the least or largest element by element; of truth values they are one.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from dsl.convert import both_valid, to_fixed, to_int, unify
 from dsl.masks import emptied, left_rows, only_rows
 from dsl.operators import compare
 from dsl.source import Span
-from dsl.stypes import FIXED, INTEGER
+from dsl.stypes import BOOLEAN, FIXED, INTEGER
 from dsl.values import Array, Val, describe
 from dsl.walker import Reported, Walker
 from mpc.circuit import Value
@@ -114,7 +114,7 @@ def cumsum(w: Walker, site: CallSite, x: Val, axis: Val | None = None) -> Val:
 
 def _ordered(w: Walker, val: Val, span: Span, *, full: bool = True) -> Array:
     a = w.array(val, span)
-    a = w.full(a, span) if full else only_rows(w, a, span)
+    a = w.full(a, span) if full else a
     if not a.stype.ordered:
         w.fail("E0301", f"{a.stype} has no order", span, describe(a))
     return a
@@ -127,30 +127,44 @@ def _extreme(w: Walker, site: CallSite, name: str, values: tuple[Val, ...], axis
     if len(arrays) > 1:
         if axis is not None:
             return w.error("E0205", f"`{name}` of several values has no axis", site.of("axis"))
-        return _pairwise(w, site, name, arrays)
+        return _pairwise(w, site, name, [only_rows(w, a, s) for a, s in zip(arrays, site.items, strict=True)])
     (a,) = arrays
-    a = to_int(a) if a.stype.kind == "bool" else a
     at = axis_of(w, site, axis, len(a.shape))
     if not a.shape:
-        return a
+        return only_rows(w, a, site.items[0])
     left = left_rows(w, a, at, site.span)
+    a = a if left is None else _filled(only_rows(w, a, site.items[0]))
     if at is None:
         a, at = _flat(a), 0
     if a.shape[at] == 0:
         return w.error("E0302", f"the {name} of nothing", site.span, describe(a))
-    if a.valid is not None and left is None:
-        return _extreme_visible(w, name, a, at)
-    out = _filled(a).with_value(w.builder.emit(name, a.value, axis=at, keepdims=False))
+    out = _extreme_truth(w, name, a, at) if a.stype.kind == "bool" else _extreme_number(w, name, a, at)
     return out if left is None else _in_those(out, left)
 
 
-def _extreme_visible(w: Walker, name: str, a: Array, axis: int) -> Array:
-    """Of the rows that are there; 0 without any. The others take the opposite extreme of all, so that the values keep
+def _extreme_truth(w: Walker, name: str, a: Array, axis: int) -> Array:
+    """The largest truth value says whether any is true, the least whether all are; false without any."""
+    b, zero = w.builder, w.integer(0).value
+    told = emptied(w, a if name == "max" else a.with_value(~a.value))
+    none = b.emit("eq", b.emit("sum", told.value.to_int(), axis=axis, keepdims=False), zero)
+    if name == "max":
+        return Array(~none, BOOLEAN)
+    if a.valid is None:
+        return Array(none, BOOLEAN)
+    nobody = b.emit("eq", b.emit("sum", a.valid.to_int(), axis=axis, keepdims=False), zero)
+    return Array(none & ~nobody, BOOLEAN)
+
+
+def _extreme_number(w: Walker, name: str, a: Array, axis: int) -> Array:
+    """Of the values that are there; 0 without any. The others take the opposite extreme of all, so that the values keep
     the range that is declared for them."""
-    b, x = w.builder, emptied(w, a)
-    assert a.valid is not None
+    b = w.builder
+    if a.valid is None:
+        return _filled(a).with_value(b.emit(name, a.value, axis=axis, keepdims=False))
+    x = emptied(w, a)
     other = b.emit("min" if name == "max" else "max", x.value, axis=axis, keepdims=True)
-    return x.with_value(b.emit(name, b.emit("select", a.valid, x.value, other), axis=axis, keepdims=False))
+    value = b.emit(name, b.emit("select", a.valid, x.value, other), axis=axis, keepdims=False)
+    return replace(x, value=value, stype=a.stype.optional(False))
 
 
 def _pairwise(w: Walker, site: CallSite, name: str, arrays: list[Array]) -> Val:
@@ -158,11 +172,13 @@ def _pairwise(w: Walker, site: CallSite, name: str, arrays: list[Array]) -> Val:
     if "size" in ops and ops <= {"size", "const"} and not any(a.shape for a in arrays):
         return Array(w.region.dim(Size.named(w.text(site.span))), INTEGER)
     parts, stype = unify(w, arrays, site.span, counting=True)
-    if stype.kind == "bool":
-        parts, stype = [to_int(a) for a in parts], INTEGER
     value = parts[0].value
+    truth = stype.kind == "bool"
     for other in parts[1:]:
-        value = w.builder.emit("maximum" if name == "max" else "minimum", value, other.value)
+        if truth:
+            value = value | other.value if name == "max" else value & other.value
+        else:
+            value = w.builder.emit("maximum" if name == "max" else "minimum", value, other.value)
     valid, padded = both_valid(parts, value.shape)
     return Array(value, stype, valid, padded)
 
@@ -209,11 +225,16 @@ def argmin(w: Walker, site: CallSite, x: Val, axis: Val | None = None) -> Val:
 @builtin("sort")
 def sort(w: Walker, site: CallSite, x: Val, axis: Val | None = None) -> Val:
     """In ascending order along an axis, the last when not said."""
-    a = to_int(_ordered(w, x, site.of("x")))
+    a = _ordered(w, x, site.of("x"))
     if not a.shape:
         return w.error("E0302", "a single value has no order", site.of("x"), describe(a))
     at = axis_of(w, site, axis, len(a.shape), len(a.shape) - 1)
-    return a.with_value(w.builder.emit("sort", a.value, axis=at))
+    return _as_was(w, a, w.builder.emit("sort", to_int(a).value, axis=at))
+
+
+def _as_was(w: Walker, a: Array, value: Value) -> Array:
+    """What was computed of `a` as whole numbers, truth values again where it had those."""
+    return a.with_value(~w.builder.emit("eq", value, w.integer(0).value) if a.stype.kind == "bool" else value)
 
 
 @builtin("sort_by")
@@ -234,11 +255,11 @@ def sorted_rows(w: Walker, key: Value, *values: Value) -> tuple[Value, ...]:
 @builtin("top_k")
 def top_k(w: Walker, site: CallSite, x: Val, k: Val) -> Val:
     """The k largest along the last axis, the largest first."""
-    a = to_int(_ordered(w, x, site.of("x")))
+    a = _ordered(w, x, site.of("x"))
     many = w.number(k, site.of("k"), "how many there are")
     if not a.shape or (isinstance(a.shape[-1], int) and not 0 <= many <= a.shape[-1]):
         return w.error("E0306", f"there are no {many} elements", site.of("k"), describe(a))
-    return a.with_value(w.builder.emit("top_k", a.value, k=many))
+    return _as_was(w, a, w.builder.emit("top_k", to_int(a).value, k=many))
 
 
 @builtin("accuracy")

@@ -59,10 +59,10 @@ quotient by 0 is missing.
 
 ## Columns of which no row is left
 
-`sum`, `mean`, `min` and `max` of a query's column leave out its invisible rows (what a `where` or a join dropped) and
-missing values. Where none is left they are 0, of dates 1970-01-01, and nobody sees that none was: SQL's aggregates are
-missing there, and NumPy's are NaN or an error. Where it may happen, let a query say it (`select max(m) as m
-from q`), or count beside it: `sum(q.m == q.m)`.
+`sum`, `mean`, `min` and `max` leave out missing values, and of a query's column its invisible rows (what a `where` or a
+join dropped). Where none is left they are 0, of dates 1970-01-01, of truth values false, and nobody sees that none was:
+SQL's aggregates are missing there, and NumPy's are NaN or an error. Where it may happen, let a query say it (`select
+max(m) as m from q`), or count beside it: `sum(q.m == q.m)`.
 
 ## What each function adds
 

@@ -141,6 +141,18 @@ def test_cross_entropy_of_probabilities() -> None:
     np.testing.assert_allclose(value("cross_entropy(softmax(X) * 1.0, t)", before), expected, rtol=1e-6)
 
 
+def test_extremes_and_orders_of_truth_values_are_truth_values() -> None:
+    assert value("max(X > 1)") is True
+    assert value("min(X > -9)") is True
+    assert value("min(X > 0, axis=0)") == (X > 0).min(0).tolist()
+    assert value("max(X > 1, axis=1)") == (X > 1).max(1).tolist()
+    assert value("max(X > 0, Y > 0)") == ((X > 0) | (Y > 0)).tolist()
+    assert value("min(X > 0, Y > 0, I > 0)") == ((X > 0) & (Y > 0) & (K > 0)).tolist()
+    assert value("sort(X > 0)") == np.sort(X > 0).tolist()
+    assert value("top_k(X > 0, 2)") == np.sort(X > 0)[:, :0:-1].tolist()
+    assert value("1 if max(X > 1) and not min(Y > 0) else 0") == 1
+
+
 def test_cross_entropy_far_from_the_truth_stays_right() -> None:
     result = value("cross_entropy(sigmoid(stack(z - 40, z + 40)), [true, true])")
     np.testing.assert_allclose(result, [40, 0], atol=1e-9)
