@@ -28,7 +28,8 @@ lint: $(VENV)/.dev
 	@$(BIN)/ruff format --quiet --check $(LINTED)
 	@$(BIN)/mypy --no-error-summary
 
-soak: $(VENV)/.dev ## 10^9 random truncations and comparisons against their definitions, on each protocol
+soak: $(VENV)/.dev ## property tests with examples of chance, 10^9 truncations and comparisons against their definitions
+	@$(PYTEST) -m hypothesis --hypothesis-profile=search
 	@$(BIN)/python tests/soak.py --protocol rep3
 	@$(BIN)/python tests/soak.py --protocol additive
 

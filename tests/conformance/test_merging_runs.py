@@ -29,7 +29,7 @@ CLOSE = 1 << 12
 """What a round counts in bytes: little, so that few rows are merged as many are."""
 
 everywhere = pytest.mark.parametrize("where", ["rep3", "additive-2"])
-few = settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck))
+few = settings(max_examples=8, suppress_health_check=list(HealthCheck))
 
 
 def in_runs(rng: np.random.Generator, runs: Sequence[int], width: int) -> Array:

@@ -429,7 +429,7 @@ def test_where_an_operation_has_no_result_is_said(op: str, beside: Range, bad: R
 # -- one by one --------------------------------------------------------------------------------
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     st.lists(st.tuples(st.integers(ENDS.min, ENDS.max), st.integers(-(2**62) + 1, 2**62 - 1)), min_size=1, max_size=20)
 )

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from order_run import PLACES, agree, private, run, study
 from uniform_draws import Sample, assert_uniform
@@ -42,7 +42,7 @@ MANY = 700
 """So many elements are sorted by digits, whatever their width."""
 
 everywhere = pytest.mark.parametrize("where", list(PLACES))
-few = settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+few = settings(max_examples=12)
 
 
 def integers(rng: np.random.Generator, *shape: int, ends: bool = True) -> Array:

@@ -59,7 +59,7 @@ def test_every_number_of_rows(run: Run, n: int, turn: float) -> None:
 
 
 @given(st.integers(2, 40), st.integers(6, 90), st.integers(0, 1 << 30))
-@settings(deadline=None, max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 def test_any_numbers(run: Run, n: int, width: int, seed: int) -> None:
     bits = numbers(np.random.default_rng(seed), n, width)
     np.testing.assert_array_equal(ordered(run, bits, plan(n, 1.0, 2.0)), expected(bits))

@@ -118,9 +118,7 @@ def test_a_multiple_is_divided_exactly(run: Run, m: int) -> None:
 
 
 @pytest.mark.parametrize("primitive", TYPICAL, ids=str)
-@settings(
-    max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
-)
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(shape=hnp.array_shapes(min_dims=0, max_dims=3, min_side=0, max_side=9), seed=st.integers(0, 1 << 32))
 def test_any_shape_and_values(run: Run, primitive: Primitive, shape: tuple[int, ...], seed: int) -> None:
     operands = primitive.operands(np.random.default_rng(seed), shape)

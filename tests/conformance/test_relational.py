@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from order_run import PLACES, Outcome, Range, agree, run
 
@@ -28,7 +28,7 @@ from mpc.types import BOOL, INT, Fixed, ShapeError, Size, Type, TypeRuleError
 
 ENDS = np.iinfo(np.int64)
 everywhere = pytest.mark.parametrize("where", list(PLACES))
-few = settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+few = settings(max_examples=10)
 
 Table = list[Array]
 

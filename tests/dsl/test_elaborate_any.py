@@ -235,7 +235,7 @@ studies = st.one_of(texts(tame), texts(st.one_of(tame, simple)), texts(simple))
 
 
 @seed(20_241_124)
-@settings(max_examples=50, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=50, suppress_health_check=list(HealthCheck))
 @given(studies)
 def test_any_study(body: str) -> None:
     try:

@@ -113,7 +113,7 @@ def mutated(draw: st.DrawFn) -> str:
     return text
 
 
-@settings(max_examples=400, derandomize=True, deadline=None)
+@settings(max_examples=400)
 @given(mutated())
 def test_a_mutated_study_gives_a_study_or_a_study_error(text: str) -> None:
     try:
@@ -125,7 +125,7 @@ def test_a_mutated_study_gives_a_study_or_a_study_error(text: str) -> None:
             assert render(d)
 
 
-@settings(max_examples=200, derandomize=True, deadline=None)
+@settings(max_examples=200)
 @given(st.lists(st.sampled_from(SNIPPETS), max_size=30).map(" ".join) | st.text(max_size=60))
 def test_any_text_gives_a_study_or_a_study_error(text: str) -> None:
     try:
@@ -134,7 +134,7 @@ def test_any_text_gives_a_study_or_a_study_error(text: str) -> None:
         assert str(error)  # noqa: PT017
 
 
-@settings(max_examples=200, derandomize=True, deadline=None)
+@settings(max_examples=200)
 @given(st.lists(st.sampled_from(SNIPPETS), max_size=30).map(" ".join))
 def test_any_query_gives_a_study_or_a_study_error(text: str) -> None:
     try:

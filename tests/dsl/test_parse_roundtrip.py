@@ -11,7 +11,7 @@ from dsl.parse import parse
 from dsl.unparse import to_source
 
 STUDIES = sorted((Path(__file__).parent / "data").glob("*.parley"))
-relaxed = settings(max_examples=100, derandomize=True, deadline=None, suppress_health_check=list(HealthCheck))
+relaxed = settings(max_examples=100, suppress_health_check=list(HealthCheck))
 
 
 @pytest.mark.parametrize("path", STUDIES, ids=lambda p: p.stem)

@@ -91,7 +91,7 @@ def test_bools_pack_and_unpack(n: int) -> None:
     assert np.array_equal(pack_bool(bits.astype(bool)), words)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.integers(0, 70), st.integers(0, 200), st.integers(0, 100))
 def test_wire_form_holds_the_bits_and_nothing_else(rows: int, n: int, seed: int) -> None:
     words = values(rows, words_for(n), seed=seed)

@@ -73,7 +73,7 @@ ONE: dict[str, Callable[[int], int]] = {"neg": lambda x: -x, "abs": abs, "square
 
 
 @pytest.mark.parametrize("op", TWO)
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(pairs=PAIRS)
 @pytest.mark.slow
 def test_two_operands(op: str, pairs: list[tuple[int, int]]) -> None:
@@ -82,19 +82,19 @@ def test_two_operands(op: str, pairs: list[tuple[int, int]]) -> None:
 
 
 @pytest.mark.parametrize("op", ONE)
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(xs=NUMBERS)
 def test_one_operand(op: str, xs: list[int]) -> None:
     hold(once(op, ints(xs)), [ONE[op](x) for x in xs])
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(xs=NUMBERS, n=st.integers(0, 64))
 def test_powers(xs: list[int], n: int) -> None:
     hold(once("power", ints(xs), n=n), [x**n for x in xs])
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(xs=st.lists(NUMBER, min_size=1, max_size=40))
 def test_sums(xs: list[int]) -> None:
     hold(once("sum", ints(xs), axis=0, keepdims=False), [sum(xs)])
@@ -102,7 +102,7 @@ def test_sums(xs: list[int]) -> None:
     hold(once("cumsum", ints(xs), axis=0), [sum(xs[: i + 1]) for i in range(len(xs))])
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(pairs=st.lists(st.tuples(NUMBER, NUMBER), min_size=1, max_size=8))
 def test_products_of_arrays(pairs: list[tuple[int, int]]) -> None:
     """Of large terms that cancel too."""
@@ -114,7 +114,7 @@ def test_products_of_arrays(pairs: list[tuple[int, int]]) -> None:
     hold(once("matmul", turned.reshape(1, -1), ints([*ys, *ys]).reshape(-1, 1)), [exact])
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(rows=st.lists(st.tuples(st.booleans(), st.booleans(), NUMBER), min_size=1, max_size=9))
 def test_sums_of_groups(rows: list[tuple[bool, bool, int]]) -> None:
     """Whatever stands behind the groups, or wraps on the way."""
@@ -142,7 +142,7 @@ def test_sums_of_groups(rows: list[tuple[bool, bool, int]]) -> None:
     assert counts.sum() == visible.sum()
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(xs=st.lists(st.floats(-(2.0**60), 2.0**60), min_size=1, max_size=5))
 def test_units_of_floats(xs: list[float]) -> None:
     hold(once("units", np.array(xs), frac=16), [round(x * 65536) for x in xs])

@@ -201,7 +201,7 @@ def test_every_operation_has_a_rule_or_a_reason() -> None:
 SHAPES = st.sampled_from([(), (1,), (3,), (2, 1), (2, 3), (1, 3), (4, 2, 3), (4, 1, 1), (1, 2, 1)])
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(SHAPES, SHAPES, st.sampled_from(["add", "sub", "mul", "div", "maximum"]), st.booleans())
 def test_broadcasting_is_undone(x: tuple[int, ...], y: tuple[int, ...], op: str, weighted: bool) -> None:
     arrays = [numbers(*x), numbers(*y, seed=2, low=0.5, high=1.9)]
@@ -209,7 +209,7 @@ def test_broadcasting_is_undone(x: tuple[int, ...], y: tuple[int, ...], op: str,
     check(emit(op), arrays, 3 if weighted else None)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(SHAPES, SHAPES, SHAPES)
 def test_products_of_what_spreads_differently(x: tuple[int, ...], y: tuple[int, ...], z: tuple[int, ...]) -> None:
     def build(a: Value, b: Value, c: Value) -> Value:

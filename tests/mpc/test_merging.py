@@ -37,7 +37,7 @@ def test_all_runs_of_zeros_and_ones(n: int, m: int) -> None:
 
 
 @given(st.lists(st.integers(0, 300), min_size=1, max_size=6), st.integers(0, 1 << 32))
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_any_runs(runs: list[int], seed: int) -> None:
     x = np.random.default_rng(seed).permutation(sum(runs))
     sides = [np.sort(part) for part in np.split(x, np.cumsum(runs)[:-1])]

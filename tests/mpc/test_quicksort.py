@@ -38,7 +38,7 @@ def ordered(x: Array, stages: Sequence[Stage], compared: list[int] | None = None
 
 
 @given(st.integers(1, 3000), st.sampled_from([0.0, 1.0, 1e6]), st.randoms(use_true_random=False))
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_any_plan_finds_the_order(n: int, turn: float, random: Any) -> None:
     x = np.random.default_rng(random.randrange(1 << 30)).choice(1 << WIDTH, n, replace=False)
     stages, compared = plan(n, 1.0, turn), list[int]()

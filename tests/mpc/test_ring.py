@@ -36,7 +36,7 @@ def by_python(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 # -- matrix products ---------------------------------------------------------------------------------------------------
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(st.data())
 def test_small_products_are_exact(data: st.DataObject) -> None:
     m, k, n = (data.draw(st.integers(1, 6)) for _ in range(3))

@@ -120,8 +120,8 @@ class Spoken(FileInputs):
 @pytest.mark.parametrize("dialect", TYPES)
 @pytest.mark.parametrize("query", QUERIES)
 @settings(
-    max_examples=2, deadline=None, derandomize=True, phases=[Phase.generate],
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
+    max_examples=2, phases=[Phase.generate],
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )  # fmt: skip
 @given(data=DATA)
 def test_it_says_what_the_circuit_says(query: str, dialect: str, folder: Path, data: Any) -> None:
@@ -166,7 +166,7 @@ def spark() -> Any:
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("query", QUERIES)
 @settings(
-    max_examples=2, deadline=None, derandomize=True, phases=[Phase.generate],
+    max_examples=2, phases=[Phase.generate],
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )  # fmt: skip
 @given(data=DATA)

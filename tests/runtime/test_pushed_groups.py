@@ -60,8 +60,8 @@ def filled(folder: Path, kind: str, data: Any) -> dict[tuple[str, str], Any]:
 @pytest.mark.parametrize("kind", ["duckdb", "sqlite"])
 @pytest.mark.parametrize("query", QUERIES)
 @settings(
-    max_examples=4, deadline=None, derandomize=True, phases=[Phase.generate],
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
+    max_examples=4, phases=[Phase.generate],
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )  # fmt: skip
 @given(data=DATA)
 def test_a_database_gives_what_the_circuit_says(query: str, kind: str, files: Path, data: Any) -> None:
@@ -72,8 +72,8 @@ def test_a_database_gives_what_the_circuit_says(query: str, kind: str, files: Pa
 
 @pytest.mark.parametrize("query", QUERIES)
 @settings(
-    max_examples=2, deadline=None, derandomize=True, phases=[Phase.generate],
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
+    max_examples=2, phases=[Phase.generate],
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )  # fmt: skip
 @given(data=DATA)
 def test_rows_that_stand_for_nothing_count_nowhere(query: str, files: Path, data: Any) -> None:

@@ -129,8 +129,8 @@ def held_to_whole_tables(query: str, folder: Path, places: Any, changes: tuple[t
 
 
 FEW = settings(
-    max_examples=3, deadline=None, derandomize=True, phases=[Phase.generate],
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
+    max_examples=3, phases=[Phase.generate],
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )  # fmt: skip
 
 

@@ -15,7 +15,7 @@ from dsl.inputs import ColumnSpec, InputSpec
 from runtime.errors import DataError
 from runtime.sources import Loaded, load, measure
 
-EACH = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+EACH = settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 
 
 def table(*columns: ColumnSpec, **more) -> InputSpec:

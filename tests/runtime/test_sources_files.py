@@ -18,7 +18,7 @@ from dsl.inputs import ColumnSpec
 from runtime.errors import DataError, UsageError
 from runtime.sources import find, hash_keys, load, measure, pack_text, parse_binding, unpack_text
 
-EACH = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+EACH = settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 
 
 def load_parquet(tmp_path: Path, spec, columns: dict, **options):

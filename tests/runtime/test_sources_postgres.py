@@ -334,8 +334,8 @@ def two_tables(server):
 @pytest.mark.slow
 @pytest.mark.parametrize("query", QUERIES)
 @settings(
-    max_examples=5, deadline=None, derandomize=True, phases=[Phase.generate],
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
+    max_examples=5, phases=[Phase.generate],
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )  # fmt: skip
 @given(data=DATA)
 def test_postgres_gives_what_the_circuit_says(query, two_tables, data):
@@ -347,8 +347,8 @@ def test_postgres_gives_what_the_circuit_says(query, two_tables, data):
 @pytest.mark.slow
 @pytest.mark.parametrize("query", ROWS)
 @settings(
-    max_examples=3, deadline=None, derandomize=True, phases=[Phase.generate],
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
+    max_examples=3, phases=[Phase.generate],
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )  # fmt: skip
 @given(data=DATA)
 @pytest.mark.filterwarnings("ignore:The recursion limit")
