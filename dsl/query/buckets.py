@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial, reduce
-from operator import add
+from operator import add, or_
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -103,7 +103,7 @@ def by_bucket(ctx: Context, relation: Relation, s: Space, measures: Sequence[Mea
     rows = reduce(add, [e[0] for e in each])
     columns = {a.column: _public(ctx, s, place) for place, a in enumerate(s.axes)}
     for at, m in enumerate(sums):
-        columns[m.column] = _summed(ctx, m, rows, [e[1][at] for e in each])
+        columns[m.column] = _summed(m, [(e[0], e[1][at]) for e in each])
     for m in measures:
         if m.kind in {"min", "max"}:
             parts = [_ordered(ctx, p, n, s, [m])[m.column] for p, n in zip(relation.parts, numbers, strict=True)]
@@ -191,20 +191,15 @@ def _sums(ctx: Context, part: Part, index: Value, s: Space, measures: Sequence[M
     ]
 
 
-def _summed(ctx: Context, m: Measure, rows: Value, parts: Sequence[_Sum]) -> Array:
-    """A measure over all parts."""
-    del ctx
-    value = reduce(add, [p.value for p in parts])
-    stype = parts[0].stype
-    if m.kind != "sum" or all(p.present is None for p in parts):
+def _summed(m: Measure, parts: Sequence[tuple[Value, _Sum]]) -> Array:
+    """A measure over all parts, each with the numbers of its rows."""
+    value = reduce(add, [p.value for _, p in parts])
+    stype = parts[0][1].stype
+    if m.kind != "sum" or all(p.present is None for _, p in parts):
         return Array(value, stype)
-    del rows
-    return Array(value, stype.optional(), reduce(lambda a, b: a | b, [_some(p) for p in parts]))
-
-
-def _some(p: _Sum) -> Value:
-    assert p.present is not None
-    return p.present > 0
+    # Where a part's values are all there, as those of a left join's rows that found something, its rows count.
+    some = [(rows if p.present is None else p.present) > 0 for rows, p in parts]
+    return Array(value, stype.optional(), reduce(or_, some))
 
 
 def _ordered(ctx: Context, part: Part, index: Value, s: Space, measures: Sequence[Measure]) -> dict[Column, Array]:

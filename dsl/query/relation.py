@@ -265,11 +265,13 @@ def dropped(ctx: Context, relation: Relation, masks: Sequence[Value]) -> tuple[l
     own = relation.own
     if own is None:
         return list(masks), None
-    out = [
-        emit(ctx, "keep", mask, name=own.table, scan=own.scan, at=own.at) if mask.type.seen_by == owner else mask
-        for mask, owner in zip(masks, own.owners, strict=True)
-    ]
-    return out, own._replace(at=own.at - 1)
+
+    def told(mask: Value, owner: Viewers) -> Value:
+        if owner is None or mask.type.seen_by != owner:  # what everyone sees nobody need say
+            return mask
+        return emit(ctx, "keep", mask, name=own.table, scan=own.scan, at=own.at)
+
+    return [told(m, owner) for m, owner in zip(masks, own.owners, strict=True)], own._replace(at=own.at - 1)
 
 
 def merged(ctx: Context, relation: Relation, wanted: Collection[Column] | None = None) -> Part:

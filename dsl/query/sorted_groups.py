@@ -282,8 +282,14 @@ class _Pass:
     def _any(self, whole: Array, value: int, mask: int | None) -> _Finish:
         there = None if mask is None else self._combine("last", self.sorted[mask])
         if value < 0:
-            zero = self.ctx.w.builder.const(np.zeros(()), to_int(whole).value.dtype)
-            return lambda r: _typed(whole, zero.broadcast_to((r[0].shape[0],)), None if there is None else r[there])
+            x = to_int(whole).value
+            zero = self.ctx.w.builder.const(np.zeros(()), x.dtype)
+
+            def none(r: Sequence[Value]) -> Array:
+                rows = zero.broadcast_to((r[0].shape[0], *x.shape[1:]))
+                return _typed(whole, rows, None if there is None else r[there])
+
+            return none
         last = self._combine("last", self.sorted[value])
         return lambda r: _typed(whole, r[last], None if there is None else r[there])
 
