@@ -117,7 +117,7 @@ MADE = {
     "grad": ("", "as the products and functions that the derivative is made of"),
     "round": ("", "exact; with places above 0, 2^-17"),
     "squared_error": ("&#124;a - b&#124; ≤ 2^15", "2^-15"),
-    "standardize": ("columns of a deviation of 2^-4 or more", "2^-12 (1 + &#124;r&#124;)"),
+    "standardize": ("columns of a deviation of 2^-4 or more", "2^-12 (1.5 + &#124;r&#124;)"),
 }
 """Functions that are made of several operations: their domain, and what a test finds of their error."""
 

@@ -70,7 +70,8 @@ def test_standardize(columns: Array) -> None:
     exact = (x - x.mean(axis=0)) / x.std(axis=0)
     got = learned("standardize(x + zero)", x, np.zeros(2))
 
-    assert (np.abs(got - exact) <= 2.0**-12 * (1 + np.abs(exact))).all()
+    # The mean is off by less than a unit, which is 2^-12 of the least deviation, and each product by one more of 2^-16.
+    assert (np.abs(got - exact) <= 2.0**-12 * (1.5 + np.abs(exact))).all()
 
 
 def test_cross_entropy() -> None:

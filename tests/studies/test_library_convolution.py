@@ -111,13 +111,14 @@ def test_it_learns_digits_as_numpy_does(classes: int, epochs: int, weighed: bool
     want = chances(p, x, classes)
     rounded = trained(x[:train], target[:train], start, classes, epochs, on, np.random.default_rng(0))
     np.testing.assert_allclose(chances(rounded, x, classes), want, atol=0.001)
-    for found, tolerance in ((plain, 1e-9), (got, 0.002)):
+    # One rounding a step moves chances by up to 0.0008, where a sum falls on the other side of 0; shares have some ten.
+    for found, tolerance in ((plain, 1e-9), (got, 0.005)):
         told = found["chances"][:, None] if classes == 2 else found["chances"]
         np.testing.assert_allclose(told, want, atol=tolerance)
         by_two = np.sort(np.concatenate([want, 1 - want], axis=1) if classes == 2 else want, axis=1)
         best = want[:, 0] > 0.5 if classes == 2 else want.argmax(axis=1)
         clear_cut = by_two[:, -1] - by_two[:, -2] > 2 * tolerance
-        assert clear_cut.mean() > 0.9
+        assert clear_cut.mean() > 0.8
         assert (found["said"] == best)[clear_cut].all()
     # As yet far from what it can learn, which the example shows, but further from guessing.
     assert np.mean(got["said"][train:] == y[train:]) >= (0.7 if classes == 2 else 0.5)

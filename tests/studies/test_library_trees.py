@@ -192,13 +192,15 @@ def test_boosting_grows_trees_on_slopes(least: int) -> None:
 
     plain, got = (run(text, given(x, y)) for run in (clear, shared))
 
-    for found, tolerance in ((plain, 1e-9), (got, 2.0**-11)):
+    # A leaf is the quotient of a sum of slopes by one of curvatures, each right to a sigmoid's 2^-12: of those here,
+    # with curvatures of 0.13 and more in the mean, none may be off by more than 2^-8.
+    for found, tolerance, of_leaves in ((plain, 1e-9, 1e-9), (got, 2.0**-11, 2.0**-8)):
         score = np.full(len(x), np.log(y.mean() / (1 - y.mean())))
         for step in range(3):
             p = 1 / (1 + np.exp(-score))
             leaves = found["values"][4 * step : 4 * step + 4] / 0.5
             tree = Tree(found["features"][step], found["thresholds"][step], leaves)
-            Rows(x, (y - p)[:, None], p * (1 - p) + 2.0**-12, 8, least, 0.5).check(tree, tolerance)
+            Rows(x, (y - p)[:, None], p * (1 - p) + 2.0**-12, 8, least, 0.5).check(tree, of_leaves)
             score = score + 0.5 * tree.says(x)[:, 0]
         np.testing.assert_allclose(found["chances"], 1 / (1 + np.exp(-score)), atol=tolerance)
         assert (found["said"] == (score > 0))[np.abs(score) > 0.01].all()
