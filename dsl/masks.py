@@ -150,9 +150,27 @@ def left_rows(w: Walker, a: Array, axis: int | None, span: Span) -> Value | None
 
 def several(w: Walker, a: Array, span: Span) -> NoReturn:
     """E0311 for an array of which rows are along several axes."""
-    helps = ["put the visible rows together first: `compact(t)`, which opens how many they are"]
+    _together(w, "rows may be invisible along several axes of this array", a, span)
+
+
+def unfilled(w: Walker, a: Array, span: Span) -> NoReturn:
+    """E0311 for an array that must have all its elements, and may lack some."""
+    if a.padded:
+        _together(w, "some rows of this column may be invisible", a, span)
+    take = f"say what to take instead: `coalesce({w.text(span)}, {a.stype.example})`"
+    leave = "or let the query leave such rows out: where … is not null"
+    # Helps of the library's text are not shown; the label says it for the study's.
+    first = "first leave out what is missing, `where x is not null`, or take `coalesce(x, 0)`"
+    label = first if w.in_library else f"{a.stype}"
+    w.fail("E0311", "a value may be missing here", span, label, helps=[take, leave])
+
+
+def _together(w: Walker, message: str, a: Array, span: Span) -> NoReturn:
+    table, dot, column = w.text(span).partition(".")
+    name = table if dot and f"{table}{column}".isidentifier() else "t"
+    helps = [f"put the visible rows together first: `compact({name})`, which opens how many they are"]
     label = "first put the visible rows together, `compact(t)`" if w.in_library else describe(a)
-    w.fail("E0311", "rows may be invisible along several axes of this array", span, label, helps=helps)
+    w.fail("E0311", message, span, label, helps=helps)
 
 
 def factors(w: Walker, a: Array, b: Array, span: Span) -> tuple[Array, Array, Callable[[Array], Array]]:

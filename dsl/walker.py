@@ -311,23 +311,9 @@ class Walker:
         """`array`, which must have all its elements."""
         if array.valid is None:
             return array
-        if array.padded:
-            self.fail(
-                "E0311",
-                "some rows of this column may be invisible",
-                span,
-                # Helps of the library's text are not shown; this one is for the study's.
-                "first put the visible rows together, `compact(t)`" if self.in_library else f"{array.stype}",
-                helps=["put the visible rows together first: `compact(t)`, which opens how many they are"],
-            )
-        name = self.text(span)
-        return self.fail(
-            "E0311",
-            "a value may be missing here",
-            span,
-            f"{array.stype}",
-            helps=[f"say what to take instead: `coalesce({name}, {array.stype.example})`"],
-        )
+        from dsl.masks import unfilled
+
+        return unfilled(self, array, span)
 
     def local(self, val: Val) -> Val:
         """`val` with its values brought into the region being built."""

@@ -19,6 +19,7 @@ from dsl.query.expressions import Rows, column_of, rows_of, truth_of
 from dsl.query.lookups import Found, keys_of, lookup, matches
 from dsl.query.measures import limit_of, nothing
 from dsl.query.plan import Attach, Column, Measure, Plan, Ref, columns_of
+from dsl.query.present import present, without_missing
 from dsl.query.relation import Context, Part, Relation, dropped, emit, filtered, full, merged, shown, single, unique_on
 from dsl.stypes import BOOLEAN, INTEGER
 from dsl.values import Array
@@ -174,7 +175,8 @@ def conditions(ctx: Context, relation: Relation, nodes: Sequence[Node]) -> Relat
                 parts = relation.parts
                 masks = [truth_of(rows_of(ctx, p), node).value.broadcast_to((p.rows,)) for p in parts]
                 masks, own = dropped(ctx, relation, masks)
-                left = tuple(filtered(p, mask) for p, mask in zip(parts, masks, strict=True))
+                there = present(node)
+                left = tuple(without_missing(filtered(p, m), there) for p, m in zip(parts, masks, strict=True))
                 relation = replace(relation, parts=left, own=own)
         return doing.done(relation)
 

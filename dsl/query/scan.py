@@ -22,6 +22,7 @@ from dataclasses import replace
 
 from dsl.query.expressions import rows_of, truth_of
 from dsl.query.plan import Column, Scan
+from dsl.query.present import present, without_missing
 from dsl.query.relation import Context, OwnRows, Part, Relation, emit, filtered, merged, shown
 from dsl.values import Array, Table, leaves
 from mpc.circuit import Value
@@ -112,7 +113,7 @@ def _kept(ctx: Context, scan: Scan, number: int, part: Part) -> Part:
             mask = truth_of(rows_of(ctx, part), node).value.broadcast_to((part.rows,))
             if own and mask.type.seen_by == first.type.seen_by:
                 mask = emit(ctx, "keep", mask, name=first["name"], scan=number, at=at)
-            out = out if at in told else filtered(out, mask)
+            out = without_missing(out if at in told else filtered(out, mask), present(node))
     return out
 
 

@@ -59,6 +59,7 @@ QUERIES = {
     "groups alone": "select cust, word, sum(amount) as s, max(note) as last from t "
     "group by cust, word having count(*) > 1",
     "rows alone": "select name, region, opened from t join o on t.cust = o.cust where opened < when",
+    "all rows alone": "select name, region, opened from t join o on t.cust = o.cust",
 }
 """Queries whose rows meet another owner's, or are revealed."""
 
@@ -177,7 +178,8 @@ OTHERS = [
         ("exists", {"t": [(3, ("cust", "name", "amount"))], "o": []}),
         ("in", {"t": [(8, ("cust", "k", "amount"))], "o": []}),
         ("not in", {"t": [(3, ("cust", "k", "amount"))], "o": []}),
-        ("rows alone", {"t": [(6, ("cust", "name"))], "o": [(U, ("cust", "region", "opened"))]}),
+        ("rows alone", {"t": [(6, ("name", "#0", "#1"))], "o": []}),
+        ("all rows alone", {"t": [(T, ("cust", "name"))], "o": [(U, ("cust", "region", "opened"))]}),
         ("join by two", {"t": [(5, ("name", "#0", "#1"))], "o": []}),
     ],
 )

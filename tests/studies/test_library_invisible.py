@@ -55,7 +55,7 @@ def test_what_needs_all_rows_says_to_put_them_together(table: str, call: str) ->
     with pytest.raises(StudyError, match="E0311") as error:
         elaborate(parse(f"{HEAD}{TABLES}reveal {call.replace('T', table)} to all as r\n"), Bindings(), check=True)
 
-    assert "compact(t)" in str(error.value)
+    assert "compact(t)" in str(error.value) or f"compact({table})" in str(error.value)
 
 
 REDUCED = """
