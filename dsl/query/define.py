@@ -10,6 +10,7 @@ error that tells nothing else.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 from dsl import syntax
@@ -19,7 +20,7 @@ from dsl.privacy.lineage import Lineage
 from dsl.privacy.queries import lineage_of_plan
 from dsl.query.bind import bind_query
 from dsl.query.plan import Column, Plan, Scan, outputs
-from dsl.query.relation import Check, Context, Relation, merged
+from dsl.query.relation import Check, Context, Relation, closure, merged
 from dsl.query.scan import declared_checks
 from dsl.query.select import build
 from dsl.values import Table
@@ -73,11 +74,24 @@ def _table(ctx: Context, plan: Plan, relation: Relation, s: syntax.QueryDefiniti
     for shown, column in outputs(plan):
         places.setdefault(column, shown)
         columns[shown] = part.columns[column]
-    uniques = tuple(
-        tuple(places[c] for c in unique) for unique in relation.uniques if unique and unique <= places.keys()
-    )
+    uniques = tuple(names for unique in relation.uniques if (names := _named(relation, unique, places)))
     name, span, ordered = s.name.text, s.name.span, relation.ordered
     return Table(name, columns, part.rows, part.visible, uniques, ordered=ordered, span=span, lineage=lineage)
+
+
+def _named(relation: Relation, unique: frozenset[Column], places: Mapping[Column, str]) -> tuple[str, ...]:
+    """The names of shown columns that tell rows apart as these columns do; none where some have none.
+
+    Rows may be told apart by the rank of a shown column, which has no name itself.
+    """
+    names: list[str] = []
+    for column in unique:
+        alike = (c for c in places if column in closure([c], relation.dependencies))
+        found = column if column in places else next(alike, None)
+        if found is None:
+            return ()
+        names.append(places[found])
+    return tuple(sorted(set(names)))
 
 
 def _opened(ctx: Context) -> Value:

@@ -45,3 +45,15 @@ def test_a_query_of_a_query_with_what_everyone_knows(condition: str, where: str)
     for run in (run_study, run_shared):
         got = [tuple(row.values()) for row in run(text, tables.data())["q"]]
         assert same(got, want, ordered=False, tolerance=0.0), text
+
+
+@pytest.mark.parametrize("keys", ["t", "t, k", "t, g, b", "day, g", "f, t"])
+def test_the_groups_of_a_query_are_looked_up_by_a_later_one(keys: str) -> None:
+    """Also where its groups were found by ranks of their keys, which their owner worked out."""
+    tables, names = Tables.of(7), keys.split(", ")
+    rows = f"select {keys}, max(v) as top, count(*) as n from s group by {keys}"
+    on = " and ".join(f"t.{name} = w.{name}" for name in names)
+    query = f"select t.id, w.top, w.n from t join w on {on} where w.n > 0"
+    text = f"{DECLARATIONS}query w:\n    {rows}\nquery q:\n    {query}\nreveal q to all\n"
+    got = [tuple(row.values()) for row in run_study(text, tables.data())["q"]]
+    assert same(got, expected(f"with w as ({rows}) {query}", tables), ordered=False, tolerance=1e-3)
