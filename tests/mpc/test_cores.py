@@ -36,7 +36,7 @@ def test_every_unit_is_done_once(cores: int) -> None:
 def test_parts_run_at_the_same_time(cores: int) -> None:
     together = threading.Barrier(cores)
 
-    in_parts(lambda _first, _last: together.wait(10) and None, cores, 1)  # no part ends before all have begun
+    in_parts(lambda _first, _last: together.wait(60) and None, cores, 1)  # no part ends before all have begun
 
     assert not together.broken
 

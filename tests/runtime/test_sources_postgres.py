@@ -65,7 +65,7 @@ def server():
     cluster = str(folder / "cluster")
 
     def run(*command: str) -> None:
-        subprocess.run([*user, *command], check=True, capture_output=True, timeout=120, cwd=folder)
+        subprocess.run([*user, *command], check=True, capture_output=True, timeout=600, cwd=folder)
 
     try:
         run(

@@ -54,12 +54,12 @@ DEALER = {"protocol": "additive", "preprocessing": "dealer", "nodes": ["a", "b"]
 
 
 async def store(state: Path, **options: Any) -> None:
-    done = await parley.simulate(parley.compile(TRAIN, **options), TRAIN_INPUTS, state=state, limit=10.0)
+    done = await parley.simulate(parley.compile(TRAIN, **options), TRAIN_INPUTS, state=state, limit=60.0)
     assert done["b"]["total"] == pytest.approx(Y.sum(), abs=1e-3)
 
 
 async def score(state: Path, **options: Any) -> Any:
-    return await parley.simulate(parley.compile(SCORE, **options), {"e": {"z": Z}}, state=state, limit=10.0)
+    return await parley.simulate(parley.compile(SCORE, **options), {"e": {"z": Z}}, state=state, limit=60.0)
 
 
 def first(caught: pytest.ExceptionInfo[BaseExceptionGroup], kind: type[BaseException]) -> BaseException:
