@@ -14,6 +14,7 @@ from typing import Any
 from dsl import syntax as s
 from dsl.build_expression import Children, ExpressionBuilder, Part, Refused, covers
 from dsl.build_query import QueryBuilder
+from dsl.mistakes import foreign
 from dsl.source import Span
 from dsl.tokens import Token
 
@@ -208,6 +209,8 @@ class Builder(QueryBuilder, ExpressionBuilder):
         value = c[0]
         if isinstance(value, s.Call | s.Reveal):
             return s.ExpressionStatement(value, span=covers(c))
+        if isinstance(value, s.Name) and (instead := foreign(value.id)):
+            raise Refused("E0105", f"`{value.id}` is not in the language", value.span, "", [instead])
         helps = ["to keep a value: `x = …`; to show it: `reveal … to …`"]
         if isinstance(value, s.Compare) and value.op == "==" and isinstance(value.left, s.Name):
             helps = [f"to assign: `{value.left.id} = …`"]

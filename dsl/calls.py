@@ -13,9 +13,10 @@ from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 
 from dsl import syntax
-from dsl.builtins.table import BUILTINS, SPECIALS, Builtin, CallSite, builtin_named, special_named
+from dsl.builtins.table import Builtin, CallSite, builtin_named, special_named
 from dsl.scope import Binding, Scope
 from dsl.source import Span
+from dsl.unknown import hints_for_function
 from dsl.values import NOTHING, UNKNOWN, Function, Unknown, Val, describe
 from dsl.walker import Frame, Walker
 
@@ -55,10 +56,7 @@ def _called(w: Walker, e: syntax.Expression) -> Val:
         and builtin_named(e.id, library=w.in_library) is None
         and e.id not in w.scope.local
     ):
-        functions = [n for n in w.scope.visible() if (b := w.scope.find(n)) and isinstance(b.val, Function)]
-        there = [n for n in (*BUILTINS, *SPECIALS) if not n.startswith("_")]
-        near = get_close_matches(e.id, [*functions, *there], n=1)
-        return w.error("E0204", f"there is no function `{e.id}`", e.span, helps=[f"there is `{n}`" for n in near])
+        return w.error("E0204", f"there is no function `{e.id}`", e.span, helps=hints_for_function(w, e.id))
     return w.evaluate(e)
 
 

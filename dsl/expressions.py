@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from difflib import get_close_matches
 
 import numpy as np
 
@@ -28,6 +27,7 @@ from dsl.privacy.mechanism import read_mechanism
 from dsl.privacy.noised import noised_opening
 from dsl.source import Span
 from dsl.stypes import BOOLEAN, DATE, EPOCH, FIXED, INTEGER
+from dsl.unknown import hints_for_name
 from dsl.values import (
     UNKNOWN,
     Array,
@@ -138,8 +138,7 @@ def _unknown_name(w: Walker, e: syntax.Name) -> Val:
         return w.error("E0201", f"`{e.id}` has no value yet", e.span, why)
     if e.id in w.parties:
         return w.error("E0201", f"`{e.id}` is a party, not a value", e.span)
-    near = get_close_matches(e.id, [*w.scope.visible(), *BUILTINS], n=1)
-    return w.error("E0201", f"there is no `{e.id}`", e.span, "not known here", helps=[f"there is `{n}`" for n in near])
+    return w.error("E0201", f"there is no `{e.id}`", e.span, "not known here", helps=hints_for_name(w, e.id))
 
 
 def _whole(w: Walker, value: int, span: Span) -> Val:
@@ -239,7 +238,8 @@ def _attribute(w: Walker, e: syntax.Attribute) -> Val:
             return _transposed(val)
         case Array() if name == "shape":
             return Tuple(tuple(Array(w.region.dim(d), INTEGER) for d in val.shape))
-    return w.error("E0207", f"{describe(val)} has no `{name}`", e.name.span)
+    helps = [f"write `{name}({w.text(e.value.span)})`"] if name in BUILTINS and not name.startswith("_") else []
+    return w.error("E0207", f"{describe(val)} has no `{name}`", e.name.span, helps=helps)
 
 
 def _transposed(a: Array) -> Array:

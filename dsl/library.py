@@ -1,6 +1,6 @@
 """Modules of the library: studies' text in `dsl/library/NAME.parley`, whose functions a study can call.
 
-For: `load`, `member`.
+For: `load`, `member`; `exported`, what a module offers.
 Leaves to others: the modules themselves; walking them is walking any text.
 
 A module consists of functions, imports of other modules, and constants. Names that begin with `_`, of modules too, are
@@ -22,7 +22,7 @@ from dsl.source import Span
 from dsl.values import Function, Module, Unknown, Val
 from dsl.walker import Walker
 
-__all__ = ["load", "member", "modules"]
+__all__ = ["exported", "load", "member", "modules"]
 
 PROMISED = ("ml", "stats")
 """Modules that the language has."""
@@ -40,6 +40,24 @@ def _parsed(name: str, text: str) -> syntax.Study:
     return parse(text, f"{name}.parley")
 
 
+def exported(w: Walker, name: str) -> list[str]:
+    """The names that a study can use of a module, which need not be imported."""
+    found: list[str] = []
+    for s in _tree(w, name).body:
+        match s:
+            case syntax.Function(name=made):
+                found.append(made.text)
+            case syntax.FromImport(names=names):
+                found += [n.bound.text for n in names]
+            case syntax.Assign(target=syntax.Name(id=made)):
+                found.append(made)
+    return [n for n in found if not n.startswith("_")]
+
+
+def _tree(w: Walker, name: str) -> syntax.Study:
+    return _parsed(name, w.library.joinpath(f"{name}.parley").read_text(encoding="utf-8"))
+
+
 def load(w: Walker, name: str, span: Span) -> Module | Unknown:
     """The module `name`; an error at `span` when there is none."""
     known = w.modules.get(name)
@@ -51,7 +69,7 @@ def load(w: Walker, name: str, span: Span) -> Module | Unknown:
             return w.error("E0901", f"the module `{name}` is not supported yet", span)
         near = [f"there is `{n}`" for n in get_close_matches(name, there, n=1)]
         return w.error("E0208", f"there is no module `{name}`", span, f"modules: {', '.join(there)}", helps=near)
-    tree = _parsed(name, w.library.joinpath(f"{name}.parley").read_text(encoding="utf-8"))
+    tree = _tree(w, name)
     scope = Scope(tree.source)
     module = Module(name, scope)
     w.modules[name] = module
@@ -73,8 +91,7 @@ def member(w: Walker, module: Module, name: str, span: Span) -> Val:
     """A function (or constant) of a module of the library."""
     binding = module.scope.names.get(name)
     if binding is None or (name.startswith("_") and not w.in_library):
-        near = get_close_matches(name, [n for n in module.scope.names if not n.startswith("_")], n=1)
-        return w.error(
-            "E0208", f"`{module.name}` has no `{name}`", span, helps=[f"there is `{module.name}.{n}`" for n in near]
-        )
+        there = [n for n in module.scope.names if not n.startswith("_")]
+        near = [f"there is `{module.name}.{n}`" for n in get_close_matches(name, there, n=1)]
+        return w.error("E0208", f"`{module.name}` has no `{name}`", span, f"it has {', '.join(there)}", helps=near)
     return binding.val

@@ -1,7 +1,8 @@
 """Says in words why a statement cannot be read.
 
 For: `explain`, from the place where the parser stopped and what it would have taken there to a diagnostic, with a help
-where the mistake is a common one: other languages' words, `=` for `==`, a missing `:`, `to` or `from`.
+where the mistake is a common one: other languages' words, `=` for `==`, a missing `:`, `to` or `from`; `foreign`, what
+to write for such a word.
 Leaves to others: finding the place (`parse`), and mistakes within a token or in the layout (`lexer`, `literals`).
 """
 
@@ -49,6 +50,13 @@ _FOREIGN = {
     "include": "write `import ml`",
     "using": "write `import ml`",
 }
+
+
+def foreign(word: str) -> str:
+    """What to write for a word that other languages have; nothing for any other word."""
+    return _FOREIGN.get(word, "")
+
+
 _VALUE_WORDS = {
     "lambda": "name the function: `def f(x): return …`",
     "await": _FOREIGN["await"],

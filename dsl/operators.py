@@ -33,7 +33,7 @@ from dsl.stypes import BOOLEAN, DATE, FIXED, INTEGER, SType, decimal, text_words
 from dsl.values import UNKNOWN, Array, Text, Tuple, Unknown, Val, describe
 from dsl.walker import Walker
 from mpc.circuit import Value
-from mpc.types import INT, Size
+from mpc.types import INT, Size, broadcast_shapes
 
 __all__ = ["binary", "compare", "divide", "invert", "logical", "negate", "power"]
 
@@ -235,6 +235,7 @@ def _compare(w: Walker, op: str, left: Array, right: Array, span: Span) -> Val:
     if exact and "fixed" not in {_plain(left), _plain(right)}:
         left, right = exact_decimal(w, left), exact_decimal(w, right)
     (a, b), stype = unify(w, [left, right], span, counting=True)
+    broadcast_shapes(a.shape, b.shape)  # a text's words are an axis more, of which a message would speak
     if op not in {"==", "!="} and not stype.ordered and stype.kind != "text":
         return w.error("E0301", f"{stype} has no order", span, f"`{op}` of {stype}")
     if stype.kind == "bool" and op not in {"==", "!="}:
@@ -289,7 +290,9 @@ def _text_operand(w: Walker, op: str, other: Array, text: str, span: Span) -> Ar
     if other.stype.kind == "enum":
         return word_index(w, text, other.stype, span)
     if other.stype.kind != "text":
-        w.fail("E0301", f"{other.stype} is not compared with a text", span, f"{other.stype} beside '{text}'")
+        helps = [f"a date of the study is written `date '{text}'`"] if other.stype.kind == "date" else []
+        label = f"{other.stype} beside '{text}'"
+        w.fail("E0301", f"{other.stype} is not compared with a text", span, label, helps=helps)
     if op not in {"==", "!="}:
         return text_array(w, text)
     words = encode_text(text, text_words(other.stype.length))

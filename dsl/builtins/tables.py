@@ -28,17 +28,25 @@ def matrix(w: Walker, e: syntax.Call) -> Val:
     table = w.evaluate_known(e.arguments[0])
     if not isinstance(table, Table):
         return w.error("E0301", "`matrix` takes a table", e.arguments[0].span, describe(table))
-    picked = [(_column(w, table, a), a.span) for a in e.arguments[1:]]
+    name = w.text(e.arguments[0].span)
+    picked = [(_column(w, table, a), a.span, _full_name(w, table, name, a)) for a in e.arguments[1:]]
     if not picked:
-        picked = [(column(w, table, n, e.span), e.span) for n, a in table.columns.items() if a.stype.numeric]
+        picked = [
+            (column(w, table, n, e.span), e.span, f"{name}.{n}") for n, a in table.columns.items() if a.stype.numeric
+        ]
     if not picked:
         return w.error("E0301", f"`{table.name}` has no column of numbers", e.span)
     arrays = []
-    for a, span in picked:
+    for a, span, called in picked:
         if a.stype.kind in {"key", "text", "date"}:
             return w.error("E0301", "a matrix has numbers", span, describe(a))
         if a.shape != (table.rows,):
             return w.error("E0302", f"`{table.name}` has {table.rows} rows", span, describe(a))
+        if a.stype.nullable:
+            short = called.rpartition(".")[2]
+            instead = f"`select coalesce({short}, 0) as {short}`" if a.padded else f"`coalesce({called}, 0)`"
+            helps = [f"say what to take instead{', in the query' if a.padded else ''}: {instead}"]
+            return w.error("E0311", f"a value of `{called}` may be missing", span, f"{a.stype}", helps=helps)
         arrays.append(to_int(only_rows(w, a, span)))
     plain = [_numbers(a) for a in arrays]
     parts, stype = unify(w, plain, e.span)
@@ -51,6 +59,12 @@ def matrix(w: Walker, e: syntax.Call) -> Val:
 def _numbers(a: Array) -> Array:
     """An enum as the number of its word."""
     return replace(a, stype=INTEGER) if a.stype.kind == "enum" else a
+
+
+def _full_name(w: Walker, table: Table, name: str, e: syntax.Expression) -> str:
+    """How a study names a column outside `matrix`."""
+    text = w.text(e.span)
+    return f"{name}.{text}" if text in table.columns else text
 
 
 def _column(w: Walker, table: Table, e: syntax.Expression) -> Array:
