@@ -1,6 +1,6 @@
 """What is known of a table for the privacy of what is made of it.
 
-For: `Lineage`, `Change`, `Refusal`, `lineage_of`; `Clipped` of an array whose norm is limited.
+For: `Lineage`, `InOrder`, `Change`, `Refusal`, `lineage_of`; `Clipped` of an array whose norm is limited.
 Leaves to others: finding it out for queries (`queries`), using it (`noised`).
 """
 
@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 from dsl.source import Span
 
 if TYPE_CHECKING:
+    from dsl.query.plan import Block, Column
     from dsl.values import Table
 
-__all__ = ["MIXED", "Change", "Clipped", "Lineage", "Owned", "Refusal", "lineage_of"]
+__all__ = ["MIXED", "Change", "Clipped", "InOrder", "Lineage", "Owned", "Refusal", "lineage_of"]
 
 Owned: TypeAlias = "tuple[str, str]"
 """(party, its table or array)."""
@@ -46,15 +47,26 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True)
+class InOrder:
+    """Groups without an order, and the keys that they are to be put in order by, of which True ones descend."""
+
+    block: Block
+    keys: tuple[tuple[Column, bool], ...]
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
 class Lineage:
     """rows: for each table that a query's rows come from, how many of them vanish at most, and how many others appear,
     if one row of it is replaced; or why there is no limit. columns: of a query with aggregates, what each column is:
     a key of its groups, or a measure and how far it may move; None: it shows rows as they are. refusal: why nothing of
-    this is known."""
+    this is known. unordered: the plan of groups that the query puts in the order of their keys, which noise comes
+    before."""
 
     rows: Mapping[Owned, int | Refusal] = field(default_factory=dict)
     columns: Mapping[str, Change | Literal["key"] | Refusal] | None = None
     refusal: Refusal | None = None
+    unordered: InOrder | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

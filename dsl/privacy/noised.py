@@ -15,15 +15,21 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
+import numpy as np
+
 from dsl.convert import to_int
 from dsl.privacy.arrays import Reach, reach_of, together
-from dsl.privacy.lineage import Change, Owned, Refusal, lineage_of
+from dsl.privacy.lineage import Change, InOrder, Owned, Refusal, lineage_of
 from dsl.privacy.mechanism import Mechanism, parameter_of
+from dsl.query.plan import outputs
+from dsl.query.relation import Context, merged
+from dsl.query.select import build
 from dsl.source import Span
 from dsl.values import Array, Table, Tuple, Val, describe
 from dsl.walker import Walker
+from mpc.circuit import Array as NDArray
 from mpc.circuit import Value
-from mpc.types import NOBODY, Dim, Size, Type
+from mpc.types import INT, NOBODY, Dim, Size, Type
 
 __all__ = ["noised", "noised_opening"]
 
@@ -44,6 +50,8 @@ class _Plan:
 
     val: Val
     targets: list[_Target]
+    places: NDArray | None = None
+    """Of a query's groups, the order in which they are shown."""
 
 
 def noised(w: Walker, vals: Sequence[tuple[Val, Span]], m: Mechanism) -> list[Val]:
@@ -87,6 +95,9 @@ def _table(w: Walker, table: Table, m: Mechanism, span: Span) -> _Plan:
             _fail(w, times, span)
         else:
             most = max(most, times)
+    places = None
+    if lineage.unordered is not None:
+        table, places = _without_order(w, table, lineage.unordered, span)
     targets: list[_Target] = []
     for name, what in lineage.columns.items():
         array = table.columns[name]
@@ -103,7 +114,32 @@ def _table(w: Walker, table: Table, m: Mechanism, span: Span) -> _Plan:
         targets.append(_Target(array, name, _units(w, array, amount), frozenset(lineage.rows)))
     if not targets:
         w.fail("E0701", f"`{table.name}` has groups alone, and no count or sum that noise could hide", span)
-    return _Plan(table, targets)
+    return _Plan(table, targets, places)
+
+
+def _without_order(w: Walker, table: Table, asked: InOrder, span: Span) -> tuple[Table, NDArray]:
+    """The groups of a query as they are known beforehand, and their places in the order that it asks for.
+
+    In that order they have been put by what rows there are, among other things: so they are built anew, without it.
+    """
+    shown = outputs(asked.block)
+    ctx = Context(w)
+    with w.at(asked.span):
+        relation = build(ctx, asked.block, {c for _, c in shown} | {c for c, _ in asked.keys})
+        part = merged(ctx, relation)
+    assert relation.operator is not None
+    queries = w.plans.queries
+    queries[:] = [replace(q, root=relation.operator) if q.span == table.span else q for q in queries]
+    by = []
+    for column, down in asked.keys:
+        key = part.columns[column]
+        if not key.value.is_const or key.valid is not None:
+            _fixed_groups(w, table, column.name, key, span)
+            w.fail("E0701", "noise comes before this order", asked.span, helps=["leave out the order"])
+        _, rank = np.unique(key.value.constant, return_inverse=True)
+        by.append(-rank if down else rank)
+    columns = {name: part.columns[column] for name, column in shown}
+    return replace(table, columns=columns, rows=part.rows, visible=part.visible), np.lexsort(by[::-1])
 
 
 def _fail(w: Walker, refusal: Refusal, span: Span) -> None:
@@ -201,9 +237,19 @@ def _put(plan: _Plan, made: list[Array]) -> Val:
         fresh = iter(made)
         names = {t.name for t in plan.targets}
         columns = {n: next(fresh) if n in names else a for n, a in plan.val.columns.items()}
+        if plan.places is not None:
+            columns = {n: _in_places(a, plan.places) for n, a in columns.items()}
         # All groups are shown, those without rows too, in the order of their keys.
         return replace(plan.val, columns=columns, visible=None, ordered=True)
     return Tuple(tuple(made)) if isinstance(plan.val, Tuple) else made[0]
+
+
+def _in_places(a: Array, places: NDArray) -> Array:
+    """The elements of a column of groups in an order that is known."""
+    b = a.value.builder
+    order = b.const(places.astype(np.int64), INT)
+    valid = None if a.valid is None else b.emit("take", a.valid, order, axis=0)
+    return replace(a, value=b.emit("take", a.value, order, axis=0), valid=valid, exact=None)
 
 
 def _add(w: Walker, t: _Target, m: Mechanism, parameter: tuple[int, int], charged: tuple[Owned, ...]) -> Array:

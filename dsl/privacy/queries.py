@@ -19,7 +19,7 @@ from typing import Literal
 
 from dsl import syntax
 from dsl.node import Node, walk
-from dsl.privacy.lineage import Change, Lineage, Owned, Refusal, lineage_of
+from dsl.privacy.lineage import Change, InOrder, Lineage, Owned, Refusal, lineage_of
 from dsl.privacy.ranges import Range, column_range, range_of
 from dsl.privacy.rowwise_functions import strange
 from dsl.query.plan import (
@@ -74,11 +74,14 @@ def lineage_of_plan(w: Walker, plan: Plan) -> Lineage:
 def _lineage(w: Walker, plan: Plan) -> Lineage:
     match plan:
         case Ordered(span=span):
-            raise _refuse(
-                "noise comes after `order by` and `limit`, which would show what it hides",
-                span,
-                "leave out the order and the limit: groups are revealed in the order of their keys",
-            )
+            in_order = _by_keys(plan)
+            if in_order is None:
+                raise _refuse(
+                    "noise comes after `order by` and `limit`, which would show what it hides",
+                    span,
+                    "order by the groups' keys alone, or leave it out: groups are revealed in the order of their keys",
+                )
+            return replace(_lineage(w, in_order.block), unordered=in_order)
         case Union(span=span):
             if not plan.all:
                 helps = ("take `union all`",) if plan.kind == "union" else ()
@@ -103,6 +106,22 @@ def _lineage(w: Walker, plan: Plan) -> Lineage:
     loose = Fraction(_most(plan.source) ** 2, 1 << 52)
     columns = {n: replace(c, loose=c.total * loose) if isinstance(c, Change) else c for n, c in columns.items()}
     return Lineage(rows, columns)
+
+
+def _by_keys(plan: Ordered) -> InOrder | None:
+    """All groups in the order of their own keys, which says nothing where the groups are known beforehand."""
+    block = plan.plan
+    if not plan.whole or not isinstance(block, Block) or not block.grouped:
+        return None
+    keys = {key for key, _ in block.keys}
+    values = {i.column: i.value for i in block.items}
+    found: list[tuple[Column, bool]] = []
+    for node, down in plan.order:
+        value = values.get(node.column) if isinstance(node, Ref) else None
+        if not isinstance(node, Ref) or not isinstance(value, Ref) or value.column not in keys:
+            return None
+        found.append((node.column, down))
+    return InOrder(replace(block, sorted=[]), tuple(found), plan.span)
 
 
 def _grouped(plan: Plan) -> bool:
