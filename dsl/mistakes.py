@@ -61,6 +61,12 @@ _VALUE_WORDS = {
     "lambda": "name the function: `def f(x): return …`",
     "await": _FOREIGN["await"],
 }
+_QUERY_WORDS = {
+    "like": "match texts in a query: `select id from t where name like 'A%'`",
+    "ilike": "match texts in a query: `select id from t where name ilike 'a%'`",
+    "between": "write both limits: `low <= x and x <= high`",
+    "when": "write `a if c else b`",
+}
 _HEADS = {"IF": "if", "ELIF": "elif", "ELSE": "else", "FOR": "for", "DEF": "def", "TABLE": "table", "QUERY": "query"}
 _DECLARATIONS = {"PARTY", "PARAM", "INPUT", "TABLE", "QUERY", "DEF", "IMPORT", "FROM"}
 _EXPRESSION = {"NAME", "NUMBER", "STRING", "LPAR", "MINUS"}
@@ -155,7 +161,12 @@ class _Place:
             help_ = "operations work on whole arrays: `x * 2` doubles every entry"
             return self.diagnostic("E0105", "comprehensions are not in the language", found, "", help_)
         if found.type == "NAME" and found.value == "is":
-            return self.diagnostic("E0105", "`is` is not in the language", found, "", "equality is `==`")
+            after = {str(t.value).lower() for t in self.tokens[self.at + 1 : self.at + 3]}
+            help_ = "take another value where one is missing: `coalesce(x, 0)`" if "null" in after else ""
+            return self.diagnostic("E0105", "`is` is not in the language", found, "", help_ or "equality is `==`")
+        word = str(found.value).lower() if found.type == "NAME" else ""
+        if word in _QUERY_WORDS and self.before and self.before.type in OPERAND_ENDS | {"NOT"}:
+            return self.diagnostic("E0105", f"`{word}` is a word of queries", found, "", _QUERY_WORDS[word])
         star = self.before if self.before and self.before.type == "STAR" else found
         opening = self.tokens[self.at - (2 if star is self.before else 1)].type if self.at > 1 else ""
         if star.type in {"STAR", "POW"} and opening in {"LPAR", "_COMMA"}:

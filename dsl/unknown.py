@@ -25,7 +25,9 @@ _PYTHON = {
     "any": "`max(x)` of truth values says whether any is true",
     "append": "arrays are put together by `concat(a, b)`",
     "array": "an array of known numbers is `[1, 2, 3]`, of values `stack(a, b)`",
+    "avg": "write `mean(x)`",
     "bool": "compare: `x != 0`",
+    "count": "`len(x)` is how many there are, `sum(c)` how many are true",
     "enumerate": "loop over the places: `for i in range(len(x)):`, with `x[i]` in the body",
     "float": "a whole number becomes fixed-point beside one: `x * 1.0`",
     "isnan": "nothing is NaN; what may be missing is replaced by `coalesce(x, 0)`",
@@ -58,6 +60,8 @@ def hints_for_name(w: Walker, name: str) -> list[str]:
     """What to write for a name that nothing has been called by."""
     if name in _public_modules(w):
         return [f"the library is imported first: `import {name}`"]
+    if name.lower() == "null":
+        return ["a missing value is `null`, in queries only"]
     return [f"there is `{n}`" for n in get_close_matches(name, [*w.scope.visible(), *BUILTINS], n=1)]
 
 

@@ -107,8 +107,12 @@ def parameter_of(w: Walker, m: Mechanism, change: Fraction, parts: int, numbers:
         delta = float(m.delta) - (1 + math.exp(float(m.epsilon))) * numbers * DEVIATION
         if delta < float(m.delta) / 2:
             many = "one number" if numbers == 1 else f"{numbers} numbers"
-            least = f"{many} at this epsilon need a delta of {2 * (float(m.delta) - delta):.1g} or more"
-            w.fail("E0703", "delta is too small", m.span, least)
+            least = 2 * (float(m.delta) - delta)
+            helps = ["take a smaller epsilon: at a large one Laplace's noise is the smaller, and needs no delta"]
+            if least >= 1:
+                w.fail("E0703", "epsilon is too large for gaussian noise", m.span, f"{many} and any delta", helps=helps)
+            label = f"{many} at this epsilon need a delta of {least:.1g} or more"
+            w.fail("E0703", "delta is too small", m.span, label, helps=helps)
         parameter = max(change, Fraction(1)) ** 2 * parts / (2 * concentrated(float(m.epsilon), delta))
     try:
         _ = law(m.kind, parameter.as_integer_ratio()).bound
