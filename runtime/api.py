@@ -27,12 +27,13 @@ from dsl.cache import Cache
 from dsl.compile import Made
 from dsl.inputs import parties_of
 from dsl.parse import parse
+from dsl.stypes import SType
 from mpc.circuit import Array
 from network import Channel, Transport, memory_mesh, parse_link
 from runtime.errors import UsageError
 from runtime.inputs import ArrayInputs
 from runtime.job import DEALER, Job, choose
-from runtime.results import ArrayOutput, Output, RecordOutput, TableOutput
+from runtime.results import ArrayOutput, Output, RecordOutput, TableOutput, natural
 from runtime.session import Finished, Session
 from runtime.vault import Vault
 
@@ -178,14 +179,15 @@ def _value(one: Output) -> Any:
     if isinstance(one, RecordOutput):
         return {part.name: _value(part) for part in one.parts}
     if isinstance(one, TableOutput):
-        return {name: _natural(one.columns[name].kind, v, one.valid.get(name)) for name, v in one.values.items()}
+        return {name: _natural(one.columns[name], v, one.valid.get(name)) for name, v in one.values.items()}
     assert isinstance(one, ArrayOutput)
-    return _natural(one.type.kind, one.values, one.valid)
+    return _natural(one.type, one.values, one.valid)
 
 
-def _natural(kind: str, values: Array, valid: Array | None) -> Any:
-    """Numbers as they are, a date as datetime64; what is missing is masked."""
-    out: Any = values.astype("datetime64[D]") if kind == "date" else values
+def _natural(type_: SType, values: Array, valid: Array | None) -> Any:
+    """Numbers as they are, a decimal as its float64, a date as datetime64, words and texts as strings; what is missing
+    is masked."""
+    out: Any = natural(type_, values)
     if valid is not None:
         return np.ma.masked_array(out, ~valid)
     return out[()] if not out.shape else out

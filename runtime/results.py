@@ -39,6 +39,7 @@ __all__ = [
     "cells",
     "collect",
     "native",
+    "natural",
     "show",
     "to_json",
 ]
@@ -349,7 +350,7 @@ def native(output: ArrayOutput) -> NDArray[Any]:
 
     A missing value is NaN or NaT; ValueError where the type has neither.
     """
-    values = _native(output.type, output.values).reshape(_shape(output))
+    values = natural(output.type, output.values)
     if output.valid is not None and not output.valid.all():
         if values.dtype.kind not in "fM":
             raise ValueError(f"{output.name} has missing values, which an array of its type cannot hold in a file")
@@ -357,13 +358,16 @@ def native(output: ArrayOutput) -> NDArray[Any]:
     return values
 
 
-def _native(type_: SType, values: NDArray[Any]) -> NDArray[Any]:
+def natural(type_: SType, values: NDArray[Any]) -> NDArray[Any]:
+    """What a result's values are, in natural units: see `native`; whatever stands where one is missing."""
     match type_.kind:
         case "date":
             return values.astype(np.int64).astype("M8[D]")
         case "int" | "fixed" | "bool":
             return values
-    return np.array(_PLAIN[type_.kind](type_, values), np.float64 if type_.kind == "decimal" else np.str_)
+    shape = values.shape[:-1] if type_.kind == "text" else values.shape
+    plain = _PLAIN[type_.kind](type_, values)
+    return np.array(plain, np.float64 if type_.kind == "decimal" else np.str_).reshape(shape)
 
 
 def cells(type_: SType, values: NDArray[Any]) -> list[str]:
