@@ -3,7 +3,9 @@
 For: `divide`, `mean`, `quotient`, `divisor`, `missing_by_zero`.
 
 Whole numbers divide in two steps, the whole part exactly and then the remainder: so a quotient is off by two units of
-`fixed` whatever its size, where one step is off by 2^-22 of it.
+`fixed` whatever its size, where one step is off by 2^-22 of it.  Where the divisor is known to be small, as the number
+of a group's rows is, it is the unit nearest to the quotient, and equal means of whole numbers and decimals are equal:
+rows in their order stand as exact means would have them.
 """
 
 from __future__ import annotations
@@ -13,12 +15,13 @@ from dataclasses import replace
 import numpy as np
 
 from dsl.convert import both_valid, exact_decimal, to_fixed, to_int
+from dsl.query.known import interval
 from dsl.query.relation import Context, emit
 from dsl.source import Span
 from dsl.stypes import FIXED
 from dsl.values import Array
 from mpc.circuit import Value
-from mpc.types import INT
+from mpc.types import INT, meet
 
 __all__ = ["divide", "divisor", "mean", "missing_by_zero", "quotient"]
 
@@ -26,8 +29,29 @@ __all__ = ["divide", "divisor", "mean", "missing_by_zero", "quotient"]
 def quotient(ctx: Context, x: Value, y: Value) -> Value:
     """x / y of whole numbers, as a `fixed`; where y is 0 it means nothing."""
     y = divisor(ctx, y)
+    if _secret(x, y) and _below(62 - ctx.w.frac - 1, x, y):
+        return _nearest(ctx, x, y)
     whole, rest = emit(ctx, "floordiv", x, y), emit(ctx, "mod", x, y)
-    return emit(ctx, "to_fixed", whole, frac=ctx.w.frac) + emit(ctx, "div", rest, y).to_fixed(ctx.w.frac)
+    small = _secret(rest, y) and _below(62 - ctx.w.frac - 1, y)
+    part = _nearest(ctx, rest, y) if small else emit(ctx, "div", rest, y).to_fixed(ctx.w.frac)
+    return emit(ctx, "to_fixed", whole, frac=ctx.w.frac) + part
+
+
+def _secret(*values: Value) -> bool:
+    """Whether nobody sees the quotient: who does divides floats."""
+    return meet(v.type.seen_by for v in values) == frozenset()
+
+
+def _below(bits: int, *values: Value) -> bool:
+    """Whether all are known to be smaller than 2^bits."""
+    known = [interval(v) for v in values]
+    return all(k is not None and max(-k.lo, k.hi) < 2.0**bits for k in known)
+
+
+def _nearest(ctx: Context, x: Value, y: Value) -> Value:
+    """The `fixed` nearest to x / y."""
+    nearest = emit(ctx, "floordiv", x * (2 << ctx.w.frac) + y, y * 2)
+    return emit(ctx, "of_units", nearest, frac=ctx.w.frac)
 
 
 def divisor(ctx: Context, y: Value) -> Value:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from mpc.accuracy.steps import masked, quotient, two_steps
+from mpc.accuracy.steps import masked, nearest, quotient, two_steps
 from mpc.accuracy.table import Claim, Known, Unknown, Use, Weight, rule
 from mpc.circuit import Array
 from mpc.lowerer import ROOM
@@ -226,6 +226,9 @@ def _units(u: Use) -> float:
 
 @rule("of_units")
 def _of_units(u: Use) -> Claim:
+    found = nearest(u)
+    if found is not None:
+        return found
     weight, unit = u.src[0].weight, u.unit
     if weight is not None:
         known = None if weight.range is None else Interval(weight.range.lo * unit, weight.range.hi * unit)

@@ -13,7 +13,7 @@ from mpc.circuit import Node
 from mpc.circuits.relational_columns import moved_from
 from mpc.op import Interval, find
 
-__all__ = ["PUBLIC", "least", "masked", "quotient", "root", "two_steps"]
+__all__ = ["PUBLIC", "least", "masked", "nearest", "quotient", "root", "two_steps"]
 
 PUBLIC, SECRET = 2.0**-29, 2.0**-22
 """What a quotient is off by, relative to it: by a public divisor, and by a secret one."""
@@ -72,15 +72,37 @@ def quotient(u: Use, x: Known, y: Known, at: Sequence[int], rest: float | None =
 def two_steps(u: Use) -> Claim | None:
     """floor(x / y) + (x mod y) / y: what the two steps are off by cancels."""
     whole, part = (_before_cast(u, i) for i in u.node.src)
-    if whole.op != "floordiv" or part.op != "div":
-        return None
-    rest = u.circuit[part.src[0]]
-    if rest.op != "mod" or rest.src != whole.src or part.src[1] != whole.src[1]:
+    rest = _divided(u, part)
+    if whole.op != "floordiv" or rest is None or rest.op != "mod" or rest.src != whole.src:
         return None
     x, y = (u.values[i][0] if u.clear else going_in(u.values[i][0], u.circuit[i]) for i in whole.src)
     if x.error is None or y.error is None:
         return None
     return quotient(u, x, y, whole.src, rest=1.0)
+
+
+def nearest(u: Use) -> Claim | None:
+    """The unit nearest to x / y, as floor((2 x units + y) / 2 y)."""
+    below = u.circuit[u.node.src[0]]
+    above, twice = (u.circuit[i] for i in below.src) if below.op == "floordiv" else (below, below)
+    units = u.circuit[above.src[0]] if above.op == "add" else above
+    if (above.op, units.op, twice.op) != ("add", "mul", "mul") or twice.src[0] != above.src[1]:
+        return None
+    at = (units.src[0], above.src[1])
+    x, y = (u.values[i][0] for i in at)
+    return None if x.error is None or y.error is None else quotient(u, x, y, at, rest=1.0)
+
+
+def _divided(u: Use, part: Node) -> Node | None:
+    """What is divided by its own divisor: by `div`, or as r in the nearest unit, floor((2 r + y) / 2 y)."""
+    if part.op == "div":
+        rest = u.circuit[part.src[0]]
+        return rest if rest.op == "mod" and rest.src[1] == part.src[1] else None
+    for op in ("of_units", "floordiv", "add", "mul"):
+        if part.op != op:
+            return None
+        part = u.circuit[part.src[0]]
+    return part
 
 
 def _before_cast(u: Use, index: int) -> Node:

@@ -246,6 +246,18 @@ reveal q to a
     assert said(text) == {"q m": "error at most 3.9e-05", "q s": "error at most 0.00037"}
 
 
+def test_the_mean_of_whole_numbers_that_may_be_off_has_a_bound() -> None:
+    text = """party a, b, c
+table t from a, b:
+    k: key
+    x: fixed in 0..1000
+query q:
+    select avg(round(x)) as m from t group by k
+reveal q to a
+"""
+    assert said(text) == {"q m": "error at most 3.1, unless what is compared lies within 7.7e-06 of equal"}
+
+
 def test_what_is_missing_is_named_with_its_line() -> None:
     text = """party a, b, c
 table t from a, b:
