@@ -183,6 +183,8 @@ class Builder:
         self.nodes: list[Node] = []
         self.origin: Origin | None = None
         self._seen: dict[tuple[Hashable, ...], int] = {}
+        self.found: dict[tuple[Hashable, ...], Any] = {}
+        """What algorithms that draw at random have made, for later ones that need the same: see `by_bits`."""
 
     # -- nodes ---------------------------------------------------------------------------------
 
@@ -205,10 +207,8 @@ class Builder:
         packed = tuple(sorted(attrs.items()))
         node = Node(op, tuple(sources), packed, first, self.origin, outs)
         key = (op, node.src, packed, first, outs)
-        if pure:
-            known = self._seen.get(key)
-            if known is not None:
-                return Value(self, known)
+        if pure and key in self._seen:
+            return Value(self, self._seen[key])
         self.nodes.append(node)
         if pure:
             self._seen[key] = len(self.nodes) - 1

@@ -23,7 +23,7 @@ from typing import Any, Final
 import numpy as np
 
 from mpc.circuit import Array, Attrs, Circuit, Node
-from mpc.circuits.relational_columns import moved_from, summed_from
+from mpc.circuits.relational_columns import gathered, moved_from, summed_from
 from mpc.op import Interval, Op, OutsideError, OverflowsError, find
 from mpc.types import INT, Type
 
@@ -63,6 +63,7 @@ MOVES: Final[dict[str, Callable[[Node], Sequence[int]]]] = {
     ),
     **dict.fromkeys(("group_rows", "bucket_sums"), _after(2)),
     **dict.fromkeys(("concat", "shuffle_rows"), _after(0)),
+    "gather_rows": lambda node: [at for at, how in zip(gathered(node), node["how"], strict=True) if how == "sum"],
     "sort_rows": lambda node: range(node["keys"], len(node.src)),
     "lookup_rows": lambda node: range(node["keys"] + 1, node["keys"] + 1 + node["payload"]),
     "join_rows": lambda node: [

@@ -36,8 +36,10 @@ def outside(error: OutsideError, study: Study) -> Diagnostic:
     return Diagnostic("E0306", message, span, "for these data", source=study.source)
 
 
+GROUPS: Final = ("bucket_sums", "gather_rows", "group_rows", "group_totals", "running_sums")
+
 WHOLE: Final = {
-    **dict.fromkeys(("add", "sum", "cumsum", "group_rows", "group_totals", "running_sums", "bucket_sums"), "a sum"),
+    **dict.fromkeys(("add", "sum", "cumsum", *GROUPS), "a sum"),
     "mean": "the sum of a mean",
     "sub": "a difference",
     **dict.fromkeys(("mul", "matmul", "dot", "outer", "square"), "a product"),

@@ -16,7 +16,8 @@ from dsl import syntax
 from dsl.convert import to_int
 from dsl.node import Node
 from dsl.query.expressions import Rows, column_of, rows_of, truth_of
-from dsl.query.lookups import Found, keys_of, lookup, matches
+from dsl.query.gathering import found_in
+from dsl.query.lookups import Found, keys_of, matches
 from dsl.query.measures import limit_of, nothing
 from dsl.query.plan import Attach, Column, Measure, Plan, Ref, columns_of
 from dsl.query.present import present, without_missing
@@ -62,8 +63,9 @@ def attached(ctx: Context, relation: Relation, attach: Attach, build: Build) -> 
 
 def _found(ctx: Context, relation: Relation, inner: Relation, attach: Attach) -> Relation:
     """Each row with the sub-query's row that has its key."""
+    inner_keys = [Ref(c, span=attach.span) for _, c in attach.keys]
     part = merged(ctx, inner)
-    here = keys_of(ctx, part, [Ref(c, span=attach.span) for _, c in attach.keys])
+    here = keys_of(ctx, part, inner_keys)
     there = [keys_of(ctx, p, [outer for outer, _ in attach.keys]) for p in relation.parts]
     certain = [keys.columns[at - attach.certain] for keys in (here, *there) for at in range(attach.certain)]
     if any(a.valid is not None for a in certain):
@@ -71,7 +73,7 @@ def _found(ctx: Context, relation: Relation, inner: Relation, attach: Attach) ->
         helps = ["write `not exists (select 1 as x from … where …)`, or leave out what is missing"]
         ctx.w.fail("E0901", message, attach.span, helps=helps)
     if unique_on(inner, [c for _, c in attach.keys]):
-        found = lookup(ctx, part, here, attach.columns, there, attach.span)
+        found = found_in(ctx, inner, inner_keys, attach.columns, there, attach.span)
     elif not attach.columns:
         found = [Found(m, {}) for m in matches(ctx, here, there, attach.span)]
     else:
@@ -170,15 +172,21 @@ def conditions(ctx: Context, relation: Relation, nodes: Sequence[Node]) -> Relat
         known = (frozenset[Column](), frozenset(fixed))
         relation = replace(relation, dependencies=(*relation.dependencies, known))
     with ctx.operator("filter", ctx.listed(nodes, " and "), relation, span=nodes[0].span) as doing:
-        for node in nodes:
-            with ctx.w.at(node.span):
-                parts = relation.parts
-                masks = [truth_of(rows_of(ctx, p), node).value.broadcast_to((p.rows,)) for p in parts]
-                masks, own = dropped(ctx, relation, masks)
-                there = present(node)
-                left = tuple(without_missing(filtered(p, m), there) for p, m in zip(parts, masks, strict=True))
-                relation = replace(relation, parts=left, own=own)
-        return doing.done(relation)
+        return doing.done(_holding(ctx, relation, nodes))
+
+
+def _holding(ctx: Context, relation: Relation, nodes: Sequence[Node]) -> Relation:
+    """The rows for which the conditions hold."""
+    groups = relation.groups()
+    for node in nodes:
+        with ctx.w.at(node.span):
+            parts = relation.parts
+            masks = [truth_of(rows_of(ctx, p), node).value.broadcast_to((p.rows,)) for p in parts]
+            masks, own = dropped(ctx, relation, masks)
+            there = present(node)
+            left = tuple(without_missing(filtered(p, m), there) for p, m in zip(parts, masks, strict=True))
+            relation = replace(relation, parts=left, own=own)
+    return relation.still(groups, lambda r: _holding(ctx, r, nodes))
 
 
 def _fixed(condition: Node) -> Column | None:

@@ -44,7 +44,7 @@ def held(w: Walker, table: Table) -> Table:
     """The table, of which all that several owners declare unique has been checked."""
     ctx = Context(w)
     declared_checks(ctx, Scan(table, {Column(name): name for name in table.columns}, table.span))
-    if ctx.checks:
+    if ctx.checked():
         _hold(w, _opened(ctx), ctx.checks)
     return replace(table, uniques=(*table.uniques, *table.declared), declared=())
 
@@ -59,7 +59,7 @@ def _defined(w: Walker, s: syntax.QueryDefinition) -> Table:
     assert relation.operator is not None
     table = _table(ctx, plan, relation, s, lineage)
     w.pending.append(table)
-    opened = _opened(ctx) if ctx.checks else None
+    opened = _opened(ctx) if ctx.checked() else None
     w.plans.queries.append(Planned(s.name.text, s.name.span, relation.operator, tuple(ctx.values)))
     if opened is not None:
         _hold(w, opened, ctx.checks)

@@ -21,6 +21,7 @@ from dsl.node import Node
 from dsl.planned import Kind
 from dsl.query import buckets, parted, sorted_groups, totals
 from dsl.query.expressions import column_of, rows_of
+from dsl.query.gathering import gatherable
 from dsl.query.measures import number
 from dsl.query.plan import Column, Measure, Ref, refs
 from dsl.query.relation import Context, InOrder, Part, Relation, closure, emit, merged, seen, unique_on
@@ -54,7 +55,9 @@ def grouped(
         done, how = _grouped(ctx, relation, keys, measures, order, sort)
         if final:
             ctx.w.plans.scans[doing.operator.number] = span.start
-        return doing.done(done, how)
+        done = doing.done(done, how)
+        groups = done.groups()
+        return done if groups is None else replace(done, gathered=groups._replace(operator=doing.operator))
 
 
 def _grouped(
@@ -81,7 +84,8 @@ def _grouped(
         whole = replace(first.relation, dependencies=_renamed(relation, first.inner))
         return _sorted(ctx, whole, first.keys, first.measures, order), parted.HOW
     together = stand_together(relation, determining(relation, keys)[0])
-    return sort(ctx, relation, keys, measures, order), "in order already" if together else "by sorting"
+    done = sort(ctx, relation, keys, measures, order)
+    return (done, "in order already") if together else (gatherable(ctx, relation, keys, measures, done), "by sorting")
 
 
 def _sorted(

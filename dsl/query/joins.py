@@ -18,8 +18,9 @@ from typing import NamedTuple, Protocol, TypeAlias
 from dsl import syntax
 from dsl.node import Node
 from dsl.query.attach import attached, conditions, constant, spread_across, spread_down
+from dsl.query.gathering import found_in
 from dsl.query.implied import Equal
-from dsl.query.lookups import keys_of, lookup
+from dsl.query.lookups import keys_of
 from dsl.query.plan import Attach, Column, From, Joined, Plan, Ref, Source, refs
 from dsl.query.ranks import ranked
 from dsl.query.relation import Context, Dependency, Part, Relation, dropped, full, merged, seen, unique_on
@@ -137,6 +138,8 @@ class _Joins:
             self._cross()
             return
         a, b = self.relations[best.left], self.relations[best.right]
+        if not best.alone and self._reduce(lambda r: r is b and self._gathers(a, b)):
+            return
         equalities = _telling(a, best.equalities)
         self.relations = [r for r in self.relations if r is not a and r is not b]
         self.equal.hold(e.condition for e in equalities)
@@ -188,6 +191,12 @@ class _Joins:
                 self.relations[at] = reduced
                 return True
         return False
+
+    def _gathers(self, a: Relation, b: Relation) -> bool:
+        """Whether rows of `a` had better look up groups of `b` than those of `b` rows of `a`: there are no more."""
+        others = [r for r in self.relations if r is not a and r is not b]
+        few = isinstance(a.rows, int) and isinstance(b.rows, int) and a.rows <= b.rows
+        return few and not any(self._equalities(r, b) or self._equalities(b, r) for r in others)
 
     def _cross(self) -> None:
         """Join relations that no equality ties: one of a single row, or few rows all with all."""
@@ -301,12 +310,11 @@ def settled(ctx: Context, relation: Relation) -> Relation:
 
 def looked_up(ctx: Context, a: Relation, b: Relation, equalities: Sequence[Equality], needed: set[Column]) -> Relation:
     """b, each row beside the row of a that has its key; rows without one are invisible."""
-    part = merged(ctx, a)
-    here = keys_of(ctx, part, [e.left for e in equalities])
     there = [keys_of(ctx, p, [e.right for e in equalities]) for p in b.parts]
     needed = a.with_ranks(needed)
-    columns = [c for c in part.columns if c in needed]
-    found = lookup(ctx, part, here, columns, there, equalities[0].condition.span.to(equalities[-1].condition.span))
+    columns = [c for c in a.parts[0].columns if c in needed]
+    span = equalities[0].condition.span.to(equalities[-1].condition.span)
+    found = found_in(ctx, a, [e.left for e in equalities], columns, there, span)
     left, own = dropped(ctx, b, [f.matched for f in found])
     parts = [
         replace(p, columns={**p.columns, **f.columns}, visible=there)

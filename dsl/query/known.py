@@ -65,6 +65,13 @@ def _item(whole: Value, index: int, seen: Seen) -> Interval | None:
             return _added(whole, at, seen)
         case "bucket_sums":
             return _rows(whole) if at is None else _added(whole, at, seen)
+        case "gather_rows":
+            if at is None:
+                return _rows(whole)
+            if node["how"][index - 1] == "sum":
+                return _added(whole, at, seen)
+            known, none = _source(whole, at, seen), _source(whole, at + 1, seen)
+            return None if known is None or none is None else Interval(min(known.lo, none.lo), max(known.hi, none.hi))
         case "group_rows" if index > 0:
             if at is None:
                 return _rows(whole)

@@ -23,7 +23,7 @@ from dsl.values import Array
 from mpc.circuit import Value
 from mpc.types import Dim
 
-__all__ = ["Found", "Keys", "bounded", "keys_of", "lookup", "matches", "split"]
+__all__ = ["Found", "Keys", "bounded", "keys_of", "lookup", "matches", "split", "stacked"]
 
 
 class Keys(NamedTuple):
@@ -60,7 +60,7 @@ def _alike(ctx: Context, sides: Sequence[Keys], span: Span) -> list[Keys]:
     return [Keys(columns, side.there) for columns, side in zip(out, sides, strict=True)]
 
 
-def _stacked(ctx: Context, sides: Sequence[Keys]) -> Keys:
+def stacked(ctx: Context, sides: Sequence[Keys]) -> Keys:
     """Keys of all parts, one below the other."""
     if len(sides) == 1:
         return sides[0]
@@ -76,7 +76,7 @@ def lookup(
 ) -> list[Found]:
     """What each row of the right parts finds in `left`, whose keys are unique, of its columns."""
     here, *there = _alike(ctx, [left_keys, *right], span)
-    all_right = _stacked(ctx, there)
+    all_right = stacked(ctx, there)
     arrays = [full(left.columns[c], left.rows) for c in columns]
     payload = packed(arrays)
     matched, *values = ctx.w.builder.emit_many(
@@ -98,7 +98,7 @@ def lookup(
 def matches(ctx: Context, left_keys: Keys, right: Sequence[Keys], span: Span) -> list[Value]:
     """Whether each row of the right parts has a key that some left row has."""
     here, *there = _alike(ctx, [left_keys, *right], span)
-    all_right = _stacked(ctx, there)
+    all_right = stacked(ctx, there)
     operands = [*(a.value for a in here.columns), here.there, *(a.value for a in all_right.columns), all_right.there]
     matched = emit(ctx, "match_rows", *operands, keys=len(here.columns))
     return split(matched, [k.there.shape[0] for k in right])

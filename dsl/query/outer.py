@@ -18,6 +18,7 @@ from dsl.node import Node
 from dsl.planned import Kind
 from dsl.query.attach import conditions, maybe, spread_across, spread_down
 from dsl.query.expressions import rows_of, truth_of
+from dsl.query.gathering import found_in
 from dsl.query.joins import columns_joined, equality, settled
 from dsl.query.lookups import Keys, bounded, keys_of, lookup, matches
 from dsl.query.measures import nothing
@@ -95,9 +96,10 @@ def _joined(ctx: Context, j: Joined, left: Relation, right: Relation, on: _On) -
 def _looked_up(ctx: Context, j: Joined, left: Relation, right: Relation, on: _On) -> Relation:
     """Each left row with the right row that it finds, if any."""
     row = Column("row")
-    part = _with_number(ctx, merged(ctx, right), row) if j.kind == "full" else merged(ctx, right)
-    keys = keys_of(ctx, part, on.right)
-    found = lookup(ctx, part, keys, list(part.columns), [keys_of(ctx, p, on.left) for p in left.parts], j.span)
+    if j.kind == "full":
+        right = replace(right, parts=(_with_number(ctx, merged(ctx, right), row),))
+    shown = list(right.parts[0].columns)
+    found = found_in(ctx, right, on.right, shown, [keys_of(ctx, p, on.left) for p in left.parts], j.span)
     parts = []
     for p, f in zip(left.parts, found, strict=True):
         matched = f.matched
@@ -109,7 +111,7 @@ def _looked_up(ctx: Context, j: Joined, left: Relation, right: Relation, on: _On
         else:
             parts.append(replace(p, columns={**p.columns, **{c: maybe(matched, a) for c, a in f.columns.items()}}))
     if j.kind == "full":
-        return _with_rest(ctx, j, Relation(tuple(parts)), [(part, row)])
+        return _with_rest(ctx, j, Relation(tuple(parts)), [(right.parts[0], row)])
     known = (
         frozenset(c for node in on.left for c in refs(node))
         | {c for node in on.rest for c in refs(node)} - right.columns

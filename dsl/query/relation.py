@@ -7,7 +7,7 @@ Leaves to others: expressions (`expressions`), joins, groups, order.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple, TypeAlias
@@ -16,7 +16,7 @@ import numpy as np
 
 from dsl.node import Node
 from dsl.planned import Kind, Operator, Piece
-from dsl.query.plan import Column
+from dsl.query.plan import Column, Measure
 from dsl.source import Span
 from dsl.stypes import text_words
 from dsl.values import Array
@@ -29,6 +29,7 @@ __all__ = [
     "Context",
     "Dependency",
     "Doing",
+    "Gathered",
     "InOrder",
     "OwnRows",
     "Part",
@@ -75,6 +76,23 @@ class InOrder(NamedTuple):
     first: Value
 
 
+class Gathered(NamedTuple):
+    """Groups that a look-up by all of their keys may work out itself: one order of rows serves both.
+
+    parts: of the relation that this is said of, which may not have changed since. rows: what is grouped. keys,
+    measures: as of groups. places: columns that show keys. then: what became of the groups, row by row: conditions and
+    columns. operator: that of the groups.
+    """
+
+    parts: tuple[Part, ...]
+    rows: Relation
+    keys: tuple[tuple[Column, Node], ...]
+    measures: tuple[Measure, ...]
+    places: Mapping[Column, Column]
+    then: tuple[Callable[[Relation], Relation], ...] = ()
+    operator: Operator | None = None
+
+
 class OwnRows(NamedTuple):
     """The scan of which the parts are the rows, as they were brought, and of which nothing else has been made.
 
@@ -109,6 +127,23 @@ class Relation:
     in_order: InOrder | None = None
     own: OwnRows | None = None
     """Where owners may leave out rows that are dropped later."""
+    gathered: Gathered | None = None
+
+    def groups(self) -> Gathered | None:
+        """What these rows are groups of, where a look-up may still choose."""
+        return self.gathered if self.gathered is not None and self.gathered.parts is self.parts else None
+
+    def still(
+        self,
+        before: Gathered | None,
+        then: Callable[[Relation], Relation],
+        places: Mapping[Column, Column] | None = None,
+    ) -> Relation:
+        """These rows, which came of groups by `then`; places: as of `Gathered`, where columns are others now."""
+        if before is None:
+            return replace(self, gathered=None)
+        shown = before.places if places is None else places
+        return replace(self, gathered=before._replace(parts=self.parts, places=shown, then=(*before.then, then)))
 
     def with_ranks(self, columns: Iterable[Column]) -> set[Column]:
         """The columns and their ranks."""
@@ -140,13 +175,15 @@ class Check:
 
 @dataclass(slots=True)
 class Context:
-    """A query being built. constants: single values that any expression may use. tables: those (by identity) whose
+    """A query being built. constants: single values that any expression may use. later: what is
+    checked once all else is built, whose orders of rows then serve. tables: those (by identity) whose
     declared keys are among the checks. values: the operators that gave the constants,
     and what is checked."""
 
     w: Walker
     constants: dict[Column, Array] = field(default_factory=dict)
     checks: list[Check] = field(default_factory=list)
+    later: list[Callable[[], None]] = field(default_factory=list)
     tables: set[int] = field(default_factory=set)
     values: list[Operator] = field(default_factory=list)
 
@@ -173,6 +210,14 @@ class Context:
         """The job ends with `message` if `flag` is true."""
         if not (flag.is_const and not flag.constant.any()):
             self.checks.append(Check(flag, message, span))
+
+    def checked(self) -> bool:
+        """Whether anything must be checked: all of it has been built then."""
+        others, self.checks = self.checks, []
+        while self.later:
+            self.later.pop(0)()
+        self.checks += others  # what tables declare is named first
+        return bool(self.checks)
 
 
 class Doing(NamedTuple):

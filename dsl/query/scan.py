@@ -19,6 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 
 from dsl.query.expressions import rows_of, truth_of
 from dsl.query.plan import Column, Scan
@@ -50,8 +51,9 @@ def scanned(ctx: Context, scan: Scan, number: int) -> Relation:
 def declared_checks(ctx: Context, scan: Scan) -> None:
     """What no owner of the table can check alone is among the query's checks."""
     relation = Relation(tuple(_part(scan, piece) for piece in _pieces(scan.table)))
+    first = id(scan.table) not in ctx.tables
     for names in scan.table.declared:
-        _check(ctx, scan, relation, names)
+        ctx.later.append(partial(_check, ctx, scan, relation, names, first=first))
 
 
 def _owner(part: Part) -> tuple[str, str] | None:
@@ -123,7 +125,7 @@ def picked(relation: Relation, wanted: Collection[Column]) -> Relation:
     return replace(relation, parts=tuple(parts))
 
 
-def _check(ctx: Context, scan: Scan, relation: Relation, names: Sequence[str]) -> None:
+def _check(ctx: Context, scan: Scan, relation: Relation, names: Sequence[str], *, first: bool) -> None:
     columns = [column for column, name in scan.columns.items() if name in names]
     listed = ", ".join(names)
     with ctx.operator("check", f"{listed} of {scan.table.name} unique over its owners", span=scan.span) as doing:
@@ -133,7 +135,7 @@ def _check(ctx: Context, scan: Scan, relation: Relation, names: Sequence[str]) -
             valid = part.columns[column].valid
             there = there if valid is None else there & valid
         flag = emit(ctx, "duplicates", *(part.columns[c].value for c in columns), there)
-    if id(scan.table) not in ctx.tables:
+    if first:
         ctx.values.append(doing.operator)
     ctx.check(flag, f"{listed} of `{scan.table.name}` is not unique", scan.span)
 

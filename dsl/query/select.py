@@ -99,16 +99,26 @@ def _projected(ctx: Context, relation: Relation, items: Sequence[Item]) -> Relat
     uniques, dependencies = _uniques(relation, pairs), _dependencies(relation, pairs)
     span = items[0].value.span if items else None  # none where rows are only counted
     with ctx.operator("project", ctx.listed(i.value for i in items), relation, span=span) as doing:
-        parts = []
-        for part in relation.parts:
-            rows = rows_of(ctx, part)
-            columns = {column: column_of(rows, value) for column, value in pairs}
-            parts.append(Part(part.rows, columns, part.visible))
         in_order = _in_order(relation.in_order, pairs)
-        done = Relation(tuple(parts), uniques, dependencies, relation.ordered, ranks=ranks, in_order=in_order)
+        done = _shown(ctx, relation, pairs)
+        done = replace(done, uniques=uniques, dependencies=dependencies, ranks=ranks, in_order=in_order)
         if all(isinstance(i.value, Ref) for i in items):  # only picked: nothing is done
             return replace(done, operator=relation.operator)
         return doing.done(done)
+
+
+def _shown(ctx: Context, relation: Relation, pairs: Sequence[tuple[Column, Node]]) -> Relation:
+    """The rows with other columns."""
+    parts = []
+    for part in relation.parts:
+        rows = rows_of(ctx, part)
+        parts.append(Part(part.rows, {column: column_of(rows, value) for column, value in pairs}, part.visible))
+    done, groups = Relation(tuple(parts), ordered=relation.ordered), relation.groups()
+    if groups is None:
+        return done
+    keys = {c: v.column for c, v in pairs if isinstance(v, Ref)}
+    places = {c: groups.places[before] for c, before in keys.items() if before in groups.places}
+    return done.still(groups, lambda r: _shown(ctx, r, pairs), places)
 
 
 def _uniques(relation: Relation, items: Sequence[tuple[Column, Node]]) -> tuple[frozenset[Column], ...]:
@@ -181,15 +191,21 @@ def _computed(ctx: Context, relation: Relation, computed: Sequence[tuple[Column,
         return relation
     nodes = [node for _, node in computed]
     with ctx.operator("project", ctx.listed(nodes), relation, span=nodes[0].span) as doing:
-        parts = []
-        for part in relation.parts:
-            columns = dict(part.columns)
-            for column, node in computed:
-                with ctx.w.at(node.span):
-                    columns[column] = column_of(rows_of(ctx, replace(part, columns=columns)), node)
-            parts.append(replace(part, columns=columns))
         more = tuple((frozenset(refs(node)), frozenset([column])) for column, node in computed)
-        return doing.done(replace(relation, parts=tuple(parts), dependencies=(*relation.dependencies, *more)))
+        return doing.done(replace(_with(ctx, relation, computed), dependencies=(*relation.dependencies, *more)))
+
+
+def _with(ctx: Context, relation: Relation, computed: Sequence[tuple[Column, Node]]) -> Relation:
+    """The rows with more columns."""
+    parts = []
+    for part in relation.parts:
+        columns = dict(part.columns)
+        for column, node in computed:
+            with ctx.w.at(node.span):
+                columns[column] = column_of(rows_of(ctx, replace(part, columns=columns)), node)
+        parts.append(replace(part, columns=columns))
+    done = replace(relation, parts=tuple(parts))
+    return done.still(relation.groups(), lambda r: _with(ctx, r, computed))
 
 
 def _from(ctx: Context, source: From, wanted: set[Column]) -> Relation:

@@ -158,7 +158,7 @@ def among(b: Binder, e: syntax.InQuery) -> Node:
     certain = len(values) if len(values) > 1 and id(e) not in b.truths else 0
     _, matched = attach_groups(b, sub, [], e.span, certain=certain)
     found = Ref(matched, span=e.span)
-    if len(values) == 1:
+    if len(values) == 1 and id(e) not in b.truths:
         # How many rows there are, and how many have a value: bound anew, since a plan is used once.
         again = untied(b, selected(b, bound_within(b, e.query), ordered=True))
         item = next(i for i in again.block.items if not i.hidden)

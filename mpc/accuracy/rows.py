@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 from mpc.accuracy.steps import masked
 from mpc.accuracy.table import DOUBLE, Claim, Reason, Unknown, Use, Weight, rule
+from mpc.circuits.relational_columns import gathered
 from mpc.op import Interval
 
 __all__: list[str] = []
@@ -143,6 +144,17 @@ def _groups(u: Use) -> Several:
             continue
         out.append(_sum(u, k, near) if how == "sum" else _one(u, k, near))
         k += 1
+    return out
+
+
+@rule("gather_rows")
+def _gathered(u: Use) -> Several:
+    columns = gathered(u.node)
+    others = [k for k in range(len(u.src)) if k not in columns]
+    near = _apart(u, others)
+    out: Several = [_size(u, near)]
+    for k, how in zip(columns, u.node["how"], strict=True):
+        out.append(_sum(u, k, near) if how == "sum" else _one(u, k, near))
     return out
 
 

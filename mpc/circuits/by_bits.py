@@ -1,6 +1,6 @@
 """Rows in the order of their keys' bits, in the way that costs least: radix sort, opened comparisons, or merging.
 
-For: `arranged_by`, `order_by`, `in_order`, `Order`, and what they cost, `arranging_work`.
+For: `arranged_by`, `order_by`, `in_order`, `known_order`, `Order`, and what they cost, `arranging_work`.
 Leaves to others: where the bits come from (`sort`, `relational_sort`), radix sort itself (`radix`), which comparisons
 are opened (`mpc.quicksort`), what parties have put in order at home (`by_merging`).
 
@@ -30,7 +30,7 @@ from mpc.circuits.radix import elements_of, radix, radix_work
 from mpc.lowerer import Lowerer, low
 from mpc.quicksort import Stage, batches, plan
 
-__all__ = ["Order", "arranged_by", "arranging_work", "in_order", "merges", "order_by"]
+__all__ = ["Order", "arranged_by", "arranging_work", "in_order", "known_order", "merges", "order_by"]
 
 
 class Way(Enum):
@@ -60,10 +60,13 @@ def arranged_by(bits: Value, rows: int, columns: Sequence[Value]) -> list[Value]
     total, width = bits.type.sizes
     if total < 2 or not width:
         return list(columns)
+    known = known_order(bits) if rows == 1 else None
+    if known is not None:
+        return [known.there(c) for c in columns]
     runs = runs_of(bits) if rows == 1 else ()
     match _choice(width, rows, total // rows, elements_of(columns), b.round_bytes, _sizes(runs))[1]:
         case Way.MERGED:
-            order = _merged(runs)
+            order = _merged(bits, runs)
             return [order.there(c) for c in columns]
         case Way.OPENED:
             order = _opened(bits, rows)
@@ -115,16 +118,30 @@ def order_by(bits: Value) -> Order:
     It is opened before or after a fresh permutation, with which every column goes there and back: `moving` says why
     that is safe, and `mpc.quicksort`.
     """
+    known = known_order(bits)
+    if known is not None:
+        return known
     b = low(bits)
     n, width = bits.type.sizes
     match _way(bits):
         case Way.MERGED:
-            return _merged(runs_of(bits))
+            return _merged(bits, runs_of(bits))
         case Way.OPENED:
             return _opened(bits, 1)
     handle = b.permutation(n)
     (at,) = radix(bits, 1, [row_numbers(b, n)]) if width else [row_numbers(b, n)]
-    return Order(handle, b.open_to_nodes(b.permute(handle, at)), before=False)
+    return _noted(bits, Order(handle, b.open_to_nodes(b.permute(handle, at)), before=False))
+
+
+def known_order(bits: Value) -> Order | None:
+    """The order of these rows, if this circuit has found it before: what moves by it opens nothing more."""
+    found: Order | None = low(bits).found.get(("order", bits.index))
+    return found
+
+
+def _noted(bits: Value, order: Order) -> Order:
+    low(bits).found["order", bits.index] = order
+    return order
 
 
 def merges(bits: Value) -> bool:
@@ -134,6 +151,9 @@ def merges(bits: Value) -> bool:
 
 def in_order(bits: Value) -> Value:
     """The bits themselves (n, width) in ascending order."""
+    known = known_order(bits)
+    if known is not None:
+        return known.of_keys(bits)
     if merges(bits):
         return merged_runs(low(bits), runs_of(bits))[1]
     return arranged_by(bits, 1, [bits])[0]
@@ -154,14 +174,14 @@ def _sizes(runs: Sequence[Value]) -> tuple[int, ...]:
     return tuple(r.type.sizes[0] for r in runs)
 
 
-def _merged(runs: Sequence[Value]) -> Order:
-    b = low(runs[0])
+def _merged(bits: Value, runs: Sequence[Value]) -> Order:
+    b = low(bits)
     stood, keys = merged_runs(b, runs)
     n, places = stood.type.sizes
     handle = b.permutation(n)
     seen = b.open_to_nodes(b.permute(handle, stood))
     number = b.emit("matmul", b.emit("to_int", seen), b.const(1 << np.arange(places)))
-    return Order(handle, number, before=False, keys=keys)
+    return _noted(bits, Order(handle, number, before=False, keys=keys))
 
 
 def _opened(bits: Value, rows: int) -> Order:
@@ -172,7 +192,8 @@ def _opened(bits: Value, rows: int) -> Order:
     keyed = b.emit("concat", _const_bits(b, number, n), bits, _const_bits(b, run, rows), axis=1)
     handle = b.permutation(total)
     seen = b.order_to_nodes(b.permute(handle, keyed), _stages(width, rows, n, b.round_bytes))
-    return Order(handle, seen, before=True)
+    order = Order(handle, seen, before=True)
+    return _noted(bits, order) if rows == 1 else order
 
 
 def _const_bits(b: Lowerer, numbers: npt.NDArray[np.int64], below: int) -> Value:

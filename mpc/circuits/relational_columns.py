@@ -28,9 +28,11 @@ from mpc.types import BOOL, INT, Dim, ShapeError, Size, Type, TypeRuleError, sha
 
 __all__ = [
     "Packed",
+    "always",
     "cut",
     "differences",
     "flag_column",
+    "gathered",
     "minus",
     "moved_from",
     "ring_column",
@@ -69,10 +71,21 @@ def summed_from(node: Node, index: int) -> int | None:
             return 1 + index
         case "bucket_sums" if index > 0:
             return 1 + index
+        case "gather_rows" if index > 0:
+            return gathered(node)[index - 1]
         case "group_rows" if index > 0:
             how: tuple[str, ...] = node["how"]
             return None if how[index - 1] == "size" else 2 + sum(h != "size" for h in how[: index - 1])
     return None
+
+
+def gathered(node: Node) -> list[int]:
+    """The operands of a `gather_rows` that are combined, each in its way."""
+    at, out = int(node["keys"]) + 1, []
+    for how in node["how"]:
+        out.append(at)
+        at += 1 if how == "sum" else 2
+    return out
 
 
 # -- type rules --------------------------------------------------------------------------------
@@ -94,6 +107,11 @@ def flag_column(what: str, t: Type) -> None:
         raise TypeRuleError(f"{what} is a truth value for each row, not {t.dtype}")
     if t.ndim != 1:
         raise ShapeError(f"{what} is one truth value for each row, not {shape_text(t.shape)}")
+
+
+def always(visible: Value) -> bool:
+    """Whether it is public that every row is visible."""
+    return visible.is_const and bool(visible.constant.all())
 
 
 def cut(n: Dim, rows: int | None) -> Dim:

@@ -23,7 +23,6 @@ from mpc.circuits.relational_columns import (
     cut,
     differences,
     flag_column,
-    minus,
     ring_column,
     rows_of,
     shifted,
@@ -31,7 +30,7 @@ from mpc.circuits.relational_columns import (
     stacked,
     sum_range,
 )
-from mpc.circuits.relational_move import destinations, fronted, spread
+from mpc.circuits.relational_move import destinations, fronted, spread, totals
 from mpc.lowerer import Lowerer, low
 from mpc.op import Interval, Signature, op
 from mpc.types import BOOL, INT, Dim, Type, TypeRuleError
@@ -218,16 +217,9 @@ def group_totals(new: Value, *columns: Value) -> Any:
     numbers = [ring_column(b, c) for c in columns]
     if n == 0:
         return numbers
-    before = Packed.of(b, [shifted(b.emit("cumsum", c, axis=0)) for c in numbers])
-    whole = Packed.of(b, [c.sum(axis=0, keepdims=True) for c in numbers])
-    end = whole.numbers
+    before = Packed.of(b, numbers)
     assert before.numbers is not None
-    assert end is not None
-
-    def sums(at_starts: Value) -> Value:
-        return minus(stacked([at_starts[1:], end], axis=0), at_starts)
-
-    (done,) = spread(_starts(b, new), [before.numbers], sums)
+    (done,) = totals(_starts(b, new), [before.numbers])
     out = Packed(done, None, tuple(p.unknown() for p in before.places)).columns()
     return [b.know(v, sum_range(b, c, n)) for v, c in zip(out, numbers, strict=True)]
 

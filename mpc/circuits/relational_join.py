@@ -30,7 +30,8 @@ from mpc.circuits.relational_columns import (
     zeros,
 )
 from mpc.circuits.relational_expand import expanded
-from mpc.circuits.relational_lookup import check_keys, joined_keys
+from mpc.circuits.relational_joint import joined_keys
+from mpc.circuits.relational_lookup import check_keys
 from mpc.circuits.relational_move import running, spread
 from mpc.circuits.relational_sort import joint_bits, key_codes, same_as_before
 from mpc.lowerer import Lowerer, low

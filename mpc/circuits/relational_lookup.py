@@ -7,7 +7,8 @@ Few rows are compared all with all, and the flags of equality times the left col
 matrices.  Many are put together and sorted by key, a visible left row before its key's others; the first row of every
 key, which is that left row if there is one and has nothing otherwise, is copied down to the rest of its key
 (`relational_move.spread`), and rows go back to where they stood.  The same order, opened once, serves for the way there
-and the way back.
+and the way back, and for all that is asked of the same two columns later (`relational_joint`): a key's rows are then
+added up.
 """
 
 from __future__ import annotations
@@ -25,14 +26,16 @@ from mpc.circuits.by_merging import parts_of, where_seen
 from mpc.circuits.estimate import Work
 from mpc.circuits.moving import row_bits
 from mpc.circuits.ordering import all_of, difference_width
-from mpc.circuits.relational_columns import Packed, flag_column, minus, rows_of, signature, stacked, zeros
-from mpc.circuits.relational_move import running, spread, weighed
-from mpc.circuits.relational_sort import joint_bits, key_codes, same_as_before, sorting_work
+from mpc.circuits.relational_columns import Packed, always, flag_column, minus, rows_of, signature, stacked, zeros
+from mpc.circuits.relational_joint import Joint, joined_keys, known_joint, note
+from mpc.circuits.relational_move import running, spread, totals, weighed
+from mpc.circuits.relational_sort import joint_bits, key_codes, sorting_work
+from mpc.circuits.widen import widen
 from mpc.lowerer import Lowerer, low
-from mpc.op import Signature, op
+from mpc.op import Interval, Signature, op
 from mpc.types import BOOL, INT, Dim, Type, TypeRuleError
 
-__all__ = ["check_keys", "joined_keys", "lookup_rows", "match_rows"]
+__all__ = ["all_equal", "check_keys", "lookup_rows", "match_rows", "pairwise"]
 
 PAIRS = 1 << 20
 """Pairs of rows above which all are never compared with all: memory, not bytes, would be in the way."""
@@ -94,13 +97,13 @@ def lookup_rows(*columns: Value, keys: int, payload: int) -> Any:
     if m == 0 or n == 0:
         return [zeros(b.shared(left_visible), n), *(zeros(b.shared(c), n) for c in left)]
     table = carried.rings()
-    if _pairwise(left_keys, right_keys):
-        equal = _equal(left_keys, right_keys, left_visible)
+    if pairwise(left_keys, right_keys):
+        equal = all_equal(left_keys, right_keys, left_visible)
         found = [b.product("matmul", b.narrow(equal, x.dtype.bits), x, 0, INT) for x in table]
     else:
-        if not _always(left_visible):
+        if not always(left_visible):
             table = [weighed(x, b.shared(left_visible)) for x in table]
-        found = _by_sorting(b, joined_keys(left_keys, right_keys), left_visible, table, n)
+        found = _by_sorting(b, left_keys, right_keys, left_visible, table)
     known, *back = carried.of_rings(found).columns(or_zero=True)
     return [known & right_visible, *back]
 
@@ -125,22 +128,14 @@ def match_rows(*columns: Value, keys: int) -> Value:
     m, n = left_visible.type.sizes[0], right_visible.type.sizes[0]
     if m == 0 or n == 0:
         return zeros(b.shared(left_visible), n)
-    if _pairwise(left, right):
-        return ~all_of(~_equal(left, right, left_visible)) & right_visible
+    if pairwise(left, right):
+        return ~all_of(~all_equal(left, right, left_visible)) & right_visible
+    known = known_joint(left, right)
+    if known is not None:
+        return _counted(b, known, left_visible) & right_visible
     table = Packed.of(b, [left_visible])
-    found = _by_sorting(b, joined_keys(left, right), left_visible, table.rings(), n, unique=False)
+    found = _by_sorting(b, left, right, left_visible, table.rings(), unique=False)
     return table.of_rings(found).columns()[0] & right_visible
-
-
-def joined_keys(left: Sequence[Value], right: Sequence[Value]) -> list[Value]:
-    """The columns of a key, the left rows first."""
-    b = low(left[0])
-    return [b.emit("concat", b.shared(x), b.shared(y), axis=0) for x, y in zip(left, right, strict=True)]
-
-
-def _always(visible: Value) -> bool:
-    """Whether it is public that every row is visible."""
-    return visible.is_const and bool(visible.constant.all())
 
 
 # -- all with all ------------------------------------------------------------------------------
@@ -152,7 +147,8 @@ def _words(key: Value) -> Value:
     return share.reshape((share.type.sizes[0], math.prod(share.type.sizes[1:])))
 
 
-def _pairwise(left: Sequence[Value], right: Sequence[Value]) -> bool:
+def pairwise(left: Sequence[Value], right: Sequence[Value]) -> bool:
+    """Whether comparing all keys with all costs less than sorting them."""
     m, n = left[0].type.sizes[0], right[0].type.sizes[0]
     if m * n > PAIRS:
         return False
@@ -168,7 +164,7 @@ def _pairwise(left: Sequence[Value], right: Sequence[Value]) -> bool:
     return pairs.weight(at) < sorting_work(m + n, width, at, runs).then(rows).then(Work(8, 0)).weight(at)
 
 
-def _equal(left: Sequence[Value], right: Sequence[Value], visible: Value) -> Value:
+def all_equal(left: Sequence[Value], right: Sequence[Value], visible: Value) -> Value:
     """Truth values (n, m): whether right row i and the visible left row j have equal keys."""
     equal: list[Value] = []
     for x, y in zip(left, right, strict=True):
@@ -182,28 +178,48 @@ def _equal(left: Sequence[Value], right: Sequence[Value], visible: Value) -> Val
 
 
 def _by_sorting(
-    b: Lowerer, keys: Sequence[Value], visible: Value, table: Sequence[Value], n: int, *, unique: bool = True
+    b: Lowerer,
+    left: Sequence[Value],
+    right: Sequence[Value],
+    visible: Value,
+    table: Sequence[Value],
+    *,
+    unique: bool = True,
 ) -> list[Value]:
     """The rows of arrays (m, w), zero where invisible, for each of the n right rows; zero where there is none.
 
     unique: visible left keys are, so a row that is not the first of its key is zero already.
     """
-    m = visible.type.sizes[0]
+    n = right[0].type.sizes[0]
+    keys = joined_keys(left, right)
+    known = known_joint(left, right) if unique else None
+    if known is not None:
+        done = totals(known.first(), [known.of_left(x) for x in table])
+        return [known.to_right(x) for x in done]
     bits = joint_bits(keys)
     order_bits = bits
     # Where each party can put its keys in order but not say which rows are visible, the left rows are added up
     # instead: of a key one alone is not zero.
     added = unique and parts_of([b.shared(visible)]) is None and merges(bits)
-    if not (_always(visible) or added):
+    if not (always(visible) or added):
         (last,) = joined_keys([where_seen(b.shared(visible), lambda x: ~x)], [b.const(np.ones(n, np.bool_))])
         order_bits = joint_bits([*keys, last])
-    order = order_by(order_bits)
-    first = ~same_as_before(order.of_keys(bits))
-    rows = [order.there(stacked([x, zeros(x, n)], axis=0)) for x in table]
+    found = note(left, right, order_by(order_bits), bits)
+    first, rows = found.first(), [found.of_left(x) for x in table]
     if added:
         sums = [running(x) for x in rows]
         before = spread(first, [minus(s, x) for s, x in zip(sums, rows, strict=True)])
         copied = [minus(s, x) for s, x in zip(sums, before, strict=True)]
     else:
         copied = spread(first, rows, masked=unique)
-    return [order.back(x, slice(m, m + n)) for x in copied]
+    return [found.to_right(x) for x in copied]
+
+
+def _counted(b: Lowerer, known: Joint, visible: Value) -> Value:
+    """Whether each right row's key has a visible left row, in an order where these stand anywhere among its rows."""
+    m = visible.type.sizes[0]
+    flags = b.narrow(b.shared(visible), row_bits(m)).reshape((m, 1))
+    (many,) = totals(known.first(), [known.of_left(flags)])
+    (n, _) = many.type.sizes
+    count = widen(known.to_right(many).reshape((n - m,)), Interval(0, m))
+    return count > 0

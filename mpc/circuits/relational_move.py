@@ -1,6 +1,7 @@
 """Rows to the front, and values down to the rows below: in constant rounds, what group-by and joins are made of.
 
-For: `front_rows`, `copy_down`, and for other relational operations `destinations`, `fronted`, `to_back`, `spread`.
+For: `front_rows`, `copy_down`, and for other relational operations `destinations`, `fronted`, `to_back`, `spread`,
+`totals`.
 Leaves to others: the order of rows (`relational_sort`), groups (`relational_group`).
 
 **To the front** [stable compaction].  The running sum of the flags says how many flagged rows come before each; one
@@ -27,14 +28,17 @@ from mpc.circuits.relational_columns import (
     cut,
     differences,
     flag_column,
+    minus,
     rows_of,
+    shifted,
     signature,
+    stacked,
 )
 from mpc.lowerer import low
 from mpc.op import Interval, Signature, op
 from mpc.types import INT, Type, TypeRuleError
 
-__all__ = ["copy_down", "destinations", "front_rows", "fronted", "running", "spread", "to_back", "weighed"]
+__all__ = ["copy_down", "destinations", "front_rows", "fronted", "running", "spread", "to_back", "totals", "weighed"]
 
 
 def _steps(flags: Value, back: bool) -> tuple[Value, Value]:
@@ -110,6 +114,19 @@ def spread(
     rows, handle, seen = to_back(flags, arrays, masked=masked)
     steps = [differences(last if change is None else change(last)) for last in rows]
     return [running(b.permute(handle, rows_at(x, seen), inverse=True)) for x in steps]
+
+
+def totals(starts: Value, arrays: Sequence[Value]) -> list[Value]:
+    """Every row of arrays (n, w), each of another ring, gets the sums of its group; `starts` (n,) as for `to_back`.
+
+    n > 0; the first row starts a group, and groups stand together.
+    """
+    ends = {x.dtype: x.sum(axis=0, keepdims=True) for x in arrays}
+
+    def sums(at_starts: Value) -> Value:
+        return minus(stacked([at_starts[1:], ends[at_starts.dtype]], axis=0), at_starts)
+
+    return spread(starts, [shifted(running(x)) for x in arrays], sums)
 
 
 def running(x: Value) -> Value:

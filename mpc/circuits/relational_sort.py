@@ -19,8 +19,8 @@ import numpy.typing as npt
 
 from mpc.circuit import Array, Attrs, Value
 from mpc.circuits import estimate
-from mpc.circuits.by_bits import arranged_by, arranging_work, in_order
-from mpc.circuits.by_merging import parts_of, where_seen
+from mpc.circuits.by_bits import arranged_by, arranging_work
+from mpc.circuits.by_merging import parts_of
 from mpc.circuits.estimate import Work
 from mpc.circuits.ordering import all_of
 from mpc.circuits.relational_columns import Packed, rows_of, signature, stacked
@@ -172,33 +172,3 @@ def group_starts(*keys: Value) -> Value:
         words = share.reshape((n, math.prod(share.type.sizes[1:])))
         equal.append(words[1:].equals(words[:-1]))
     return b.emit("concat", b.const([True]), ~all_of(stacked(equal)), axis=0)
-
-
-def _duplicates(types: Sequence[Type], attrs: Attrs) -> Signature:  # noqa: ARG001
-    rows_of(types)
-    if len(types) < 2 or types[-1].dtype != BOOL:
-        raise TypeRuleError("which rows count is a truth value for each, after the keys")
-    return BOOL, ()
-
-
-def _duplicates_ref(*columns: Array) -> Array:
-    *keys, visible = columns
-    codes = np.stack(key_codes(keys), axis=1)[visible]
-    return np.asarray(len(np.unique(codes, axis=0)) < len(codes))
-
-
-@op("duplicates", infer=_duplicates, ref=_duplicates_ref)
-def duplicates(*columns: Value) -> Value:
-    """Whether any two visible rows have equal keys: a single truth value.
-
-    Operands: the columns of the key, then which rows are visible (n,).
-    """
-    b = low(columns[0])
-    *keys, visible = columns
-    n = visible.type.sizes[0]
-    if n < 2:
-        return b.shared(b.const(False))
-    always = visible.is_const and bool(visible.constant.all())
-    bits = in_order(joint_bits(keys if always else [where_seen(visible, lambda x: ~x), *keys]))
-    same = same_as_before(bits)
-    return any_of(same if always else same & ~bits[:, -1])

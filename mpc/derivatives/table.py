@@ -114,6 +114,7 @@ NOT_DIFFERENTIABLE: Final[dict[str, str]] = {
             "copy_down",
             "expand_rows",
             "front_rows",
+            "gather_rows",
             "group_last",
             "group_rows",
             "group_totals",

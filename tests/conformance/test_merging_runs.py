@@ -15,7 +15,8 @@ from order_run import PLACES, private
 from mpc.circuit import Array, Builder, Value
 from mpc.circuits.relational_join import join_rows
 from mpc.circuits.relational_lookup import lookup_rows, match_rows
-from mpc.circuits.relational_sort import duplicates, sort_rows
+from mpc.circuits.relational_sort import sort_rows
+from mpc.circuits.relational_unique import duplicates
 from mpc.circuits.sort import sort, sort_by
 from mpc.lower import lower
 from mpc.merging import network

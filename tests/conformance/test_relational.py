@@ -20,7 +20,8 @@ from mpc.circuits.relational_join import join_rows
 from mpc.circuits.relational_lookup import lookup_rows, match_rows
 from mpc.circuits.relational_move import copy_down, front_rows
 from mpc.circuits.relational_scan import running_extremes
-from mpc.circuits.relational_sort import duplicates, group_starts, sort_rows
+from mpc.circuits.relational_sort import group_starts, sort_rows
+from mpc.circuits.relational_unique import duplicates
 from mpc.circuits.relational_window import group_last, running_sums
 from mpc.lowerer import RangeOverflowError
 from mpc.op import find
