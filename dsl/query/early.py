@@ -16,9 +16,11 @@ from dataclasses import replace
 from typing import TypeAlias
 
 from dsl.node import Node
+from dsl.query.expressions import column_of, rows_of
 from dsl.query.groups import determining
+from dsl.query.known import interval
 from dsl.query.plan import Block, Column, Ref, refs
-from dsl.query.relation import Context, Part, Relation, full, packed, unpacked
+from dsl.query.relation import Context, Part, Relation, full, packed, seen, unpacked
 from dsl.query.sorted_groups import sorting_columns
 from dsl.query.two_steps import LATER, in_two_steps
 
@@ -85,6 +87,32 @@ class Early:
         mask = moved[len(order)] if visible else None
         done = Part(part.rows, dict(zip(part.columns, values, strict=True)), mask)
         return replace(relation, parts=(done,), together=tuple(columns), in_order=None, own=None)
+
+    def fits(self, relation: Relation, rows: int) -> bool:
+        """Whether sums over so many rows of a relation are known to fit, or nothing is known of what is added up.
+
+        What is added up in two steps is known to be below the product of both steps' rows alone.
+        """
+        part = relation.parts[0]
+        for m in self.block.measures:
+            if m.argument is None or m.kind not in {"sum", "total"} or not set(refs(m.argument)) <= relation.columns:
+                continue
+            value = column_of(rows_of(self.ctx, part), m.argument).value
+            known = interval(value)
+            if known is not None and known.magnitude * rows * 2.0**value.dtype.frac >= 2.0**62:
+                return False
+        return True
+
+    def found_by(self, left: Relation, right: Relation, joins: Sequence[Node], rest: Sequence[Node]) -> Relation | None:
+        """The right side of a left join, grouped by what it is joined by; None where that is not better, or wrong.
+
+        left: has each key once. A left row without any is a row too: rows are not counted.
+        """
+        n, m = left.rows, right.rows
+        if not isinstance(n, int) or not isinstance(m, int) or any(one.kind == "rows" for one in self.block.measures):
+            return None
+        better = n <= m or bool(seen(right))  # a party that sees all of the rows groups them by itself
+        return self.reduce(right, joins, rest) if better and self.fits(right, n * m) else None
 
     def reduce(self, relation: Relation, joins: Sequence[Node], rest: Sequence[Node]) -> Relation | None:
         """The relation grouped by the columns that it is joined by; None where the select's result would change."""

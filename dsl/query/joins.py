@@ -55,6 +55,9 @@ class Reducer(Protocol):
         joins: its sides of the equalities by which it is joined. rest: what else is still to be worked out of it.
         """
 
+    def fits(self, relation: Relation, rows: int) -> bool:
+        """Whether sums over so many rows of a relation are known to fit, or nothing is known of what is added up."""
+
     def wanted(self) -> set[Column]:
         """The columns that are needed after all joins."""
 
@@ -195,8 +198,11 @@ class _Joins:
     def _gathers(self, a: Relation, b: Relation) -> bool:
         """Whether rows of `a` had better look up groups of `b` than those of `b` rows of `a`: there are no more."""
         others = [r for r in self.relations if r is not a and r is not b]
-        few = isinstance(a.rows, int) and isinstance(b.rows, int) and a.rows <= b.rows
-        return few and not any(self._equalities(r, b) or self._equalities(b, r) for r in others)
+        if not isinstance(a.rows, int) or not isinstance(b.rows, int) or a.rows > b.rows:
+            return False
+        if any(self._equalities(r, b) or self._equalities(b, r) for r in others):
+            return False
+        return self.reducer.fits(b, b.rows * a.rows)
 
     def _cross(self) -> None:
         """Join relations that no equality ties: one of a single row, or few rows all with all."""

@@ -43,6 +43,7 @@ from mpc.types import Size
 __all__ = ["joined"]
 
 BuildFrom: TypeAlias = "Callable[[Context, From, set[Column]], Relation]"
+Grouped: TypeAlias = "Callable[[Relation, Relation, Sequence[Node], Sequence[Node]], Relation | None]"
 
 
 class _On(NamedTuple):
@@ -53,8 +54,8 @@ class _On(NamedTuple):
     rest: list[Node]
 
 
-def joined(ctx: Context, j: Joined, wanted: set[Column], build: BuildFrom) -> Relation:
-    """The rows of a join."""
+def joined(ctx: Context, j: Joined, wanted: set[Column], build: BuildFrom, grouped: Grouped | None = None) -> Relation:
+    """The rows of a join.  grouped: may group the right side of a left join, whose left side has each key once."""
     needed = wanted | {c for node in j.on for c in refs(node)}
     left, right = build(ctx, j.left, needed), build(ctx, j.right, needed)
     here, there = left.columns, right.columns
@@ -68,9 +69,20 @@ def joined(ctx: Context, j: Joined, wanted: set[Column], build: BuildFrom) -> Re
             on.right.append(found.right)
         elif condition not in own:
             on.rest.append(condition)
+    if grouped is not None and _repeats(j, left, right, on):
+        rest = [*j.filters, *(node for _, node in j.computed), *(outer for a in j.attaches for outer, _ in a.keys)]
+        rest += [Ref(c, span=a.span) for a in j.attaches for c in a.outer]
+        right = grouped(left, right, on.right, rest) or right
     with ctx.operator(_KINDS[j.kind], ctx.listed(j.on, " and "), left, right, span=j.span) as doing:
         done, how = _joined(ctx, j, left, right, on)
         return doing.done(done, how)
+
+
+def _repeats(j: Joined, left: Relation, right: Relation, on: _On) -> bool:
+    """Whether it is a left join by equalities alone, whose left side has each key once and whose right one may not."""
+    plain = j.kind == "left" and j.bound is None and bool(on.left) and not on.rest
+    once = plain and unique_on(left, columns_joined(on.left))
+    return once and not unique_on(right, columns_joined(on.right))
 
 
 _KINDS: Final[dict[str, Kind]] = {"inner": "join", "left": "left join", "full": "full join"}

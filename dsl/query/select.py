@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import replace
+from functools import partial
 from itertools import takewhile
 
 from dsl import syntax
@@ -59,7 +60,8 @@ def build(ctx: Context, plan: Plan, wanted: set[Column]) -> Relation:
 def _block(ctx: Context, block: Block, wanted: set[Column]) -> Relation:
     block = rewritten(block, ctx.constants)
     early = Early(ctx, block, wanted, grouped)
-    relation = join_all(ctx, block.source, early, _source, build)
+    alone = len(block.source.sources) == 1 and not block.source.conditions and not block.source.attaches
+    relation = join_all(ctx, block.source, early, partial(_source, early=early) if alone else _source, build)
     if block.grouped:
         relation = grouped(ctx, relation, block.keys, block.measures, block.span, _asked(block))
         relation = _after(ctx, block, relation)
@@ -163,8 +165,11 @@ def _dependencies(relation: Relation, items: Sequence[tuple[Column, Node]]) -> t
 # ------------------------------------------------------------------------------------------- sources
 
 
-def _source(ctx: Context, source: Source, wanted: set[Column]) -> Relation:
-    """A source, with what is computed in it and without the rows that it drops."""
+def _source(ctx: Context, source: Source, wanted: set[Column], early: Early | None = None) -> Relation:
+    """A source, with what is computed in it and without the rows that it drops.
+
+    early: may group one side of a left join, where that is all that the select reads.
+    """
     needed = wanted | {c for _, node in source.computed for c in refs(node)}
     needed |= {c for node in source.filters for c in refs(node)} | {c for a in source.attaches for c in a.outer}
     number = 0
@@ -176,7 +181,7 @@ def _source(ctx: Context, source: Source, wanted: set[Column]) -> Relation:
         case Derived(plan=plan):
             relation = build(ctx, plan, needed & {c for _, c in outputs(plan)})
         case Joined():
-            relation = outer.joined(ctx, source, needed, _from)
+            relation = outer.joined(ctx, source, needed, _from, None if early is None else early.found_by)
     for attach in source.attaches:
         relation = attached(ctx, relation, attach, build)
     relation = _computed(ctx, relation, source.computed)
@@ -219,6 +224,11 @@ class _Plain:
 
     def __init__(self, wanted: set[Column]) -> None:
         self._wanted = wanted
+
+    def fits(self, relation: Relation, rows: int) -> bool:
+        """Yes: nothing is added up."""
+        del relation, rows
+        return True
 
     def wanted(self) -> set[Column]:
         """The columns that are needed above."""

@@ -31,6 +31,10 @@ GATHERED = (
     "select s.id, sum(t.v) as x, count(*) as n from t, s where t.g = s.id group by s.id order by s.id",
     "select s.k, sum(t.d) as x, count(t.v) as n, max(t.d) as m from t, s where t.g = s.id and s.v > 0 group by s.k "
     "order by s.k",
+    "select s.id, count(t.v) as n, sum(t.d) as x, max(t.v) as m from s left join t on t.g = s.id and t.b group by s.id "
+    "order by s.id",
+    "select s.k, count(t.v) as n, sum(t.v) as x from s left join t on t.g = s.id where t.g is null or s.v > 0 "
+    "group by s.k order by s.k",
     "select s.id, n from s, (select g as a, count(*) as n from t where d > 1 group by g) p "
     "where p.a = s.id and n > s.g order by s.id",
 )
@@ -40,6 +44,9 @@ APART = (
     "select t.id, n from t, (select s.g, count(*) as n from s group by s.g) p where p.g = t.id order by t.id",
     "select s.id, n from s, (select t.g, t.k, count(*) as n from t group by t.g, t.k) p where p.g = s.id and p.n > 1 "
     "and p.k = 'p' order by s.id, n",
+    "select s.id, count(*) as n, count(t.v) as m from s left join t on t.g = s.id group by s.id order by s.id",
+    "select s.id, count(t.v) as n from s left join t on t.g = s.id where t.d > 1 or t.d is null group by s.id "
+    "order by s.id",
     "select s.id, x from s, (select t.g, max(t.t) as x from t group by t.g) p where p.g = s.id order by s.id",
 )
 """Whose rows one party sees, that are looked up by some of their keys, or of which a text is the largest."""
