@@ -99,6 +99,8 @@ def _gathered(
         done = change(done)
     (result,) = done.parts
     assert result.visible is not None
+    if not set(columns) <= set(result.columns):  # ranks of the groups' keys
+        return None
     if groups.operator is not None:
         groups.operator.how = HOW
     arrays = [full(result.columns[c], rows) for c in columns]
