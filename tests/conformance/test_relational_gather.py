@@ -94,6 +94,7 @@ LOOKED_UP: dict[str, Any] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("where", ["rep3", "additive-2"])
 @pytest.mark.parametrize("first", LOOKED_UP)
 @pytest.mark.parametrize("second", LOOKED_UP)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pytest
 from evaluate import execute
 from hypothesis import HealthCheck, given, seed, settings
 from hypothesis import strategies as st
@@ -234,6 +235,7 @@ def texts(line: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
 studies = st.one_of(texts(tame), texts(st.one_of(tame, simple)), texts(simple))
 
 
+@pytest.mark.slow
 @seed(20_241_124)
 @settings(max_examples=50, suppress_health_check=list(HealthCheck))
 @given(studies)

@@ -38,6 +38,7 @@ def test_an_expression_of_a_query_survives(e: s.Expression) -> None:
     assert parse(text).body[0] == s.QueryDefinition(s.Identifier("q", span=AT), query, span=AT), text
 
 
+@pytest.mark.slow
 @relaxed
 @given(queries(query_expressions))
 def test_a_query_survives(query: s.Query) -> None:
@@ -52,6 +53,7 @@ def test_a_statement_survives(statement: s.Statement) -> None:
     assert parse(text).body == (statement,), text
 
 
+@pytest.mark.slow
 @relaxed
 @given(studies)
 def test_a_made_up_study_survives(study: s.Study) -> None:

@@ -30,6 +30,7 @@ def data(unit: int) -> tuple[dict[str, Any], dict[int, Fraction]]:
     }, means
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("places", [REP3, ADDITIVE])
 @pytest.mark.parametrize("kind", TYPES)
 def test_rows_in_the_order_of_means(kind: str, places: Places) -> None:

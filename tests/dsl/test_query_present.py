@@ -28,6 +28,7 @@ def study(condition: str, what: str) -> str:
     return f"{DECLARATIONS}query q:\n    select k, v, f from t where {condition}\nreveal {what} to all as x\n"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("condition", COLUMNS)
 def test_columns_that_conditions_leave_no_missing_values_of(condition: str) -> None:
     tables = Tables.of(3)

@@ -27,6 +27,7 @@ def test_constants(query: str) -> None:
     assert same(got, expected(query, tables), ordered="order by" in query, tolerance=1e-3), query
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("condition", ["1 = 2", "known", "known and not w.b", "known or w.v > 3"])
 @pytest.mark.parametrize(
     "where",
@@ -47,6 +48,7 @@ def test_a_query_of_a_query_with_what_everyone_knows(condition: str, where: str)
         assert same(got, want, ordered=False, tolerance=0.0), text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("keys", ["t", "t, k", "t, g, b", "day, g", "f, t"])
 def test_the_groups_of_a_query_are_looked_up_by_a_later_one(keys: str) -> None:
     """Also where its groups were found by ranks of their keys, which their owner worked out."""

@@ -66,6 +66,7 @@ def learned(text: str, data: Any, protocol: str) -> Any:
     return api.simulate_sync(api.compile(text, protocol=protocol, preprocessing=preprocessing), data)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("protocol", ["rep3", "additive"])
 def test_survival_of_two_hospitals(protocol: str) -> None:
     t1, t2 = RNG.integers(1, 9, 20), RNG.integers(2, 11, 18)
@@ -86,6 +87,7 @@ def test_survival_of_two_hospitals(protocol: str) -> None:
     assert "z" not in got["south"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("protocol", ["rep3", "additive"])
 def test_second_prices_of_several_lots(protocol: str) -> None:
     bids = {
