@@ -22,7 +22,7 @@ from dsl.node import Node
 from dsl.query import sorted_groups
 from dsl.query.expressions import column_of, rows_of
 from dsl.query.known import interval
-from dsl.query.measures import addable, added_up, combined, number
+from dsl.query.measures import added_up, addends, combined, number
 from dsl.query.plan import Column, Measure, refs
 from dsl.query.relation import Context, Part, Relation, all_true, emit, merged, packed, unpacked
 from dsl.stypes import INTEGER, SType
@@ -174,9 +174,7 @@ def _sums(ctx: Context, part: Part, index: Value, s: Space, measures: Sequence[M
             continue
         a = number(ctx, m, a)
         zero = a.value.is_const and not a.value.constant.any()
-        value, frac = addable(ctx, a.value)
-        if a.valid is not None and not zero:
-            value = emit(ctx, "select", a.valid, value, ctx.w.builder.const(np.zeros(()), value.dtype))
+        value, frac = addends(ctx, a.value, None if zero else a.valid)
         plans.append((-1 if zero else place(value), frac, present, a.stype.optional(False)))
     visible = all_true(ctx, part.rows) if part.visible is None else part.visible
     rows, *sums = ctx.w.builder.emit_many("bucket_sums", index, visible, *columns, n=s.size)

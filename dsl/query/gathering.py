@@ -14,15 +14,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Final
-
-import numpy as np
+from typing import Final, TypeAlias
 
 from dsl.convert import to_int
 from dsl.node import Node
 from dsl.query.expressions import column_of, rows_of
 from dsl.query.lookups import Found, Keys, keys_of, lookup, split, stacked
-from dsl.query.measures import addable, added_up, limit_of, number
+from dsl.query.measures import added_up, addends, limit_of, number
 from dsl.query.plan import Column, Measure, Ref, refs
 from dsl.query.relation import Context, Gathered, Part, Relation, emit, full, merged, packed, seen, unpacked
 from dsl.source import Span
@@ -33,6 +31,10 @@ from mpc.circuit import Value
 __all__ = ["found_in", "gatherable"]
 
 KINDS: Final = frozenset({"rows", "count", "sum", "total", "min", "max"})
+HOW: Final = "in the order of the look-up"
+
+_Finish: TypeAlias = "Callable[[Sequence[Value]], Array]"
+"""Makes a measure of what the look-up gives: how many rows there are, then the combined columns."""
 
 
 def gatherable(
@@ -109,11 +111,6 @@ def _gathered(
     return [Found(m, dict(zip(columns, unpacked(arrays, values), strict=True))) for m, *values in pieces]
 
 
-HOW: Final = "in the order of the look-up"
-
-_Finish = Callable[[Sequence[Value]], Array]
-
-
 @dataclass(slots=True)
 class _Gathering:
     """The measures of groups as one operation, and what is made of its results."""
@@ -156,8 +153,8 @@ class _Gathering:
         a = to_int(whole)
         if m.kind in {"sum", "total"}:
             stype = number(ctx, m, whole).stype
-            value, frac = addable(ctx, a.value)
-            at = self._add("sum", _where(ctx, whole.valid, value, ctx.w.builder.const(np.zeros(()), value.dtype)))
+            value, frac = addends(ctx, a.value, whole.valid)
+            at = self._add("sum", value)
             missing = m.kind == "sum" and whole.valid is not None
 
             def total(r: Sequence[Value]) -> Array:
@@ -165,14 +162,11 @@ class _Gathering:
 
             return total
         limit = limit_of(ctx, a, m.kind == "min")
-        at = self._add(m.kind, _where(ctx, whole.valid, a.value, limit), limit)
+        value = a.value if whole.valid is None else emit(ctx, "select", whole.valid, a.value, limit)
+        at = self._add(m.kind, value, limit)
 
         def extreme(r: Sequence[Value]) -> Array:
             valid = None if whole.valid is None else r[some] > 0
             return Array(r[at], whole.stype.optional(valid is not None), valid)
 
         return extreme
-
-
-def _where(ctx: Context, valid: Value | None, value: Value, otherwise: Value) -> Value:
-    return value if valid is None else emit(ctx, "select", valid, value, otherwise)

@@ -16,7 +16,7 @@ from dsl.query.relation import Context, emit
 from dsl.values import Array
 from mpc.circuit import Value
 
-__all__ = ["addable", "added_up", "combined", "limit_of", "nothing", "number"]
+__all__ = ["addable", "added_up", "addends", "combined", "limit_of", "nothing", "number"]
 
 
 def number(ctx: Context, m: Measure, a: Array) -> Array:
@@ -36,6 +36,14 @@ def addable(ctx: Context, value: Value) -> tuple[Value, int]:
     if value.dtype.kind != "fixed" or len(value.type.seen_by or ()) != 1:
         return value, 0
     return emit(ctx, "units", value, frac=value.dtype.frac), value.dtype.frac
+
+
+def addends(ctx: Context, value: Value, valid: Value | None) -> tuple[Value, int]:
+    """What `addable` gives, 0 where a value is missing."""
+    out, frac = addable(ctx, value)
+    if valid is None:
+        return out, frac
+    return emit(ctx, "select", valid, out, ctx.w.builder.const(np.zeros(()), out.dtype)), frac
 
 
 def added_up(ctx: Context, total: Value, frac: int) -> Value:

@@ -21,7 +21,7 @@ import numpy as np
 from dsl.convert import to_int
 from dsl.query.expressions import column_of, rows_of
 from dsl.query.known import interval
-from dsl.query.measures import addable, added_up, limit_of, number
+from dsl.query.measures import addable, added_up, addends, limit_of, number
 from dsl.query.plan import Column, Measure
 from dsl.query.relation import Context, Part, all_true, emit, numbered
 from dsl.stypes import INTEGER, SType, decimal
@@ -198,11 +198,7 @@ class _Pass:
         if m.kind == "count" or (a.value.is_const and not a.value.constant.any()):
             return -1, mask
         if m.kind in {"sum", "total"}:
-            value, _ = addable(self.ctx, a.value)
-            if a.valid is not None:
-                zero = self.ctx.w.builder.const(np.zeros(()), value.dtype)
-                value = emit(self.ctx, "select", a.valid, value, zero)
-            return self._add(value), mask
+            return self._add(addends(self.ctx, a.value, a.valid)[0]), mask
         return self._add(a.value), mask
 
     def _starts(self, keys: Sequence[Value]) -> Value:
